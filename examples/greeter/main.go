@@ -23,9 +23,9 @@ func main() {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-
-	if err := run(ctx, hup); err != nil {
+	err := run(ctx, hup)
+	stop()
+	if err != nil {
 		slog.Error("greeter ends", "err", err)
 		os.Exit(1)
 	}
