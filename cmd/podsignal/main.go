@@ -1,3 +1,36 @@
+// Command podsignal is a sidecar that signals a program when its mounted
+// ConfigMap or Secret changes, so that the program reloads in place.
+//
+// It is configured by the environment: FILE, PROCESS, SIGNAL and those that
+// podsignal --help lists. It exits with 0 on SIGTERM or SIGINT, with 2 when its
+// configuration cannot be used, and with 1 when it cannot go on.
 package main
 
-func main() {}
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	// Whoever reads the log may go away: that must not end the reloads.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err == nil {
+		return
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(os.Stderr, "podsignal:", strings.TrimSuffix(line, "\n"))
+	}
+	if _, ok := errors.AsType[configError](err); ok {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}

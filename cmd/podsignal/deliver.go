@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal"
+	"github.com/podsignal/podsignal/watcher"
+)
+
+const (
+	// readBy is how much later than a change a process must have started to be
+	// sure to have read it: start times are known to 10 ms only.
+	readBy = 20 * time.Millisecond
+
+	// patience is how long something may be missing before that is a warning.
+	patience = 30 * time.Second
+)
+
+// How long to wait after a failure: from the first of the two times, doubling, to
+// the second.
+var (
+	retryFind  = [2]time.Duration{100 * time.Millisecond, 5 * time.Second}
+	retrySend  = [2]time.Duration{100 * time.Millisecond, time.Minute}
+	retryReady = [2]time.Duration{20 * time.Millisecond, time.Second} // handlers come soon
+)
+
+// A delivery brings every target to what the files show. Whatever happens only
+// makes it look: a target gets a signal when what it has been told last, or has
+// read when it started, is not what the files show now.
+type delivery struct {
+	cfg  config
+	log  *slog.Logger
+	find func(context.Context) ([]*signal.Target, error)
+	send func(context.Context, *signal.Target) error
+
+	desired watcher.Snapshot
+	targets []*told
+	search  time.Time // when to look for targets
+	missing trouble   // that there is no target
+	held    trouble   // that the files are gone or unreadable
+}
+
+// told is a target and what it has been told.
+type told struct {
+	*signal.Target
+	applied [32]byte  // the digest it runs, as far as is known
+	sent    time.Time // its last signal
+	failing trouble
+}
+
+// trouble is something that fails, and is tried again.
+type trouble struct {
+	since time.Time // zero: all is well
+	next  time.Time // when to try again
+	wait  time.Duration
+	said  slog.Level // the highest level at which it has been told
+}
+
+func newDelivery(cfg config, finder *signal.Finder, log *slog.Logger) *delivery {
+	d := &delivery{cfg: cfg, find: finder.Find}
+	d.log = log.With("file", strings.Join(cfg.files, ","), "process", cfg.process)
+	d.send = func(ctx context.Context, t *signal.Target) error {
+		if cfg.dryRun {
+			return t.Ready(ctx, cfg.signal)
+		}
+		return t.Send(ctx, cfg.signal)
+	}
+	return d
+}
+
+// run delivers until ctx is done, and then returns nil.
+func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) error {
+	timer := time.NewTimer(0)
+	timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-snapshots:
+			d.desire(s)
+		case <-timer.C:
+		}
+		if next := d.pass(ctx); next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(next))
+		}
+	}
+}
+
+// desire takes what the files show now. What was pending is replaced.
+func (d *delivery) desire(s watcher.Snapshot) {
+	if s.Digest != d.desired.Digest {
+		d.missing = trouble{}
+		for _, t := range d.targets {
+			t.failing = trouble{}
+		}
+	}
+	d.desired = s
+	d.search = time.Now()
+}
+
+// pass does all that is due, and returns when something will be; zero: never.
+func (d *delivery) pass(ctx context.Context) time.Time {
+	if err := d.desired.Err; err != nil {
+		return d.hold(err)
+	}
+	if d.held.said >= slog.LevelWarn {
+		d.log.Info("files can be read again")
+	}
+	d.held = trouble{}
+
+	// Known targets first: to find others takes much longer than a signal.
+	d.deliver(ctx, d.targets)
+	if !d.search.IsZero() && !time.Now().Before(d.search) {
+		d.deliver(ctx, d.refresh(ctx))
+	}
+	next := d.search
+	for _, t := range d.targets {
+		if due := t.failing.next; !due.IsZero() && (next.IsZero() || due.Before(next)) {
+			next = due
+		}
+	}
+	return next
+}
+
+// hold keeps what is pending until the files are back.
+func (d *delivery) hold(err error) time.Time {
+	if d.held.since.IsZero() {
+		d.held.since = time.Now()
+	}
+	warnAt := d.held.since
+	if errors.Is(err, fs.ErrNotExist) {
+		warnAt = warnAt.Add(patience)
+	}
+	if time.Now().Before(warnAt) {
+		return warnAt
+	}
+	d.tell(&d.held, slog.LevelWarn, "files cannot be read, no signal is sent until they can: mount or restore them", err)
+	return time.Time{}
+}
+
+// refresh looks for targets and returns those that are new.
+func (d *delivery) refresh(ctx context.Context) []*told {
+	found, err := d.find(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		level := slog.LevelInfo
+		if d.missing.lasts() || !errors.Is(err, signal.ErrNoTarget) {
+			level = slog.LevelWarn
+		}
+		d.tell(&d.missing, level, "no process to signal, looking for it", err)
+		d.search = d.missing.retry(retryFind)
+		if !errors.Is(err, signal.ErrNoTarget) {
+			return nil
+		}
+	} else {
+		d.missing, d.search = trouble{}, time.Time{}
+	}
+
+	known := d.targets
+	d.targets = nil
+	var news []*told
+	for _, target := range found {
+		i := slices.IndexFunc(known, func(t *told) bool { return t.Target == target })
+		if i >= 0 {
+			d.targets = append(d.targets, known[i])
+			continue
+		}
+		t := &told{Target: target}
+		d.targets, news = append(d.targets, t), append(news, t)
+		d.log.Info("process found", "pid", target.PID)
+	}
+	return news
+}
+
+// deliver signals those of the targets that need it and may get it now.
+func (d *delivery) deliver(ctx context.Context, targets []*told) {
+	for _, t := range targets {
+		if t.applied == d.desired.Digest {
+			t.failing = trouble{}
+			continue
+		}
+		if t.Started >= d.desired.Changed+readBy {
+			d.log.Debug("no signal: it started after the change", "pid", t.PID, "digest", d.digest())
+			t.applied = d.desired.Digest
+			continue
+		}
+		if due := t.sent.Add(d.cfg.minInterval); t.failing.next.Before(due) {
+			t.failing.next = due
+		}
+		if time.Now().Before(t.failing.next) {
+			continue
+		}
+		d.signal(ctx, t)
+	}
+}
+
+func (d *delivery) signal(ctx context.Context, t *told) {
+	err := d.send(ctx, t.Target)
+	var unready *signal.NotReadyError
+	switch {
+	case err == nil:
+		t.applied, t.sent, t.failing = d.desired.Digest, time.Now(), trouble{}
+		message := "signalled"
+		if d.cfg.dryRun {
+			message = "would signal"
+		}
+		d.log.Info(message, "digest", d.digest(), "pid", t.PID, "signal", signal.Name(d.cfg.signal), "after", d.desired.Age())
+	case errors.Is(err, signal.ErrGone):
+		// Its successor has read what is there, or is told.
+		t.failing = trouble{}
+		d.search = time.Now()
+	case errors.As(err, &unready):
+		level := slog.LevelDebug
+		if t.failing.lasts() {
+			level = slog.LevelWarn
+		}
+		d.tell(&t.failing, level, "signal held back", err, "pid", t.PID)
+		t.failing.retry(retryReady)
+		if unready.Retry > 0 {
+			t.failing.next = time.Now().Add(unready.Retry)
+		}
+	default:
+		level := slog.LevelInfo
+		if t.failing.lasts() || errors.Is(err, unix.EPERM) {
+			level = slog.LevelWarn
+		}
+		d.tell(&t.failing, level, "signal failed, trying again", err, "pid", t.PID)
+		t.failing.retry(retrySend)
+	}
+}
+
+// tell logs a trouble, once at each level.
+func (d *delivery) tell(t *trouble, level slog.Level, message string, err error, args ...any) {
+	if !t.since.IsZero() && level <= t.said {
+		return
+	}
+	t.said = level
+	d.log.Log(context.Background(), level, message, append(args, "err", err)...)
+}
+
+// retry plans the next attempt and returns when that is.
+func (t *trouble) retry(times [2]time.Duration) time.Time {
+	if t.since.IsZero() {
+		t.since = time.Now()
+	}
+	t.wait = min(max(2*t.wait, times[0]), times[1])
+	t.next = time.Now().Add(t.wait)
+	return t.next
+}
+
+// lasts tells whether the trouble has gone on for so long that somebody should know.
+func (t *trouble) lasts() bool {
+	return !t.since.IsZero() && time.Since(t.since) >= patience
+}
+
+func (d *delivery) digest() string { return hex.EncodeToString(d.desired.Digest[:6]) }

@@ -1,0 +1,302 @@
+package signal
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNoTarget is wrapped by Find's error when nothing is to be signalled; the rest
+// of that error says why, and what would mend it.
+var ErrNoTarget = errors.New("no target")
+
+// nameLimit is how many bytes of a process's name the kernel keeps
+// (TASK_COMM_LEN less the final zero, proc_pid_comm(5)).
+const nameLimit = 15
+
+// Options say which processes are meant and how carefully to treat them.
+type Options struct {
+	Name    string         // of the process; a whole name, never a part
+	Cmdline *regexp.Regexp // that the whole command line must match too; nil: any
+	Files   []string       // what the target must be able to see: it has to share their mounts
+	Grace   time.Duration  // least age before a signal
+	Log     *slog.Logger
+}
+
+// A Finder finds targets, and remembers them and their workers. It is not for use
+// by several goroutines at once.
+type Finder struct {
+	opts    Options
+	sys     *system
+	targets map[identity]*Target
+	workers map[identity]bool
+	noPidfd bool // has been said
+}
+
+// identity tells a process from a later one with the same pid.
+type identity struct {
+	pid     int
+	started time.Duration
+}
+
+// NewFinder returns a Finder that has not looked yet.
+func NewFinder(opts Options) *Finder {
+	return &Finder{
+		opts:    opts,
+		sys:     newSystem(),
+		targets: make(map[identity]*Target),
+		workers: make(map[identity]bool),
+	}
+}
+
+// A Target is a process to be signalled: the root of a tree of processes of the
+// name. The same process is the same Target at every Find.
+type Target struct {
+	PID     int
+	Name    string
+	Started time.Duration // since boot (CLOCK_BOOTTIME), in steps of 10 ms
+
+	finder  *Finder
+	comm    string
+	escaped string // comm as /proc/PID/status prints it
+	pidfd   int    // -1: there are none
+	since   time.Duration
+	caught  bool          // it has been seen to catch the signal
+	blocked time.Duration // since boot; since when it blocks the signal; 0: it does not
+}
+
+// candidate is a process that matches.
+type candidate struct {
+	pid int
+	stat
+}
+
+func (c candidate) identity() identity { return identity{c.pid, c.started} }
+
+// Find returns the targets, oldest first. The error wraps ErrNoTarget if there are
+// none; any other is /proc's.
+func (f *Finder) Find(ctx context.Context) ([]*Target, error) {
+	pids, err := f.sys.pids(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing processes: %w", err)
+	}
+	alive := make(map[identity]bool, len(pids))
+	matches := make(map[int]candidate)
+	for _, pid := range pids {
+		st, err := f.sys.stat(int(pid))
+		if errors.Is(err, errGone) || errors.Is(err, fs.ErrPermission) {
+			continue // ended, or hidden from us (hidepid, proc(5))
+		}
+		if err != nil {
+			return nil, err
+		}
+		p := candidate{int(pid), st}
+		alive[p.identity()] = true
+		if f.matches(ctx, p.pid, st) {
+			matches[p.pid] = p
+		}
+	}
+	roots := f.roots(matches, alive)
+	seen, err := f.mounting(roots)
+	if err != nil {
+		return nil, err
+	}
+	targets := f.adopt(ctx, seen)
+	if len(targets) == 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNoTarget, f.why(len(pids), matches, roots))
+	}
+	return targets, nil
+}
+
+// matches tells whether a process is one of those meant. The command line is read
+// only if it takes that.
+func (f *Finder) matches(ctx context.Context, pid int, st stat) bool {
+	if pid <= 0 || pid == f.sys.self || st.ended() {
+		return false
+	}
+	named := st.comm == f.opts.Name && len(st.comm) < nameLimit
+	if named && f.opts.Cmdline == nil {
+		return true
+	}
+	args, err := f.sys.cmdline(ctx, pid)
+	if err != nil {
+		return false // it has ended
+	}
+	if !named && f.opts.Name != fullName(st.comm, args) && f.opts.Name != titleName(args) {
+		return false
+	}
+	return f.opts.Cmdline == nil || f.opts.Cmdline.MatchString(strings.Join(args, " "))
+}
+
+// fullName undoes the kernel's cut of long names. The whole name is the base name
+// of what was executed: argv[0], or for a script an argument soon after its
+// interpreter.
+func fullName(comm string, args []string) string {
+	if len(comm) < nameLimit {
+		return comm
+	}
+	for _, arg := range args[:min(len(args), 3)] {
+		if base := filepath.Base(arg); strings.HasPrefix(base, comm) {
+			return base
+		}
+	}
+	return comm
+}
+
+// titleName is the base name of argv[0], or of the name in front of a title that
+// the program has put there, as in `nginx: master process`.
+func titleName(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	name, _, _ := strings.Cut(args[0], ": ")
+	return filepath.Base(name)
+}
+
+// roots are the matches whose parent is none. The others are workers, and stay so
+// for life: orphaned by their master's end they must not be taken for it.
+func (f *Finder) roots(matches map[int]candidate, alive map[identity]bool) []candidate {
+	for known := range f.workers {
+		if !alive[known] {
+			delete(f.workers, known)
+		}
+	}
+	var roots []candidate
+	for _, p := range matches {
+		if _, ok := matches[p.parent]; ok {
+			f.workers[p.identity()] = true
+		}
+		if !f.workers[p.identity()] {
+			roots = append(roots, p)
+		}
+	}
+	slices.SortFunc(roots, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.started, b.started), cmp.Compare(a.pid, b.pid))
+	})
+	return roots
+}
+
+// mounting are the roots that mount what the files lie on. For a kubelet volume
+// that is a condition, for anything else it only decides between several.
+func (f *Finder) mounting(roots []candidate) ([]candidate, error) {
+	if len(roots) == 0 {
+		return nil, nil
+	}
+	ours, required, err := f.sys.shared(f.opts.Files)
+	if err != nil {
+		return nil, err
+	}
+	if !required && len(roots) == 1 {
+		return roots, nil
+	}
+	var seen []candidate
+	for _, p := range roots {
+		theirs, err := f.sys.mounts(fmt.Sprint(p.pid))
+		shares := slices.ContainsFunc(ours, func(m mount) bool {
+			return slices.ContainsFunc(theirs, m.overlaps)
+		})
+		if err != nil || shares { // what cannot be seen is not held against it
+			seen = append(seen, p)
+		}
+	}
+	if len(seen) == 0 && !required {
+		return roots, nil
+	}
+	return seen, nil
+}
+
+// adopt turns roots into targets, the known ones into those they were, and lets go
+// of all others.
+func (f *Finder) adopt(ctx context.Context, roots []candidate) []*Target {
+	adopted := make(map[identity]*Target, len(roots))
+	var targets []*Target
+	for _, p := range roots {
+		t := f.targets[p.identity()]
+		if t == nil || t.comm != p.comm {
+			t = f.newTarget(ctx, p)
+		}
+		if t != nil {
+			adopted[p.identity()] = t
+			targets = append(targets, t)
+		}
+	}
+	for key, t := range f.targets {
+		if adopted[key] != t && t.pidfd >= 0 {
+			_ = f.sys.close(t.pidfd)
+		}
+	}
+	f.targets = adopted
+	return targets
+}
+
+// newTarget returns nil if the process has ended or changed in the meantime: the
+// pidfd is opened first, so that what is read after that is read of its process.
+func (f *Finder) newTarget(ctx context.Context, p candidate) *Target {
+	pidfd, err := f.sys.open(p.pid)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		pidfd = -1
+		if !f.noPidfd {
+			f.noPidfd = true
+			f.opts.Log.Warn("no pidfd can be had: start times are compared right before each signal instead; update the kernel to 5.3 or newer, allow pidfd_open in the seccomp profile, or raise the limit of open files", "err", err)
+		}
+	}
+	st, err := f.sys.stat(p.pid)
+	if err == nil && st.started == p.started && f.matches(ctx, p.pid, st) {
+		if s, err := f.sys.status(p.pid); err == nil {
+			return &Target{
+				PID: p.pid, Name: f.opts.Name, Started: p.started,
+				finder: f, comm: st.comm, escaped: s.name, pidfd: pidfd, since: f.sys.now(),
+			}
+		}
+	}
+	if pidfd >= 0 {
+		_ = f.sys.close(pidfd)
+	}
+	return nil
+}
+
+// why says why there is no target.
+func (f *Finder) why(inSight int, matches map[int]candidate, roots []candidate) string {
+	switch {
+	case len(roots) > 0:
+		return fmt.Sprintf("%s (pid %d) does not mount the volume that FILE is in: mount it in that container too, as a folder", f.opts.Name, roots[0].pid)
+	case len(matches) > 0:
+		return fmt.Sprintf("of %s only workers are left, which are not signalled: their master has ended", f.opts.Name)
+	case f.sys.self == 1 || inSight <= 1:
+		return `only podsignal's own processes are in sight: set shareProcessNamespace: true on the pod (Compose: pid: "service:NAME")`
+	case f.opts.Cmdline != nil:
+		return fmt.Sprintf("no process is named %q and has a command line that matches CMDLINE: correct PROCESS or CMDLINE, or start it", f.opts.Name)
+	default:
+		return fmt.Sprintf("no process is named %q: correct PROCESS, or start it", f.opts.Name)
+	}
+}
+
+// permission explains an EPERM (kill(2): our uid must be the target's real or
+// saved one, whatever the capabilities of a container that is not root).
+func (t *Target) permission(sig syscall.Signal, st status) error {
+	f := t.finder
+	if f.sys.uid == st.uid || f.sys.uid == st.savedUID {
+		return fmt.Errorf("podsignal and %s (pid %d) both run as uid %d, yet %s is not permitted: allow it in the AppArmor or SELinux profile: %w",
+			t.Name, t.PID, st.uid, Name(sig), unix.EPERM)
+	}
+	also := ""
+	if st.uid == 0 {
+		also = " and runAsNonRoot: false"
+	}
+	return fmt.Errorf("podsignal runs as uid %d, %s (pid %d) as uid %d: set securityContext.runAsUser: %d%s on this container (Compose: user: \"%d\"): %w",
+		f.sys.uid, t.Name, t.PID, st.uid, st.uid, also, st.uid, unix.EPERM)
+}

@@ -1,0 +1,137 @@
+package watcher
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// dataLink is the link that the kubelet swaps
+	// (pkg/volume/util/atomic_writer.go in kubernetes/kubernetes).
+	dataLink = "..data"
+
+	// maxLinks is how many links the kernel follows in one path (path_resolution(7)).
+	maxLinks = 40
+)
+
+// A folder is one to be watched.
+type folder struct {
+	id    id
+	path  string          // without links
+	names map[string]bool // the entries that matter; nil: all
+}
+
+// matters tells whether an event on the named entry can change what is shown.
+// The kubelet's own names matter wherever its link does: they tell how far it is.
+func (f *folder) matters(name string) bool {
+	return f.names == nil || f.names[name] || f.names[dataLink] && strings.HasPrefix(name, "..")
+}
+
+// A place is where a path leads.
+type place struct {
+	real   string // without links
+	stat   unix.Stat_t
+	volume string // the folder that ..data led to on the way; else empty
+}
+
+func (p *place) id() id       { return id{p.stat.Dev, p.stat.Ino} }
+func (p *place) mode() uint32 { return p.stat.Mode & unix.S_IFMT }
+
+// frozen tells whether the place lies in a folder that the kubelet has swapped
+// in: nothing in there changes until the next swap.
+func (p *place) frozen() bool { return within(p.real, p.volume) }
+
+func within(path, folder string) bool {
+	return folder != "" && (path == folder || strings.HasPrefix(path, folder+"/"))
+}
+
+// watch asks for a watch on the folder for the entry name, or for all of them
+// where name is empty.
+func (s *scan) watch(path string, st *unix.Stat_t, name string) {
+	key := id{st.Dev, st.Ino}
+	f := s.folders[key]
+	if f == nil {
+		f = &folder{id: key, path: path, names: make(map[string]bool)}
+		s.folders[key] = f
+	}
+	switch {
+	case name == "":
+		f.names = nil
+	case f.names != nil:
+		f.names[name] = true
+	}
+}
+
+// resolve follows path from the folder from, which has no links in it, as the
+// kernel would, and asks for a watch on each folder that holds a link of the
+// chain or its end. Where the path ends in nothing, that is on the last folder
+// that exists; the error then wraps fs.ErrNotExist.
+func (s *scan) resolve(from, path string) (place, error) {
+	at := place{real: from}
+	if err := unix.Lstat(from, &at.stat); err != nil {
+		return place{}, unreadable(from, &fs.PathError{Op: "lstat", Path: from, Err: err})
+	}
+	return s.resolveIn(at, path)
+}
+
+func (s *scan) resolveIn(at place, path string) (place, error) {
+	links := 0
+	for rest := path; rest != ""; {
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			up, err := s.resolve(filepath.Dir(at.real), "")
+			if err != nil {
+				return place{}, err
+			}
+			at.real, at.stat = up.real, up.stat
+			continue
+		}
+		next := place{real: filepath.Join(at.real, name), volume: at.volume}
+		if at.mode() != unix.S_IFDIR {
+			return place{}, &fs.PathError{Op: "lstat", Path: next.real, Err: fs.ErrNotExist}
+		}
+		err := unix.Lstat(next.real, &next.stat)
+		if (err != nil || next.mode() != unix.S_IFDIR) && !at.frozen() {
+			s.watch(at.real, &at.stat, name)
+		}
+		if err != nil {
+			return place{}, unreadable(next.real, &fs.PathError{Op: "lstat", Path: next.real, Err: err})
+		}
+		if next.mode() != unix.S_IFLNK {
+			at = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return place{}, fmt.Errorf("%s is part of a loop of links: remove one of them: %w", next.real, unix.ELOOP)
+		}
+		s.saw(&next.stat)
+		target, err := os.Readlink(next.real)
+		if err != nil {
+			return place{}, err
+		}
+		if name == dataLink && !strings.Contains(target, "/") {
+			at.volume = filepath.Join(at.real, target)
+		}
+		if filepath.IsAbs(target) {
+			root, err := s.resolve("/", "")
+			if err != nil {
+				return place{}, err
+			}
+			at.real, at.stat = root.real, root.stat
+		}
+		if rest != "" {
+			target += "/" + rest
+		}
+		rest = target
+	}
+	return at, nil
+}

@@ -1,0 +1,306 @@
+package watcher
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxEntries bounds one look: more than this in FILE is a mistake (a whole
+	// disk, a data folder), and would cost every pod dearly.
+	maxEntries = 100_000
+
+	// racy is how long after its ctime a file may be written again without a
+	// change of that ctime: the kernel's clock for it ticks every 1 to 10 ms.
+	racy = 100 * time.Millisecond
+)
+
+// A Snapshot is what the watched paths show at one moment, whole.
+type Snapshot struct {
+	// Digest is a SHA-256 over the sorted pairs of path and content.
+	Digest [sha256.Size]byte
+
+	// Changed is when Digest came to be, since boot (CLOCK_BOOTTIME): a program
+	// that started clearly later has read nothing older. It errs on the late side.
+	Changed time.Duration
+
+	// Err says that a path which was there is gone (it wraps fs.ErrNotExist) or
+	// that something cannot be read. Digest and Changed are then the last good ones.
+	Err error
+}
+
+// id names a folder or file whatever its path: a bind mount shows one twice, a
+// folder made anew has another.
+type id struct{ dev, ino uint64 }
+
+// version tells whether a file could have changed since it was read. The ctime
+// cannot be set back by a program, unlike the mtime.
+type version struct {
+	id
+	size  int64
+	ctime unix.Timespec
+}
+
+func versionOf(st *unix.Stat_t) version {
+	return version{id{st.Dev, st.Ino}, st.Size, st.Ctim}
+}
+
+// content is what is remembered of a file, so that it is read again only if it
+// could have changed.
+type content struct {
+	version
+	sum  [sha256.Size]byte
+	racy time.Time // when it was read within racy of its ctime; else zero
+	used uint64    // the scan that last came across it
+}
+
+// cache holds contents by real path.
+type cache struct {
+	files map[string]*content
+	scan  uint64
+	buf   []byte
+}
+
+// A scan is one walk over the paths: it finds what they show and which folders
+// must be watched to notice when that changes.
+type scan struct {
+	ctx     context.Context
+	cache   *cache
+	folders map[id]*folder
+	shown   []shown
+	entries int           // folder entries come across, for maxEntries
+	newest  time.Time     // the newest ctime of all that decides what is shown
+	recheck bool          // a file was read within racy of its ctime
+	walking map[id]string // folders being walked, against link loops
+}
+
+// shown is one file as a reader sees it.
+type shown struct {
+	path string
+	sum  [sha256.Size]byte
+}
+
+func newScan(ctx context.Context, c *cache) *scan {
+	c.scan++
+	return &scan{
+		ctx:     ctx,
+		cache:   c,
+		folders: make(map[id]*folder),
+		walking: make(map[id]string),
+	}
+}
+
+// path adds all that path shows. volume tells whether it is a kubelet volume's
+// own folder. The error wraps fs.ErrNotExist where there is nothing.
+func (s *scan) path(path string) (volume bool, err error) {
+	at, err := s.resolve("/", path)
+	if err != nil {
+		return false, err
+	}
+	switch at.mode() {
+	case unix.S_IFDIR:
+		return s.folder(path, at)
+	case unix.S_IFREG:
+		return false, s.file(path, at)
+	default:
+		return false, fmt.Errorf("%s is neither a file nor a folder: set FILE to what the program reads", path)
+	}
+}
+
+// folder adds the files below a folder. They are named by path, the way to it as
+// a reader goes, not by where links lead.
+func (s *scan) folder(path string, at place) (volume bool, err error) {
+	if other, ok := s.walking[at.id()]; ok {
+		return false, fmt.Errorf("%s leads back to %s: remove the link that makes the loop", path, other)
+	}
+	s.walking[at.id()] = path
+	defer delete(s.walking, at.id())
+
+	if !at.frozen() {
+		s.watch(at.real, &at.stat, "")
+	}
+	s.saw(&at.stat)
+	names, err := readNames(at.real)
+	if err != nil {
+		return false, unreadable(at.real, err)
+	}
+	if s.entries += len(names); s.entries > maxEntries {
+		return false, fmt.Errorf("%s holds more than %d entries: set FILE to a smaller folder, or to single files", path, maxEntries)
+	}
+	volume = slices.Contains(names, dataLink)
+	for _, name := range names {
+		if err := s.ctx.Err(); err != nil {
+			return false, err
+		}
+		if volume && strings.HasPrefix(name, "..") {
+			continue
+		}
+		if err := s.entry(filepath.Join(path, name), at, name); err != nil {
+			return false, err
+		}
+	}
+	return volume, nil
+}
+
+// entry adds what one entry of a folder shows. A link to nothing, or what was
+// removed since the folder was read, is no file to a reader. FIFOs, sockets and
+// devices have no content, and to open one may block or do things.
+func (s *scan) entry(path string, in place, name string) error {
+	at, err := s.resolveIn(in, name)
+	if err == nil {
+		switch at.mode() {
+		case unix.S_IFDIR:
+			_, err = s.folder(path, at)
+		case unix.S_IFREG:
+			err = s.file(path, at)
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (s *scan) file(path string, at place) error {
+	s.saw(&at.stat)
+	c := s.cache.files[at.real]
+	switch {
+	case c == nil || c.version != versionOf(&at.stat):
+		read, err := s.cache.read(s.ctx, at.real)
+		if err != nil {
+			return unreadable(at.real, err)
+		}
+		// The kubelet never writes into a folder that it has swapped in.
+		if at.frozen() {
+			read.racy = time.Time{}
+		}
+		c = read
+	case !c.racy.IsZero() && time.Since(c.racy) >= racy:
+		read, err := s.cache.read(s.ctx, at.real)
+		if err != nil {
+			return unreadable(at.real, err)
+		}
+		// Once is enough: nothing can have kept its ctime for so long. (With a
+		// clock that was set back the ctime would look young for hours.)
+		if read.version == c.version {
+			read.racy = time.Time{}
+		}
+		c = read
+	}
+	c.used = s.cache.scan
+	s.cache.files[at.real] = c
+	s.recheck = s.recheck || !c.racy.IsZero()
+	s.shown = append(s.shown, shown{path, c.sum})
+	return nil
+}
+
+// saw notes the ctime of something that decides what is shown.
+func (s *scan) saw(st *unix.Stat_t) {
+	if t := time.Unix(st.Ctim.Unix()); t.After(s.newest) {
+		s.newest = t
+	}
+}
+
+// digest is the same for the same paths with the same contents. Two paths of
+// FILE that overlap show a file twice, which does no harm.
+func (s *scan) digest() [sha256.Size]byte {
+	slices.SortFunc(s.shown, func(a, b shown) int { return strings.Compare(a.path, b.path) })
+	h := sha256.New()
+	var length [8]byte
+	for _, f := range s.shown {
+		binary.BigEndian.PutUint64(length[:], uint64(len(f.path)))
+		h.Write(length[:])
+		io.WriteString(h, f.path)
+		h.Write(f.sum[:])
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// read hashes a regular file. It does not wait for the other end if the file has
+// become a FIFO.
+func (c *cache) read(ctx context.Context, path string) (*content, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, fs.ErrNotExist
+	}
+	got := &content{version: versionOf(&st)}
+	if now := time.Now(); now.Sub(time.Unix(st.Ctim.Unix())) < racy {
+		got.racy = now
+	}
+	if c.buf == nil {
+		c.buf = make([]byte, 64<<10)
+	}
+	h := sha256.New()
+	for {
+		n, err := f.Read(c.buf)
+		h.Write(c.buf[:n])
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	h.Sum(got.sum[:0])
+	return got, nil
+}
+
+// forget drops what the last scan did not come across.
+func (c *cache) forget() {
+	for path, f := range c.files {
+		if f.used != c.scan {
+			delete(c.files, path)
+		}
+	}
+}
+
+func readNames(dir string) ([]string, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+// unreadable says who may not read what, and what would mend it.
+func unreadable(path string, err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		path = filepath.Dir(path)
+		if unix.Stat(path, &st) != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("podsignal runs as uid %d and may not read %s (uid %d, gid %d, mode %04o): set securityContext.runAsUser to its owner, or the pod's fsGroup, or the volume's defaultMode: 0440: %w",
+		os.Geteuid(), path, st.Uid, st.Gid, st.Mode&0o7777, err)
+}
+
+// Age is how long ago Digest came to be.
+func (s Snapshot) Age() time.Duration { return boottime() - s.Changed }

@@ -1,0 +1,269 @@
+// Package watcher follows files and folders as a reader sees them, through every
+// link on the way, and tells what they show once a change is whole. It is made
+// for the volumes that the kubelet writes, and works for plain files too.
+//
+// It knows nothing of processes.
+package watcher
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+)
+
+// attempts is how often a look walks the paths at once while they change under
+// it; after that it waits for quiet.
+const attempts = 5
+
+// Options say what to watch and how patiently.
+type Options struct {
+	Paths    []string      // absolute; files or folders, there or not yet
+	Debounce time.Duration // quiet time that ends a burst of events
+	Resync   time.Duration // how often everything is looked at anyway; 0: never
+	Log      *slog.Logger
+}
+
+// A Watcher follows the paths of its Options. One goroutine, Run's, owns it.
+type Watcher struct {
+	opts  Options
+	paths []path
+	cache cache
+
+	open     func() (*notifier, error)
+	notify   *notifier          // nil: polling
+	opened   time.Time          // when inotify was last asked for
+	degraded bool               // that there is no inotify has been said
+	watched  map[string]*folder // by path
+	resync   time.Time          // when everything is looked at anyway
+	recheck  time.Time          // when a file read too soon is read again; zero: none was
+
+	burst     burst
+	lastEvent time.Duration     // since boot; the burst's last; 0: it has none
+	seen      [sha256.Size]byte // what the last look saw, settled or not
+	seenAt    time.Duration     // since boot; of the first look that saw it
+	good      *Snapshot         // the last without an error; nil: none yet
+	current   Snapshot          // what is to be sent
+}
+
+// path is one of those to follow, and what is remembered of it.
+type path struct {
+	name   string
+	seen   bool // it was there once
+	volume bool // it was a kubelet volume's folder
+	told   bool // that it is not there has been said
+}
+
+// New returns a Watcher. Nothing is touched before Run.
+func New(opts Options) *Watcher {
+	w := &Watcher{
+		opts:  opts,
+		cache: cache{files: make(map[string]*content)},
+		open:  newNotifier,
+		burst: burst{quiet: opts.Debounce},
+	}
+	for _, name := range opts.Paths {
+		w.paths = append(w.paths, path{name: name})
+	}
+	return w
+}
+
+// Run watches until ctx is done, and then returns nil. It sends a Snapshot after
+// every look that is settled, changed or not: at the start, after each burst of
+// events, and at each resync. While out is not ready, a newer one replaces it.
+func (w *Watcher) Run(ctx context.Context, out chan<- Snapshot) error {
+	w.startNotify()
+	defer w.stopNotify()
+	var ready chan<- Snapshot // nil: there is nothing to send
+	if w.look(ctx) {
+		ready = out
+	}
+	w.opts.Log.Info("watching", "folders", len(w.watched), "mode", w.mode())
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		var events chan fsnotify.Event
+		var failures chan error
+		if w.notify != nil {
+			events, failures = w.notify.events, w.notify.errors
+		}
+		timer.Reset(time.Until(w.wake()))
+
+		due := false
+		select {
+		case <-ctx.Done():
+			return nil
+		case ready <- w.current:
+			ready = nil
+		case ev := <-events:
+			due = w.event(ev)
+		case err := <-failures:
+			w.failure(err)
+		case <-timer.C:
+			due = true
+		}
+		if due && w.look(ctx) {
+			ready = out
+		}
+	}
+}
+
+// wake is when to look even if nothing more happens. In a burst that is its end:
+// what is seen before that may be half of a change.
+func (w *Watcher) wake() time.Time {
+	if end := w.burst.end(); !end.IsZero() {
+		return end
+	}
+	if !w.recheck.IsZero() && w.recheck.Before(w.resync) {
+		return w.recheck
+	}
+	return w.resync
+}
+
+// event takes an event and tells whether to look at once.
+func (w *Watcher) event(ev fsnotify.Event) bool {
+	if !w.concerns(ev.Name) {
+		return false
+	}
+	w.lastEvent = boottime()
+	return w.burst.add(time.Now(), ev)
+}
+
+// failure is inotify's: events were lost, so that anything may have changed, and
+// only new watches are sure to be whole.
+func (w *Watcher) failure(err error) {
+	w.opts.Log.Debug("inotify lost events, looking at everything", "err", err)
+	w.stopNotify()
+	w.startNotify()
+	w.lastEvent = boottime()
+	w.burst.touch(time.Now())
+}
+
+// look takes a snapshot. It is settled, and current, unless the change may still
+// be under way: then the burst goes on.
+func (w *Watcher) look(ctx context.Context) (settled bool) {
+	now := time.Now()
+	if !now.Before(w.resync) {
+		w.plan(now)
+	}
+	known := w.seen
+	s, stable, err := w.scan(ctx)
+	if ctx.Err() != nil {
+		return false
+	}
+	digest := s.digest()
+	if digest != w.seen {
+		w.seen, w.seenAt = digest, boottime()
+	}
+	w.recheck = time.Time{}
+	if s.recheck || !stable {
+		w.recheck = now.Add(racy)
+	}
+
+	unchanged := w.good != nil && digest == w.good.Digest
+	twice := digest == known
+	if !w.burst.tooLong(now) && (!stable || err == nil && !unchanged && !twice && !w.announced(s)) {
+		w.burst.touch(now)
+		return false
+	}
+	switch {
+	case err != nil:
+		w.current.Err = err
+	case unchanged:
+		w.current = *w.good
+	default:
+		w.current = Snapshot{Digest: digest, Changed: w.changed(s)}
+		good := w.current
+		w.good = &good
+	}
+	w.burst.reset()
+	w.lastEvent = 0
+	return true
+}
+
+// announced tells whether a new digest came with events that are over. At the
+// first look nothing has been announced, but what is old enough is whole. A change
+// without an event (polling, a file system that has none) must be seen twice.
+func (w *Watcher) announced(s *scan) bool {
+	if w.good == nil {
+		age := time.Since(s.newest)
+		return age >= w.opts.Debounce
+	}
+	return w.lastEvent != 0
+}
+
+// changed is when the new digest came to be. The wall clock of ctimes can be
+// stepped, so that it serves only where there is nothing else, or to be later.
+func (w *Watcher) changed(s *scan) time.Duration {
+	now := boottime()
+	written := min(now, now-time.Since(s.newest))
+	switch {
+	case w.good == nil:
+		return written
+	case w.lastEvent != 0:
+		return max(w.lastEvent, written)
+	default:
+		return w.seenAt
+	}
+}
+
+// scan walks the paths until the folders that they depend on were watched before
+// they were read, and nothing changed in the meantime (then it is stable).
+func (w *Watcher) scan(ctx context.Context) (s *scan, stable bool, err error) {
+	before := w.seen
+	for range attempts {
+		s = newScan(ctx, &w.cache)
+		err = w.walk(s)
+		if ctx.Err() != nil {
+			return s, false, err
+		}
+		complete := w.syncWatches(s.folders)
+		digest := s.digest()
+		if complete && digest == before {
+			stable = true
+			break
+		}
+		before = digest
+	}
+	w.cache.forget()
+	return s, stable, err
+}
+
+// walk adds what each path shows. A path that was never there contributes
+// nothing; one that was is an error.
+func (w *Watcher) walk(s *scan) error {
+	var errs []error
+	for i := range w.paths {
+		p := &w.paths[i]
+		before := len(s.shown)
+		volume, err := s.path(p.name)
+		if err == nil && p.volume && !volume && len(s.shown) == before {
+			// What is left of a volume that was unmounted is an empty folder.
+			err = fmt.Errorf("%s is no volume any more: %w", p.name, fs.ErrNotExist)
+		}
+		switch {
+		case err == nil:
+			p.seen, p.volume = true, volume
+		case p.seen || !errors.Is(err, fs.ErrNotExist):
+			errs = append(errs, err)
+		case !p.told:
+			p.told = true
+			w.opts.Log.Warn("file does not exist yet: waiting for it; if it never comes, correct FILE or mount the volume there", "file", p.name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// boottime is the time since boot, which no one can set (clock_gettime(2)).
+func boottime() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
+	return time.Duration(ts.Nano())
+}
