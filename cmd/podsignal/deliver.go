@@ -104,6 +104,8 @@ func (d *delivery) desire(s watcher.Snapshot) {
 		for _, t := range d.targets {
 			t.failing = trouble{}
 		}
+	} else {
+		d.log.Debug("looked: no change", "digest", d.digest())
 	}
 	d.desired = s
 	d.search = time.Now()
@@ -220,8 +222,7 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 		d.log.Info(message, "digest", d.digest(), "pid", t.PID, "signal", signal.Name(d.cfg.signal), "after", d.desired.Age())
 	case errors.Is(err, signal.ErrGone):
 		// Its successor has read what is there, or is told.
-		t.failing = trouble{}
-		d.search = time.Now()
+		d.search = t.failing.retry(retryReady)
 	case errors.As(err, &unready):
 		level := slog.LevelDebug
 		if t.failing.lasts() {

@@ -1,0 +1,347 @@
+package watcher
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podsignal/podsignal/watcher/volumetest"
+)
+
+const ms = time.Millisecond
+
+// A rig is a Watcher of real files, with events that the test makes up, in a
+// bubble of fake time. (A live fsnotify.Watcher would stop that time.)
+type rig struct {
+	t       *testing.T
+	dir     string
+	events  chan fsnotify.Event
+	errors  chan error
+	opens   int       // how often inotify was asked for
+	refused time.Time // until when it cannot be had
+	began   time.Time
+	changes []time.Duration // since began: when each new digest came
+}
+
+// settle runs play beside a Watcher of paths, which are relative to the rig's
+// folder, and returns when it saw changes, from the first snapshot on.
+func settle(t *testing.T, paths []string, prepare, play func(*rig)) []time.Duration {
+	t.Helper()
+	dir := t.TempDir()
+	var r *rig
+	synctest.Test(t, func(t *testing.T) {
+		r = &rig{t: t, dir: dir, events: make(chan fsnotify.Event), errors: make(chan error)}
+		prepare(r)
+		for i, path := range paths {
+			paths[i] = filepath.Join(dir, path)
+		}
+		w := New(Options{Paths: paths, Debounce: 100 * ms, Resync: time.Minute, Log: slog.New(slog.DiscardHandler)})
+		w.open = r.open
+		out := make(chan Snapshot)
+		go func() {
+			if err := w.Run(t.Context(), out); err != nil {
+				t.Error(err)
+			}
+		}()
+		last := <-out
+		r.began = time.Now()
+		go func() {
+			for {
+				select {
+				case s := <-out:
+					if s.Digest != last.Digest {
+						r.changes = append(r.changes, time.Since(r.began))
+					}
+					last = s
+				case <-t.Context().Done():
+					return
+				}
+			}
+		}()
+		play(r)
+		synctest.Wait()
+	})
+	return r.changes
+}
+
+func (r *rig) open() (*notifier, error) {
+	r.opens++
+	if time.Now().Before(r.refused) {
+		return nil, syscall.EMFILE
+	}
+	watched := make(map[string]bool)
+	return &notifier{
+		events: r.events,
+		errors: r.errors,
+		add:    func(path string) error { watched[path] = true; return nil },
+		remove: func(path string) error { delete(watched, path); return nil },
+		list: func() (paths []string) {
+			for path := range watched {
+				paths = append(paths, path)
+			}
+			return paths
+		},
+		close: func() error { return nil },
+	}, nil
+}
+
+// event sends an event and waits until it has been dealt with.
+func (r *rig) event(op fsnotify.Op, name string) {
+	r.events <- fsnotify.Event{Name: filepath.Join(r.dir, name), Op: op}
+	synctest.Wait()
+}
+
+func (r *rig) write(name, content string) {
+	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// begin, swap and finish are the kubelet's steps, each with the events of it.
+func (r *rig) begin(volume, content string) *volumetest.Update {
+	u, err := volumetest.Begin(filepath.Join(r.dir, volume), volumetest.Files{"key": content})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.event(fsnotify.Create, volume+"/..new"+content)
+	r.event(fsnotify.Chmod, volume+"/..new"+content)
+	return u
+}
+
+func (r *rig) swap(volume string, u *volumetest.Update) {
+	if err := u.Swap(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.event(fsnotify.Create, volume+"/..data_tmp")
+	r.event(fsnotify.Rename, volume+"/..data_tmp")
+	r.event(fsnotify.Create, volume+"/..data")
+}
+
+func (r *rig) finish(volume string, u *volumetest.Update) {
+	if err := u.Finish(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.event(fsnotify.Remove, volume+"/..old")
+}
+
+func (r *rig) volume(name string) {
+	if err := volumetest.Write(filepath.Join(r.dir, name), volumetest.Files{"key": "0"}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func TestSettle(t *testing.T) {
+	file := func(r *rig) { r.write("file", "0") }
+	volume := func(r *rig) { r.volume("v") }
+	volumes := func(r *rig) { r.volume("v"); r.volume("w") }
+	for _, test := range []struct {
+		name    string
+		paths   []string
+		prepare func(*rig)
+		play    func(*rig)
+		want    []time.Duration
+	}{{
+		"one write", []string{"file"}, file, func(r *rig) {
+			r.write("file", "1")
+			r.event(fsnotify.Write, "file")
+			time.Sleep(time.Second)
+		}, []time.Duration{100 * ms},
+	}, {
+		"quiet begins after the last of several writes", []string{"file"}, file, func(r *rig) {
+			for _, content := range []string{"1", "12", "123", "1234"} {
+				r.write("file", content)
+				r.event(fsnotify.Write, "file")
+				time.Sleep(90 * ms)
+			}
+			time.Sleep(time.Second)
+		}, []time.Duration{370 * ms},
+	}, {
+		"an empty file on the way to its content is not seen", []string{"file"}, file, func(r *rig) {
+			r.write("file", "")
+			r.event(fsnotify.Write, "file")
+			time.Sleep(99 * ms)
+			r.write("file", "1")
+			r.event(fsnotify.Write, "file")
+			time.Sleep(time.Second)
+		}, []time.Duration{199 * ms},
+	}, {
+		"there and back within a burst is no change", []string{"file"}, file, func(r *rig) {
+			r.write("file", "1")
+			r.event(fsnotify.Write, "file")
+			time.Sleep(50 * ms)
+			r.write("file", "0")
+			r.event(fsnotify.Write, "file")
+			time.Sleep(time.Second)
+		}, nil,
+	}, {
+		"a burst without end is looked at after twenty quiet times", []string{"file"}, file, func(r *rig) {
+			for range 100 {
+				r.write("file", "1")
+				r.event(fsnotify.Write, "file")
+				time.Sleep(30 * ms)
+			}
+		}, []time.Duration{2000 * ms},
+	}, {
+		"another file's events are no burst", []string{"file"}, file, func(r *rig) {
+			r.write("file", "1")
+			r.event(fsnotify.Write, "file")
+			for range 20 {
+				time.Sleep(50 * ms)
+				r.event(fsnotify.Write, "log")
+			}
+		}, []time.Duration{100 * ms},
+	}, {
+		"the kubelet's last step ends the burst at once", []string{"v"}, volume, func(r *rig) {
+			u := r.begin("v", "1")
+			time.Sleep(40 * ms)
+			r.swap("v", u)
+			time.Sleep(3 * ms)
+			r.finish("v", u)
+			time.Sleep(time.Second)
+		}, []time.Duration{43 * ms},
+	}, {
+		"a swap long after its folder still ends at the last step", []string{"v"}, volume, func(r *rig) {
+			u := r.begin("v", "1")
+			time.Sleep(500 * ms)
+			r.swap("v", u)
+			time.Sleep(3 * ms)
+			r.finish("v", u)
+			time.Sleep(time.Second)
+		}, []time.Duration{503 * ms},
+	}, {
+		"the kubelet dies before its last step", []string{"v"}, volume, func(r *rig) {
+			u := r.begin("v", "1")
+			r.swap("v", u)
+			time.Sleep(time.Second)
+		}, []time.Duration{100 * ms},
+	}, {
+		"a first write has no last step", []string{"v"}, func(*rig) {}, func(r *rig) {
+			if err := os.Mkdir(filepath.Join(r.dir, "v"), 0o755); err != nil {
+				r.t.Fatal(err)
+			}
+			r.event(fsnotify.Create, "v")
+			time.Sleep(time.Second)
+			u := r.begin("v", "1")
+			r.swap("v", u)
+			if err := u.Finish(); err != nil {
+				r.t.Fatal(err)
+			}
+			r.event(fsnotify.Create, "v/key")
+			time.Sleep(time.Second)
+		}, []time.Duration{1100 * ms},
+	}, {
+		"a failed write removes its own folder, which ends nothing", []string{"v", "file"},
+		func(r *rig) { r.volume("v"); r.write("file", "0") }, func(r *rig) {
+			r.write("file", "1")
+			u := r.begin("v", "1")
+			if err := u.Abort(); err != nil {
+				r.t.Fatal(err)
+			}
+			r.event(fsnotify.Remove, "v/..new1")
+			time.Sleep(time.Second)
+		}, []time.Duration{100 * ms},
+	}, {
+		"one volume waits for another that is between swap and removal", []string{"v", "w"}, volumes, func(r *rig) {
+			v := r.begin("v", "1")
+			r.swap("v", v)
+			w := r.begin("w", "1")
+			r.swap("w", w)
+			r.finish("v", v)
+			time.Sleep(20 * ms)
+			r.finish("w", w)
+			time.Sleep(time.Second)
+		}, []time.Duration{20 * ms},
+	}, {
+		"one volume waits for another whose swap is to come", []string{"v", "w"}, volumes, func(r *rig) {
+			w := r.begin("w", "1")
+			v := r.begin("v", "1")
+			r.swap("v", v)
+			r.finish("v", v)
+			time.Sleep(20 * ms)
+			r.swap("w", w)
+			r.finish("w", w)
+			time.Sleep(time.Second)
+		}, []time.Duration{20 * ms},
+	}, {
+		"no volume waits for a kubelet that died", []string{"v", "w"}, volumes, func(r *rig) {
+			r.swap("w", r.begin("w", "1"))
+			time.Sleep(time.Second)
+			v := r.begin("v", "1")
+			r.swap("v", v)
+			r.finish("v", v)
+			time.Sleep(time.Second)
+		}, []time.Duration{100 * ms, 1000 * ms},
+	}} {
+		t.Run(test.name, func(t *testing.T) {
+			got := settle(t, test.paths, test.prepare, test.play)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("changes seen (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What no event announces is found all the same, and seen twice before it counts.
+func TestSettleWithoutEvents(t *testing.T) {
+	file := func(r *rig) { r.write("file", "0") }
+	for _, test := range []struct {
+		name    string
+		prepare func(*rig)
+		play    func(*rig)
+		want    []time.Duration
+		opens   int
+	}{{
+		"a file system without events: resync", file, func(r *rig) {
+			time.Sleep(30 * time.Second)
+			r.write("file", "1")
+			time.Sleep(2 * time.Minute)
+		}, []time.Duration{time.Minute}, 1,
+	}, {
+		"events were lost: everything is watched anew", file, func(r *rig) {
+			time.Sleep(30 * time.Second)
+			r.write("file", "1")
+			r.errors <- fsnotify.ErrEventOverflow
+			time.Sleep(time.Second)
+		}, []time.Duration{30*time.Second + 100*ms}, 2,
+	}, {
+		"no inotify instance: polling every two seconds", func(r *rig) { file(r); r.refused = time.Now().Add(time.Hour) }, func(r *rig) {
+			time.Sleep(10*time.Second + 500*ms)
+			r.write("file", "1")
+			time.Sleep(10 * time.Second)
+		}, []time.Duration{12 * time.Second}, 1,
+	}, {
+		"half of a file, found by polling, is not the change", func(r *rig) { file(r); r.refused = time.Now().Add(time.Hour) }, func(r *rig) {
+			time.Sleep(11 * time.Second)
+			r.write("file", "1")
+			time.Sleep(900 * ms) // the look at 11.9 s sees this
+			time.Sleep(50 * ms)
+			r.write("file", "12") // and that at 12.0 s this
+			time.Sleep(10 * time.Second)
+		}, []time.Duration{12100 * ms}, 1,
+	}, {
+		"inotify comes back at a resync", func(r *rig) { file(r); r.refused = time.Now().Add(30 * time.Second) }, func(r *rig) {
+			time.Sleep(70 * time.Second)
+			r.write("file", "1")
+			r.event(fsnotify.Write, "file")
+			time.Sleep(time.Second)
+		}, []time.Duration{70*time.Second + 100*ms}, 2,
+	}} {
+		t.Run(test.name, func(t *testing.T) {
+			var r *rig
+			got := settle(t, []string{"file"}, test.prepare, func(playing *rig) { r = playing; test.play(r) })
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("changes seen (-want +got):\n%s", diff)
+			}
+			if r.opens != test.opens {
+				t.Errorf("inotify was asked for %d times, want %d", r.opens, test.opens)
+			}
+		})
+	}
+}
