@@ -19,7 +19,8 @@ build: ## build bin/podsignal: static, stripped, with its version
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/podsignal ./cmd/podsignal
 
 .PHONY: demo
-demo: build ## watch three swaps reload nginx on this machine, in 4 s and without a cluster
+demo: ## watch three swaps reload nginx on this machine, in 4 s and without a cluster
+	@$(MAKE) --silent --no-print-directory build
 	@go build -o bin/ ./examples/greeter ./examples/demo
 	@bin/demo -podsignal bin/podsignal -greeter bin/greeter
 
