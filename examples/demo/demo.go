@@ -88,7 +88,15 @@ func play(ctx context.Context, s *stage, podsignal, greeter, nginx string) error
 			i+1, before, after, took.Seconds()*1000, target.name, app.pid())
 		before = after
 	}
-	fmt.Printf("\nThree swaps, three reloads, no restart.\n")
+	signals := func() int { return strings.Count(sidecar.said(), "msg=signalled") }
+	err = s.await(ctx, "podsignal logs three signals", func() bool { return signals() >= 3 })
+	if err != nil {
+		return err
+	}
+	if n := signals(); n > 3 {
+		return fmt.Errorf("podsignal sent %d signals for three swaps", n)
+	}
+	fmt.Printf("\nThree swaps, three signals, no restart.\n")
 	return nil
 }
 

@@ -26,7 +26,7 @@ func TestDemo(t *testing.T) {
 	succeeds := func(t *testing.T, nginx string) {
 		t.Helper()
 		out, err := demo(t, bin+"podsignal", nginx)
-		if err != nil || !strings.Contains(out, "Three swaps, three reloads, no restart.") {
+		if err != nil || !strings.Contains(out, "Three swaps, three signals, no restart.") {
 			t.Errorf("%v\n%s", err, out)
 		}
 	}
