@@ -70,13 +70,17 @@ func (s *stage) await(ctx context.Context, what string, seen func() bool) error 
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
 	late := time.After(patience)
-	for !seen() {
-		for _, p := range s.procs {
+	for {
+		yes := seen()
+		for _, p := range s.procs { // also when yes: a worker may serve without its master
 			select {
 			case <-p.ended:
 				return fmt.Errorf("%s has ended: %v", p.name, p.cmd.ProcessState)
 			default:
 			}
+		}
+		if yes {
+			return nil
 		}
 		select {
 		case <-look.C:
@@ -86,7 +90,6 @@ func (s *stage) await(ctx context.Context, what string, seen func() bool) error 
 			return errInterrupted
 		}
 	}
-	return nil
 }
 
 // pause waits for d, with an eye on the processes.
