@@ -82,6 +82,7 @@ type scan struct {
 	shown   []shown
 	entries int           // folder entries come across, for maxEntries
 	newest  time.Time     // the newest ctime of all that decides what is shown
+	written time.Time     // the newest of files that may still be written to
 	recheck bool          // a file was read within racy of its ctime
 	walking map[id]string // folders being walked, against link loops
 }
@@ -175,6 +176,9 @@ func (s *scan) entry(path string, in place, name string) error {
 
 func (s *scan) file(path string, at place) error {
 	s.saw(&at.stat)
+	if t := time.Unix(at.stat.Ctim.Unix()); !at.frozen() && t.After(s.written) {
+		s.written = t
+	}
 	c := s.cache.files[at.real]
 	switch {
 	case c == nil || c.version != versionOf(&at.stat):

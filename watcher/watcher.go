@@ -189,12 +189,12 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 }
 
 // announced tells whether a new digest came with events that are over. At the
-// first look nothing has been announced, but what is old enough is whole. A change
-// without an event (polling, a file system that has none) must be seen twice.
+// first look nothing has been announced, but what was written long enough ago is
+// whole. A change without an event (polling, a file system that has none) must be
+// seen twice.
 func (w *Watcher) announced(s *scan) bool {
 	if w.good == nil {
-		age := time.Since(s.newest)
-		return age >= w.opts.Debounce
+		return time.Since(s.written) >= w.opts.Debounce
 	}
 	return w.lastEvent != 0
 }

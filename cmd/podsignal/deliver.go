@@ -46,6 +46,7 @@ type delivery struct {
 	targets []*told
 	search  time.Time // when to look for targets
 	missing trouble   // that there is no target
+	lost    trouble   // that targets end before they are signalled
 	held    trouble   // that the files are gone or unreadable
 }
 
@@ -100,7 +101,7 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 // desire takes what the files show now. What was pending is replaced.
 func (d *delivery) desire(s watcher.Snapshot) {
 	if s.Digest != d.desired.Digest {
-		d.missing = trouble{}
+		d.missing, d.lost = trouble{}, trouble{}
 		for _, t := range d.targets {
 			t.failing = trouble{}
 		}
@@ -122,7 +123,7 @@ func (d *delivery) pass(ctx context.Context) time.Time {
 	d.held = trouble{}
 
 	// Known targets first: to find others takes much longer than a signal.
-	d.deliver(ctx, d.targets)
+	d.deliver(ctx, slices.Clone(d.targets))
 	if !d.search.IsZero() && !time.Now().Before(d.search) {
 		d.deliver(ctx, d.refresh(ctx))
 	}
@@ -214,7 +215,8 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 	var unready *signal.NotReadyError
 	switch {
 	case err == nil:
-		t.applied, t.sent, t.failing = d.desired.Digest, time.Now(), trouble{}
+		t.applied, t.sent = d.desired.Digest, time.Now()
+		t.failing, d.lost = trouble{}, trouble{}
 		message := "signalled"
 		if d.cfg.dryRun {
 			message = "would signal"
@@ -222,7 +224,8 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 		d.log.Info(message, "digest", d.digest(), "pid", t.PID, "signal", signal.Name(d.cfg.signal), "after", d.desired.Age())
 	case errors.Is(err, signal.ErrGone):
 		// Its successor has read what is there, or is told.
-		d.search = t.failing.retry(retryReady)
+		d.targets = slices.DeleteFunc(d.targets, func(known *told) bool { return known == t })
+		d.search = d.lost.retry(retryReady)
 	case errors.As(err, &unready):
 		level := slog.LevelDebug
 		if t.failing.lasts() {

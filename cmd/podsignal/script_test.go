@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/watcher/volumetest"
+)
+
+// deadline is for what must happen.
+const deadline = 20 * time.Second
+
+// daemon is the target in most scripts: it notes each signal in the file got,
+// with what it would load then. A script's name is its process's name.
+const daemon = `#!/bin/sh
+load() { read -r value < "$CONF"; echo "$1 $value" >> got; }
+trap 'load HUP' HUP
+trap 'load USR1' USR1
+exec 3<> fifo
+: > ready
+while :; do read -r line <&3; done
+`
+
+// processes are those that a script has started, by the name that it uses.
+type processes map[string]*exec.Cmd
+
+type processesKey struct{}
+
+// setup gives each script a target with a name of its own, since podsignal sees
+// the targets of the other scripts too.
+func setup(env *testscript.Env) error {
+	name := fmt.Sprintf("web%d", time.Now().UnixNano()%1e9)
+	env.Setenv("TARGET", name)
+	for key, value := range map[string]string{
+		"PROCESS": name, "CONF": "v/key",
+		"LOG_LEVEL": "debug", "START_GRACE": "0", "MIN_INTERVAL": "0",
+	} {
+		env.Setenv(key, value)
+	}
+	env.Setenv("FILE", filepath.Join(env.WorkDir, "v"))
+	binary, err := exec.LookPath("podsignal")
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{filepath.Dir(binary), filepath.Dir(env.WorkDir), env.WorkDir} {
+		for ; dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
+			if err := os.Chmod(dir, 0o755); err != nil { // other uids must get in
+				return err
+			}
+		}
+	}
+	if err := os.Mkdir(filepath.Join(env.WorkDir, "bin"), 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mkfifo(filepath.Join(env.WorkDir, "fifo"), 0o666); err != nil {
+		return err
+	}
+	started := make(processes)
+	env.Values[processesKey{}] = started
+	env.Defer(func() {
+		for _, cmd := range started {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
+	return os.WriteFile(filepath.Join(env.WorkDir, "bin", name), []byte(daemon), 0o755)
+}
+
+func condition(name string) (bool, error) {
+	if name == "root" {
+		return os.Geteuid() == 0, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
+}
+
+var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"volume": volumeCommand,
+	"target": targetCommand,
+	"start":  startCommand,
+	"end":    endCommand,
+	"log":    logCommand,
+	"got":    gotCommand,
+	"quiet":  quietCommand,
+	"tmpfs":  tmpfsCommand,
+}
+
+// volume DIR KEY=VALUE ... writes a volume as the kubelet does, as a whole; with
+// -swap first it stops before the last steps, like a kubelet that dies.
+func volumeCommand(ts *testscript.TestScript, _ bool, args []string) {
+	swapOnly := args[0] == "-swap"
+	if swapOnly {
+		args = args[1:]
+	}
+	files := make(volumetest.Files)
+	for _, arg := range args[1:] {
+		key, value, _ := strings.Cut(arg, "=")
+		files[key] = value + "\n"
+	}
+	dir := ts.MkAbs(args[0])
+	if !swapOnly {
+		ts.Check(volumetest.Write(dir, files))
+		return
+	}
+	u, err := volumetest.Begin(dir, files)
+	ts.Check(err)
+	ts.Check(u.Swap())
+}
+
+// target [NAME [ARG ...]] starts bin/NAME, by default $TARGET, and waits until it
+// has made the file ready.
+func targetCommand(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) == 0 {
+		args = []string{ts.Getenv("TARGET")}
+	}
+	// A process that starts within 20 ms of a change may have read what was before.
+	time.Sleep(30 * time.Millisecond)
+	ready := ts.MkAbs("ready")
+	_ = os.Remove(ready)
+	start(ts, args[0], 0, append([]string{ts.MkAbs("bin/" + args[0])}, args[1:]...))
+	await(ts, "the target to be ready", func() bool { _, err := os.Stat(ready); return err == nil })
+}
+
+// start [-uid N] [-as NAME] COMMAND [ARG ...] starts a program in the background,
+// with its standard error in the file NAME.log, by default COMMAND's. Of podsignal
+// it waits until it watches.
+func startCommand(ts *testscript.TestScript, _ bool, args []string) {
+	uid := 0
+	if args[0] == "-uid" {
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		uid, args = n, args[2:]
+	}
+	name := filepath.Base(args[0])
+	if name == "-as" {
+		name, args = args[1], args[2:]
+	}
+	start(ts, name, uid, args)
+	if name == "podsignal" {
+		logCommand(ts, false, []string{"watching"})
+	}
+}
+
+func start(ts *testscript.TestScript, name string, uid int, args []string) {
+	stderr, err := os.Create(ts.MkAbs(name + ".log"))
+	ts.Check(err)
+	defer stderr.Close()
+	path, err := exec.LookPath(args[0])
+	if strings.Contains(args[0], "/") {
+		path, err = ts.MkAbs(args[0]), nil
+	}
+	ts.Check(err)
+	cmd := exec.Command(path, args[1:]...)
+	cmd.Dir, cmd.Stderr = ts.MkAbs("."), stderr
+	for _, key := range []string{"FILE", "PROCESS", "SIGNAL", "CMDLINE", "DEBOUNCE", "MIN_INTERVAL", "RESYNC", "START_GRACE", "LOG_LEVEL", "LOG_FORMAT", "DRY_RUN", "CONF", "PATH"} {
+		cmd.Env = append(cmd.Env, key+"="+ts.Getenv(key))
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if uid != 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
+	}
+	ts.Check(cmd.Start())
+	ts.Value(processesKey{}).(processes)[name] = cmd
+}
+
+// end NAME [SIGNAL] ends a program, by default with TERM. podsignal must then
+// exit with 0.
+func endCommand(ts *testscript.TestScript, _ bool, args []string) {
+	started := ts.Value(processesKey{}).(processes)
+	cmd := started[args[0]]
+	if cmd == nil {
+		ts.Fatalf("%s was not started", args[0])
+	}
+	delete(started, args[0])
+	sig := syscall.SIGTERM
+	if len(args) > 1 {
+		sig = unix.SignalNum("SIG" + args[1])
+	}
+	ts.Check(cmd.Process.Signal(sig))
+	err := cmd.Wait()
+	if args[0] == "podsignal" && sig != unix.SIGKILL && err != nil {
+		ts.Fatalf("podsignal: %v, want exit code 0", err)
+	}
+}
+
+// log REGEXP [N] waits for a line of podsignal's log that matches; with N, there
+// must be exactly as many. Negated, there must be none by now.
+func logCommand(ts *testscript.TestScript, neg bool, args []string) {
+	re, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	count := func() int {
+		b, err := os.ReadFile(ts.MkAbs("podsignal.log"))
+		ts.Check(err)
+		return len(re.FindAll(b, -1))
+	}
+	if neg {
+		if n := count(); n != 0 {
+			ts.Fatalf("the log has %d lines that match %q:\n%s", n, args[0], ts.ReadFile("podsignal.log"))
+		}
+		return
+	}
+	want := 1
+	if len(args) > 1 {
+		want, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	await(ts, fmt.Sprintf("%d lines that match %q in the log", want, args[0]), func() bool { return count() >= want })
+	if n := count(); len(args) > 1 && n != want {
+		ts.Fatalf("the log has %d lines that match %q, want %d:\n%s", n, args[0], want, ts.ReadFile("podsignal.log"))
+	}
+}
+
+// got [LINE ...] waits until the targets have noted just these signals.
+func gotCommand(ts *testscript.TestScript, _ bool, args []string) {
+	var got []string
+	await(ts, fmt.Sprintf("the signals %q", args), func() bool {
+		b, err := os.ReadFile(ts.MkAbs("got"))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			ts.Check(err)
+		}
+		got = nil
+		for line := range bytes.Lines(b) {
+			got = append(got, string(bytes.TrimSpace(line)))
+		}
+		return len(got) >= len(args)
+	})
+	if !slices.Equal(got, args) {
+		ts.Fatalf("signals (-want +got):\n%s\n%s", cmp.Diff(args, got), ts.ReadFile("podsignal.log"))
+	}
+}
+
+// quiet PATH makes podsignal look twice, by a change of PATH's time alone: all
+// that it was about to do when the command began, it has then done.
+func quietCommand(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	looks := func() int { return strings.Count(ts.ReadFile("podsignal.log"), "looked: no change") }
+	for range 2 {
+		before := looks()
+		ts.Check(os.Chtimes(path, time.Now(), time.Now()))
+		await(ts, "a look at "+path, func() bool { return looks() > before })
+	}
+}
+
+// tmpfs DIR mounts an empty file system there until the script ends.
+func tmpfsCommand(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(unix.Mount("podsignal-test", dir, "tmpfs", 0, "size=1m"))
+	ts.Defer(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+func await(ts *testscript.TestScript, what string, done func() bool) {
+	for end := time.Now().Add(deadline); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			log, _ := os.ReadFile(ts.MkAbs("podsignal.log"))
+			ts.Fatalf("waited %s for %s; podsignal's log:\n%s", deadline, what, log)
+		}
+	}
+}
