@@ -26,8 +26,9 @@ func readMounts(pid string) ([]mount, error) {
 func parseMounts(b []byte) ([]mount, error) {
 	var all []mount
 	for line := range bytes.Lines(b) {
-		fields := strings.Fields(string(line))
-		if len(fields) < 5 {
+		// Not Fields: the kernel escapes no other spaces than that of ASCII.
+		fields := strings.SplitN(string(line), " ", 6)
+		if len(fields) < 6 {
 			return nil, fmt.Errorf("parsing /proc/PID/mountinfo: %q", line)
 		}
 		all = append(all, mount{fields[2], unescape(fields[3]), unescape(fields[4])})
