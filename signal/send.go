@@ -77,16 +77,17 @@ func (t *Target) ready(ctx context.Context, sig syscall.Signal) (status, error) 
 	if err != nil {
 		return st, err
 	}
-	now := stat{comm: t.comm, state: st.state, started: t.Started}
-	if t.pidfd < 0 {
-		if now, err = f.sys.stat(t.PID); err != nil || now.started != t.Started {
+	known := stat{comm: t.comm, state: st.state, started: t.Started}
+	if st.name != t.escaped || !f.matches(ctx, t.PID, known) {
+		return st, ErrGone
+	}
+	err = t.gate(sig, st)
+	if t.pidfd < 0 { // last of all: until here, another may have got the pid
+		if now, gone := f.sys.stat(t.PID); gone != nil || now.started != t.Started {
 			return st, ErrGone
 		}
 	}
-	if st.name != t.escaped || !f.matches(ctx, t.PID, now) {
-		return st, ErrGone
-	}
-	return st, t.gate(sig, st)
+	return st, err
 }
 
 // gate holds back a signal that would end the target or be lost.
