@@ -141,12 +141,15 @@ func parseStat(b []byte) (stat, error) {
 // status is what /proc/PID/status tells of a thread. It is read directly, because
 // gopsutil does not offer the signal masks.
 type status struct {
-	name                    string // escaped as the kernel prints it
+	comm                    string
 	state                   byte
 	uid, savedUID           int
 	innermost               int // the pid in the namespace that the process sees
 	blocked, ignored, catch uint64
 }
+
+// plain undoes the escapes that the kernel puts into names there.
+var plain = strings.NewReplacer(`\n`, "\n", `\\`, `\`)
 
 func readStatus(path string) (status, error) {
 	b, err := readProc(path)
@@ -177,7 +180,7 @@ func parseStatus(b []byte) (s status, err error) {
 		}
 		switch key {
 		case "Name":
-			s.name = value
+			s.comm = plain.Replace(value)
 		case "State":
 			s.state = fields[0][0]
 		case "Uid":

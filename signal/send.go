@@ -78,7 +78,7 @@ func (t *Target) ready(ctx context.Context, sig syscall.Signal) (status, error) 
 		return st, err
 	}
 	known := stat{comm: t.comm, state: st.state, started: t.Started}
-	if st.name != t.escaped || !f.matches(ctx, t.PID, known) {
+	if st.comm != t.comm || !f.matches(ctx, t.PID, known) {
 		return st, ErrGone
 	}
 	err = t.gate(sig, st)

@@ -40,7 +40,7 @@ nonvoluntary_ctxt_switches:	0
 
 func TestParseStatus(t *testing.T) {
 	nginx := status{
-		name: "nginx", state: 'S', innermost: 7,
+		comm: "nginx", state: 'S', innermost: 7,
 		ignored: 0x40001000, catch: 0x198016a07,
 	}
 	with := func(change func(*status)) status {
@@ -55,23 +55,23 @@ func TestParseStatus(t *testing.T) {
 		"as it is": {"", "", nginx},
 		"name with a space": {
 			"Name:\tnginx", "Name:\tnsd: server 1",
-			with(func(s *status) { s.name = "nsd: server 1" }),
+			with(func(s *status) { s.comm = "nsd: server 1" }),
 		},
 		"name with a key in it": {
 			"Name:\tnginx", "Name:\tUid:\t1\t2\t3",
-			with(func(s *status) { s.name = "Uid:\t1\t2\t3" }),
+			with(func(s *status) { s.comm = "Uid:\t1\t2\t3" }),
 		},
-		"name stays escaped": {
-			"Name:\tnginx", `Name:	a\nb\\c`,
-			with(func(s *status) { s.name = `a\nb\\c` }),
+		"name with a newline and a backslash": {
+			"Name:\tnginx", `Name:	a\nb\\c\\n`,
+			with(func(s *status) { s.comm = "a\nb\\c\\n" }),
 		},
 		"name with spaces around": {
 			"Name:\tnginx", "Name:\t a \r",
-			with(func(s *status) { s.name = " a \r" }),
+			with(func(s *status) { s.comm = " a \r" }),
 		},
 		"no name": {
 			"Name:\tnginx", "Name:\t",
-			with(func(s *status) { s.name = "" }),
+			with(func(s *status) { s.comm = "" }),
 		},
 		"zombie": {
 			"State:\tS (sleeping)", "State:\tZ (zombie)",

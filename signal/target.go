@@ -69,8 +69,7 @@ type Target struct {
 
 	finder  *Finder
 	comm    string
-	escaped string // comm as /proc/PID/status prints it
-	pidfd   int    // -1: there are none
+	pidfd   int // -1: there are none
 	since   time.Duration
 	caught  bool          // it has been seen to catch the signal
 	blocked time.Duration // since boot; since when it blocks the signal; 0: it does not
@@ -256,11 +255,9 @@ func (f *Finder) newTarget(ctx context.Context, p candidate) *Target {
 	}
 	st, err := f.sys.stat(p.pid)
 	if err == nil && st.started == p.started && f.matches(ctx, p.pid, st) {
-		if s, err := f.sys.status(p.pid); err == nil {
-			return &Target{
-				PID: p.pid, Name: f.opts.Name, Started: p.started,
-				finder: f, comm: st.comm, escaped: s.name, pidfd: pidfd, since: f.sys.now(),
-			}
+		return &Target{
+			PID: p.pid, Name: f.opts.Name, Started: p.started,
+			finder: f, comm: st.comm, pidfd: pidfd, since: f.sys.now(),
 		}
 	}
 	if pidfd >= 0 {
