@@ -113,7 +113,7 @@ func (f *Finder) Find(ctx context.Context) ([]*Target, error) {
 	}
 	targets := f.adopt(ctx, seen)
 	if len(targets) == 0 {
-		return nil, fmt.Errorf("%w: %s", ErrNoTarget, f.why(len(pids), matches, roots))
+		return nil, fmt.Errorf("%w: %s", ErrNoTarget, f.why(len(pids), matches, roots, seen))
 	}
 	return targets, nil
 }
@@ -267,8 +267,10 @@ func (f *Finder) newTarget(ctx context.Context, p candidate) *Target {
 }
 
 // why says why there is no target.
-func (f *Finder) why(inSight int, matches map[int]candidate, roots []candidate) string {
+func (f *Finder) why(inSight int, matches map[int]candidate, roots, seen []candidate) string {
 	switch {
+	case len(seen) > 0:
+		return fmt.Sprintf("%s (pid %d) has just ended", f.opts.Name, seen[0].pid)
 	case len(roots) > 0:
 		return fmt.Sprintf("%s (pid %d) does not mount the volume that FILE is in: mount it in that container too, as a folder", f.opts.Name, roots[0].pid)
 	case len(matches) > 0:
