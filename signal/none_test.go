@@ -1,0 +1,68 @@
+package signal
+
+import (
+	"regexp"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// What to do about it is in the error itself (S2, P3).
+func TestNoTarget(t *testing.T) {
+	const share = `no target: only podsignal's own processes are in sight: set shareProcessNamespace: true on the pod (Compose: pid: "service:NAME")`
+	other := &proc{pid: 7, comm: "sh", args: []string{"sh"}}
+	for name, test := range map[string]struct {
+		opts  Options
+		procs []*proc
+		also  func(*fake)
+		want  string
+	}{
+		"S2 alone": {
+			Options{}, nil, func(*fake) {}, share,
+		},
+		"S2 PID 1 itself": {
+			Options{}, []*proc{other}, func(f *fake) { f.sys.self = 1 }, share,
+		},
+		"no such name": {
+			Options{}, []*proc{other}, func(*fake) {},
+			`no target: no process is named "nginx": correct PROCESS, or start it`,
+		},
+		"no such command line": {
+			Options{Cmdline: regexp.MustCompile("other")}, []*proc{nginx(7)}, func(*fake) {},
+			`no target: no process is named "nginx" and has a command line that matches CMDLINE: correct PROCESS or CMDLINE, or start it`,
+		},
+		"P3 volume not mounted": {
+			Options{Files: []string{"/volume/config"}}, []*proc{nginx(9), nginx(8)}, func(*fake) {},
+			"no target: nginx (pid 8) does not mount the volume that FILE is in: mount it in that container too, as a folder",
+		},
+		"ended while it was looked at": {
+			Options{}, []*proc{nginx(7)}, func(f *fake) { f.sys.open = ends(f, 7, f.sys.open) },
+			"no target: nginx (pid 7) has just ended",
+		},
+		"ended before that": {
+			Options{}, []*proc{nginx(7)}, func(f *fake) {
+				f.sys.open = func(int) (int, error) { return -1, unix.ESRCH }
+			},
+			"no target: nginx (pid 7) has just ended",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := podFake(t, test.procs...)
+			test.also(f)
+			if _, err := f.finder(test.opts).Find(t.Context()); err == nil || err.Error() != test.want {
+				t.Errorf("%v\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestNoTargetButWorkers(t *testing.T) {
+	f := newFake(t, child(7, 0, 0), child(8, 7, 0))
+	finder := f.finder(Options{})
+	only(t, finder)
+	delete(f.procs, 7)
+	const want = "no target: of nginx only workers are left, which are not signalled: their master has ended"
+	if _, err := finder.Find(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+}

@@ -1,0 +1,90 @@
+package signal
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// child returns a worker of nginx.
+func child(pid, parent int, started time.Duration) *proc {
+	p := nginx(pid)
+	p.parent, p.started = parent, started
+	p.args = []string{"nginx: worker process"}
+	return p
+}
+
+func TestP2Roots(t *testing.T) {
+	const s = time.Second
+	zombie := child(7, 0, s)
+	zombie.state = 'Z'
+	other := &proc{pid: 8, parent: 7, comm: "sh", args: []string{"sh", "-c", "nginx"}}
+	for name, test := range map[string]struct {
+		procs []*proc
+		want  []int
+	}{
+		"first of a container":                     {[]*proc{child(7, 0, s)}, []int{7}},
+		"master and workers":                       {[]*proc{child(7, 0, s), child(8, 7, s), child(9, 7, s)}, []int{7}},
+		"worker with a lower pid":                  {[]*proc{child(17, 0, s), child(8, 17, 2*s)}, []int{17}},
+		"worker of a worker":                       {[]*proc{child(7, 0, s), child(8, 7, s), child(9, 8, s)}, []int{7}},
+		"child of another program":                 {[]*proc{other, child(9, 8, s)}, []int{9}},
+		"another program between":                  {[]*proc{child(7, 0, s), other, child(9, 8, 2*s)}, []int{7, 9}},
+		"several, oldest first":                    {[]*proc{child(7, 0, 3*s), child(8, 0, s), child(9, 0, 2*s)}, []int{8, 9, 7}},
+		"several of one age, lowest pid first":     {[]*proc{child(9, 0, s), child(7, 0, s), child(8, 0, s)}, []int{7, 8, 9}},
+		"several trees":                            {[]*proc{child(7, 0, s), child(8, 7, s), child(20, 0, 2*s), child(21, 20, 2*s)}, []int{7, 20}},
+		"first seen as an orphan":                  {[]*proc{child(8, 1, s)}, []int{8}},
+		"child of a zombie, which matches nothing": {[]*proc{zombie, child(8, 7, s)}, []int{8}},
+		"child of podsignal, which matches nothing": {
+			[]*proc{child(us, 0, s), child(8, us, s)}, []int{8},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, test.procs...)
+			if diff := cmp.Diff(test.want, foundPIDs(t, f.finder(Options{}))); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// A worker that outlives its master, as Gunicorn's do, would die of the signal.
+func TestP2WorkerForLife(t *testing.T) {
+	const s = time.Second
+	f := newFake(t, child(7, 0, s), child(8, 7, 2*s))
+	finder := f.finder(Options{})
+	for _, step := range []struct {
+		name   string
+		change func()
+		want   []int
+	}{
+		{"master and worker", func() {}, []int{7}},
+		{"master has ended", func() {
+			delete(f.procs, 7)
+			f.procs[8].parent = 1
+		}, nil},
+		{"once more", func() {}, nil},
+		{"another master beside it", func() { f.procs[9] = child(9, 0, 3*s) }, []int{9}},
+		{"worker became a zombie", func() { f.procs[8].state = 'Z' }, []int{9}},
+		{"worker's pid went to a new master", func() { f.procs[8] = child(8, 0, 4*s) }, []int{9, 8}},
+	} {
+		step.change()
+		if diff := cmp.Diff(step.want, foundPIDs(t, finder)); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", step.name, diff)
+		}
+	}
+	if len(finder.workers) != 0 {
+		t.Errorf("workers that have ended are remembered: %v", finder.workers)
+	}
+}
+
+// That its parent goes by another name now does not make it a root.
+func TestP2WorkerOfRenamedMaster(t *testing.T) {
+	f := newFake(t, child(7, 0, time.Second), child(8, 7, time.Second))
+	finder := f.finder(Options{})
+	foundPIDs(t, finder)
+	f.procs[7].comm, f.procs[7].args = "sh", []string{"sh"}
+	if pids := foundPIDs(t, finder); pids != nil {
+		t.Errorf("found %d", pids)
+	}
+}
