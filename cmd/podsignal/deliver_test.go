@@ -1,0 +1,306 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podsignal/podsignal/signal"
+	"github.com/podsignal/podsignal/watcher"
+)
+
+const ms = time.Millisecond
+
+// A stage is a delivery with processes that the test makes up, in fake time.
+type stage struct {
+	snapshots chan watcher.Snapshot
+	targets   []*signal.Target
+	refuse    func(*signal.Target) error // nil: signals arrive
+	log       logBuffer
+	began     time.Time
+	events    []string
+}
+
+// A logBuffer can be read while it is written to.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// play runs a delivery with MIN_INTERVAL=1s until act returns, and returns what
+// it did and when: each search for targets, each signal that arrived.
+func play(t *testing.T, act func(*stage)) (events []string, log string) {
+	t.Helper()
+	s := new(stage)
+	synctest.Test(t, func(t *testing.T) {
+		s.snapshots = make(chan watcher.Snapshot)
+		s.began = time.Now()
+		cfg := config{files: []string{"/v"}, process: "web", signal: syscall.SIGHUP, minInterval: time.Second}
+		d := newDelivery(cfg, signal.NewFinder(signal.Options{}), slog.New(slog.NewTextHandler(&s.log, nil)))
+		d.find = func(context.Context) ([]*signal.Target, error) {
+			s.note("find")
+			if len(s.targets) == 0 {
+				return nil, fmt.Errorf("%w: none is there", signal.ErrNoTarget)
+			}
+			return s.targets, nil
+		}
+		d.send = func(_ context.Context, target *signal.Target) error {
+			if s.refuse != nil {
+				if err := s.refuse(target); err != nil {
+					return err
+				}
+			}
+			s.note(fmt.Sprint("signal ", target.PID))
+			return nil
+		}
+		go func() {
+			if err := d.run(t.Context(), s.snapshots); err != nil {
+				t.Error(err)
+			}
+		}()
+		act(s)
+		synctest.Wait()
+	})
+	return s.events, s.log.String()
+}
+
+func (s *stage) note(what string) {
+	s.events = append(s.events, fmt.Sprintf("%v %s", time.Since(s.began), what))
+}
+
+// shows is a snapshot of a change that happened long after the targets started.
+func (s *stage) shows(content byte) {
+	s.snapshots <- watcher.Snapshot{Digest: [32]byte{content}, Changed: time.Hour}
+	synctest.Wait()
+}
+
+// fails is a snapshot of files of which something is gone or unreadable.
+func (s *stage) fails(content byte, err error) {
+	s.snapshots <- watcher.Snapshot{Digest: [32]byte{content}, Changed: time.Hour, Err: err}
+	synctest.Wait()
+}
+
+func target(pid int) *signal.Target {
+	return &signal.Target{PID: pid, Name: "web", Started: time.Minute}
+}
+
+func TestDelivery(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		act  func(*stage)
+		want []string
+	}{{
+		"D1: the same digest again is no signal", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.shows(1)
+			time.Sleep(time.Minute)
+			s.shows(1)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s signal 7", "1m0s find"},
+	}, {
+		"D1: back while the change is still pending is no signal", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.shows(1)
+			time.Sleep(500 * ms)
+			s.shows(2)
+			time.Sleep(100 * ms)
+			s.shows(1)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s signal 7", "500ms find", "600ms find"},
+	}, {
+		"D2: changes within MIN_INTERVAL merge, the last is delivered", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.shows(1)
+			for i := range byte(5) {
+				time.Sleep(100 * ms)
+				s.shows(2 + i)
+			}
+			time.Sleep(time.Minute)
+		}, []string{
+			"0s find", "0s signal 7", "100ms find", "200ms find", "300ms find", "400ms find", "500ms find", "1s signal 7",
+		},
+	}, {
+		"D2: a failed send does not start MIN_INTERVAL", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.refuse = func(*signal.Target) error {
+				if time.Since(s.began) < 250*ms {
+					return syscall.EAGAIN
+				}
+				return nil
+			}
+			s.shows(1)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "300ms signal 7"},
+	}, {
+		"D3: without a target the search slows down to one in 5 s", func(s *stage) {
+			s.shows(1)
+			time.Sleep(23 * time.Second)
+		}, []string{
+			"0s find", "100ms find", "300ms find", "700ms find", "1.5s find", "3.1s find", "6.3s find", "11.3s find", "16.3s find", "21.3s find",
+		},
+	}, {
+		"D3: newer content replaces what is pending, and is tried at once", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.refuse = func(*signal.Target) error {
+				if time.Since(s.began) < 90*time.Second {
+					return syscall.EPERM
+				}
+				return nil
+			}
+			s.shows(1)
+			time.Sleep(91 * time.Second) // the next attempt for this one is at 102.3 s
+			s.shows(2)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "1m31s signal 7", "1m31s find"},
+	}, {
+		"D4: what started 20 ms after the change has read it", func(s *stage) {
+			old, doubtful, young := target(7), target(8), target(9)
+			doubtful.Started = time.Hour + 10*ms
+			young.Started = time.Hour + 20*ms
+			s.targets = []*signal.Target{old, doubtful, young}
+			s.shows(1)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s signal 7", "0s signal 8"},
+	}, {
+		"D5: one that is not ready holds up no other", func(s *stage) {
+			s.targets = []*signal.Target{target(7), target(8)}
+			s.refuse = func(target *signal.Target) error {
+				if target.PID == 7 && time.Since(s.began) < 100*ms {
+					return &signal.NotReadyError{Why: "it has only just started", Retry: 100 * ms}
+				}
+				return nil
+			}
+			s.shows(1)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s signal 8", "100ms signal 7"},
+	}, {
+		"D6: a known target is signalled before others are looked for", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.shows(1)
+			time.Sleep(time.Minute)
+			s.targets = append(s.targets, target(8))
+			s.shows(2)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s signal 7", "1m0s signal 7", "1m0s find", "1m0s signal 8"},
+	}, {
+		"a target that has ended is looked for, and its successor judged by its own start", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.shows(1)
+			time.Sleep(time.Minute)
+			s.refuse = func(target *signal.Target) error {
+				if target.PID == 7 {
+					return signal.ErrGone
+				}
+				return nil
+			}
+			s.targets = []*signal.Target{target(8)}
+			s.shows(2)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s signal 7", "1m0.02s find", "1m0.02s signal 8"},
+	}, {
+		"a signal held back is tried again, ever more slowly", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.refuse = func(*signal.Target) error {
+				s.note("held")
+				if time.Since(s.began) < 2*time.Second {
+					return &signal.NotReadyError{Why: "it has no handler"}
+				}
+				return nil
+			}
+			s.shows(1)
+			time.Sleep(time.Minute)
+		}, []string{
+			"0s find", "0s held", "20ms held", "60ms held", "140ms held", "300ms held", "620ms held", "1.26s held", "2.26s held", "2.26s signal 7",
+		},
+	}, {
+		"W1: nothing is sent while the files are gone", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.shows(1)
+			time.Sleep(100 * ms)
+			s.shows(2)
+			time.Sleep(100 * ms)
+			s.fails(2, fs.ErrNotExist)
+			time.Sleep(time.Minute)
+			s.shows(2)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s signal 7", "100ms find", "1m0.2s signal 7", "1m0.2s find"},
+	}} {
+		t.Run(test.name, func(t *testing.T) {
+			got, log := play(t, test.act)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s\n%s", diff, log)
+			}
+		})
+	}
+}
+
+// What goes on for 30 s is a warning, once; what cannot mend itself is one at once.
+func TestDeliveryWarns(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		act    func(*stage)
+		after  time.Duration
+		before time.Duration // it has not been said then; 0: it is said at once
+		want   string
+	}{{
+		"D3: no target", func(s *stage) { s.shows(1) }, 36 * time.Second, 30 * time.Second,
+		`level=WARN msg="no process to signal, looking for it" file=/v process=web err="no target: none is there"`,
+	}, {
+		"G1: not ready", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.refuse = func(*signal.Target) error { return &signal.NotReadyError{Why: "web (pid 7) ignores HUP"} }
+			s.shows(1)
+		}, 32 * time.Second, 30 * time.Second,
+		`level=WARN msg="signal held back" file=/v process=web pid=7 err="web (pid 7) ignores HUP"`,
+	}, {
+		"S1: not permitted", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.refuse = func(*signal.Target) error { return syscall.EPERM }
+			s.shows(1)
+		}, time.Hour, 0,
+		`level=WARN msg="signal failed, trying again" file=/v process=web pid=7 err="operation not permitted"`,
+	}, {
+		"W1: a file is gone", func(s *stage) { s.shows(1); s.fails(1, fs.ErrNotExist) }, time.Hour, 29 * time.Second,
+		`level=WARN msg="files cannot be read, no signal is sent until they can: mount or restore them" file=/v process=web err="file does not exist"`,
+	}, {
+		"S5: a file cannot be read", func(s *stage) { s.fails(1, fs.ErrPermission) }, time.Hour, 0,
+		`level=WARN msg="files cannot be read, no signal is sent until they can: mount or restore them" file=/v process=web err="permission denied"`,
+	}} {
+		t.Run(test.name, func(t *testing.T) {
+			_, log := play(t, func(s *stage) {
+				test.act(s)
+				time.Sleep(test.before)
+				synctest.Wait()
+				if early := strings.Contains(s.log.String(), test.want); early != (test.before == 0) {
+					t.Errorf("said after %v: %t:\n%s", test.before, early, s.log.String())
+				}
+				time.Sleep(test.after - test.before)
+			})
+			if n := strings.Count(log, test.want); n != 1 {
+				t.Errorf("said %d times, want once:\n%s\nin:\n%s", n, test.want, log)
+			}
+		})
+	}
+}
