@@ -101,8 +101,8 @@ func (s *system) shared(files []string) (mounts []mount, required bool, err erro
 // realPath follows the links of as much of path as there is.
 func realPath(path string) string {
 	for rest := ""; ; {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			return filepath.Join(real, rest)
+		if followed, err := filepath.EvalSymlinks(path); err == nil {
+			return filepath.Join(followed, rest)
 		}
 		rest = filepath.Join(filepath.Base(path), rest)
 		if path = filepath.Dir(path); path == "/" {

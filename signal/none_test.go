@@ -24,23 +24,33 @@ func TestNoTarget(t *testing.T) {
 			Options{}, []*proc{other}, func(f *fake) { f.sys.self = 1 }, share,
 		},
 		"no such name": {
-			Options{}, []*proc{other}, func(*fake) {},
+			Options{},
+			[]*proc{other},
+			func(*fake) {},
 			`no target: no process is named "nginx": correct PROCESS, or start it`,
 		},
 		"no such command line": {
-			Options{Cmdline: regexp.MustCompile("other")}, []*proc{nginx(7)}, func(*fake) {},
+			Options{Cmdline: regexp.MustCompile("other")},
+			[]*proc{nginx(7)},
+			func(*fake) {},
 			`no target: no process is named "nginx" and has a command line that matches CMDLINE: correct PROCESS or CMDLINE, or start it`,
 		},
 		"P3 volume not mounted": {
-			Options{Files: []string{"/volume/config"}}, []*proc{nginx(9), nginx(8)}, func(*fake) {},
+			Options{Files: []string{"/volume/config"}},
+			[]*proc{nginx(9), nginx(8)},
+			func(*fake) {},
 			"no target: nginx (pid 8) does not mount the volume that FILE is in: mount it in that container too, as a folder",
 		},
 		"ended while it was looked at": {
-			Options{}, []*proc{nginx(7)}, func(f *fake) { f.sys.open = ends(f, 7, f.sys.open) },
+			Options{},
+			[]*proc{nginx(7)},
+			func(f *fake) { f.sys.open = ends(f, 7, f.sys.open) },
 			"no target: nginx (pid 7) has just ended",
 		},
 		"ended before that": {
-			Options{}, []*proc{nginx(7)}, func(f *fake) {
+			Options{},
+			[]*proc{nginx(7)},
+			func(f *fake) {
 				f.sys.open = func(int) (int, error) { return -1, unix.ESRCH }
 			},
 			"no target: nginx (pid 7) has just ended",

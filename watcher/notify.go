@@ -102,7 +102,7 @@ func (w *Watcher) degrade(err error) {
 	case errors.Is(err, unix.EACCES):
 		err = fmt.Errorf("%w: let podsignal read that folder", err)
 	}
-	w.opts.Log.Warn("inotify cannot be had, polling every "+pollEvery.String(), "err", err)
+	w.opts.Log.Warn("inotify cannot be had: polling instead", "every", pollEvery, "err", err)
 }
 
 // syncWatches watches the folders needed and no others. It tells whether all of

@@ -98,20 +98,20 @@ func (r *rig) event(op fsnotify.Op, name string) {
 	synctest.Wait()
 }
 
-func (r *rig) write(name, content string) {
-	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o644); err != nil {
+func (r *rig) write(content string) {
+	if err := os.WriteFile(filepath.Join(r.dir, "file"), []byte(content), 0o644); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
 // begin, swap and finish are the kubelet's steps, each with the events of it.
-func (r *rig) begin(volume, content string) *volumetest.Update {
-	u, err := volumetest.Begin(filepath.Join(r.dir, volume), volumetest.Files{"key": content})
+func (r *rig) begin(volume string) *volumetest.Update {
+	u, err := volumetest.Begin(filepath.Join(r.dir, volume), volumetest.Files{"key": "1"})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.event(fsnotify.Create, volume+"/..new"+content)
-	r.event(fsnotify.Chmod, volume+"/..new"+content)
+	r.event(fsnotify.Create, volume+"/..new")
+	r.event(fsnotify.Chmod, volume+"/..new")
 	return u
 }
 
@@ -138,7 +138,7 @@ func (r *rig) volume(name string) {
 }
 
 func TestSettle(t *testing.T) {
-	file := func(r *rig) { r.write("file", "0") }
+	file := func(r *rig) { r.write("0") }
 	volume := func(r *rig) { r.volume("v") }
 	volumes := func(r *rig) { r.volume("v"); r.volume("w") }
 	for _, test := range []struct {
@@ -149,14 +149,14 @@ func TestSettle(t *testing.T) {
 		want    []time.Duration
 	}{{
 		"one write", []string{"file"}, file, func(r *rig) {
-			r.write("file", "1")
+			r.write("1")
 			r.event(fsnotify.Write, "file")
 			time.Sleep(time.Second)
 		}, []time.Duration{100 * ms},
 	}, {
 		"quiet begins after the last of several writes", []string{"file"}, file, func(r *rig) {
 			for _, content := range []string{"1", "12", "123", "1234"} {
-				r.write("file", content)
+				r.write(content)
 				r.event(fsnotify.Write, "file")
 				time.Sleep(90 * ms)
 			}
@@ -164,33 +164,33 @@ func TestSettle(t *testing.T) {
 		}, []time.Duration{370 * ms},
 	}, {
 		"an empty file on the way to its content is not seen", []string{"file"}, file, func(r *rig) {
-			r.write("file", "")
+			r.write("")
 			r.event(fsnotify.Write, "file")
 			time.Sleep(99 * ms)
-			r.write("file", "1")
+			r.write("1")
 			r.event(fsnotify.Write, "file")
 			time.Sleep(time.Second)
 		}, []time.Duration{199 * ms},
 	}, {
 		"there and back within a burst is no change", []string{"file"}, file, func(r *rig) {
-			r.write("file", "1")
+			r.write("1")
 			r.event(fsnotify.Write, "file")
 			time.Sleep(50 * ms)
-			r.write("file", "0")
+			r.write("0")
 			r.event(fsnotify.Write, "file")
 			time.Sleep(time.Second)
 		}, nil,
 	}, {
 		"a burst without end is looked at after twenty quiet times", []string{"file"}, file, func(r *rig) {
 			for range 100 {
-				r.write("file", "1")
+				r.write("1")
 				r.event(fsnotify.Write, "file")
 				time.Sleep(30 * ms)
 			}
 		}, []time.Duration{2000 * ms},
 	}, {
 		"another file's events are no burst", []string{"file"}, file, func(r *rig) {
-			r.write("file", "1")
+			r.write("1")
 			r.event(fsnotify.Write, "file")
 			for range 20 {
 				time.Sleep(50 * ms)
@@ -199,7 +199,7 @@ func TestSettle(t *testing.T) {
 		}, []time.Duration{100 * ms},
 	}, {
 		"the kubelet's last step ends the burst at once", []string{"v"}, volume, func(r *rig) {
-			u := r.begin("v", "1")
+			u := r.begin("v")
 			time.Sleep(40 * ms)
 			r.swap("v", u)
 			time.Sleep(3 * ms)
@@ -208,7 +208,7 @@ func TestSettle(t *testing.T) {
 		}, []time.Duration{43 * ms},
 	}, {
 		"a swap long after its folder still ends at the last step", []string{"v"}, volume, func(r *rig) {
-			u := r.begin("v", "1")
+			u := r.begin("v")
 			time.Sleep(500 * ms)
 			r.swap("v", u)
 			time.Sleep(3 * ms)
@@ -217,7 +217,7 @@ func TestSettle(t *testing.T) {
 		}, []time.Duration{503 * ms},
 	}, {
 		"the kubelet dies before its last step", []string{"v"}, volume, func(r *rig) {
-			u := r.begin("v", "1")
+			u := r.begin("v")
 			r.swap("v", u)
 			time.Sleep(time.Second)
 		}, []time.Duration{100 * ms},
@@ -228,7 +228,7 @@ func TestSettle(t *testing.T) {
 			}
 			r.event(fsnotify.Create, "v")
 			time.Sleep(time.Second)
-			u := r.begin("v", "1")
+			u := r.begin("v")
 			r.swap("v", u)
 			if err := u.Finish(); err != nil {
 				r.t.Fatal(err)
@@ -237,21 +237,23 @@ func TestSettle(t *testing.T) {
 			time.Sleep(time.Second)
 		}, []time.Duration{1100 * ms},
 	}, {
-		"a failed write removes its own folder, which ends nothing", []string{"v", "file"},
-		func(r *rig) { r.volume("v"); r.write("file", "0") }, func(r *rig) {
-			r.write("file", "1")
-			u := r.begin("v", "1")
+		"a failed write removes its own folder, which ends nothing",
+		[]string{"v", "file"},
+		func(r *rig) { r.volume("v"); r.write("0") }, func(r *rig) {
+			r.write("1")
+			u := r.begin("v")
 			if err := u.Abort(); err != nil {
 				r.t.Fatal(err)
 			}
-			r.event(fsnotify.Remove, "v/..new1")
+			r.event(fsnotify.Remove, "v/..new")
 			time.Sleep(time.Second)
-		}, []time.Duration{100 * ms},
+		},
+		[]time.Duration{100 * ms},
 	}, {
 		"one volume waits for another that is between swap and removal", []string{"v", "w"}, volumes, func(r *rig) {
-			v := r.begin("v", "1")
+			v := r.begin("v")
 			r.swap("v", v)
-			w := r.begin("w", "1")
+			w := r.begin("w")
 			r.swap("w", w)
 			r.finish("v", v)
 			time.Sleep(20 * ms)
@@ -260,8 +262,8 @@ func TestSettle(t *testing.T) {
 		}, []time.Duration{20 * ms},
 	}, {
 		"one volume waits for another whose swap is to come", []string{"v", "w"}, volumes, func(r *rig) {
-			w := r.begin("w", "1")
-			v := r.begin("v", "1")
+			w := r.begin("w")
+			v := r.begin("v")
 			r.swap("v", v)
 			r.finish("v", v)
 			time.Sleep(20 * ms)
@@ -271,9 +273,9 @@ func TestSettle(t *testing.T) {
 		}, []time.Duration{20 * ms},
 	}, {
 		"no volume waits for a kubelet that died", []string{"v", "w"}, volumes, func(r *rig) {
-			r.swap("w", r.begin("w", "1"))
+			r.swap("w", r.begin("w"))
 			time.Sleep(time.Second)
-			v := r.begin("v", "1")
+			v := r.begin("v")
 			r.swap("v", v)
 			r.finish("v", v)
 			time.Sleep(time.Second)
@@ -290,7 +292,7 @@ func TestSettle(t *testing.T) {
 
 // What no event announces is found all the same, and seen twice before it counts.
 func TestSettleWithoutEvents(t *testing.T) {
-	file := func(r *rig) { r.write("file", "0") }
+	file := func(r *rig) { r.write("0") }
 	for _, test := range []struct {
 		name    string
 		prepare func(*rig)
@@ -300,35 +302,35 @@ func TestSettleWithoutEvents(t *testing.T) {
 	}{{
 		"a file system without events: resync", file, func(r *rig) {
 			time.Sleep(30 * time.Second)
-			r.write("file", "1")
+			r.write("1")
 			time.Sleep(2 * time.Minute)
 		}, []time.Duration{time.Minute}, 1,
 	}, {
 		"events were lost: everything is watched anew", file, func(r *rig) {
 			time.Sleep(30 * time.Second)
-			r.write("file", "1")
+			r.write("1")
 			r.errors <- fsnotify.ErrEventOverflow
 			time.Sleep(time.Second)
 		}, []time.Duration{30*time.Second + 100*ms}, 2,
 	}, {
 		"no inotify instance: polling every two seconds", func(r *rig) { file(r); r.refused = time.Now().Add(time.Hour) }, func(r *rig) {
 			time.Sleep(10*time.Second + 500*ms)
-			r.write("file", "1")
+			r.write("1")
 			time.Sleep(10 * time.Second)
 		}, []time.Duration{12 * time.Second}, 1,
 	}, {
 		"half of a file, found by polling, is not the change", func(r *rig) { file(r); r.refused = time.Now().Add(time.Hour) }, func(r *rig) {
 			time.Sleep(11 * time.Second)
-			r.write("file", "1")
+			r.write("1")
 			time.Sleep(900 * ms) // the look at 11.9 s sees this
 			time.Sleep(50 * ms)
-			r.write("file", "12") // and that at 12.0 s this
+			r.write("12") // and that at 12.0 s this
 			time.Sleep(10 * time.Second)
 		}, []time.Duration{12100 * ms}, 1,
 	}, {
 		"inotify comes back at a resync", func(r *rig) { file(r); r.refused = time.Now().Add(30 * time.Second) }, func(r *rig) {
 			time.Sleep(70 * time.Second)
-			r.write("file", "1")
+			r.write("1")
 			r.event(fsnotify.Write, "file")
 			time.Sleep(time.Second)
 		}, []time.Duration{70*time.Second + 100*ms}, 2,

@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -9,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"errors"
 
 	"golang.org/x/sys/unix"
 
@@ -107,9 +106,9 @@ func (l *live) write(name, content string) {
 	must(l.t, os.WriteFile(l.path(name), []byte(content), 0o644))
 }
 
-func (l *live) volume(name string, files volumetest.Files) {
+func (l *live) volume(files volumetest.Files) {
 	l.t.Helper()
-	must(l.t, volumetest.Write(l.path(name), files))
+	must(l.t, volumetest.Write(l.path("v"), files))
 }
 
 func must(t *testing.T, err error) {
@@ -123,15 +122,15 @@ func TestVolume(t *testing.T) {
 	dir := t.TempDir()
 	must(t, volumetest.Write(filepath.Join(dir, "v"), volumetest.Files{"a": "1", "sub/b": "1"}))
 	l := watch(t, dir, "v")
-	l.volume("v", volumetest.Files{"a": "2", "sub/b": "1"})
+	l.volume(volumetest.Files{"a": "2", "sub/b": "1"})
 	l.changes("a key")
-	l.volume("v", volumetest.Files{"a": "2", "sub/b": "2"})
+	l.volume(volumetest.Files{"a": "2", "sub/b": "2"})
 	l.changes("a nested key")
-	l.volume("v", volumetest.Files{"a": "2", "sub/b": "2", "c": "1"})
+	l.volume(volumetest.Files{"a": "2", "sub/b": "2", "c": "1"})
 	l.changes("a new key")
-	l.volume("v", volumetest.Files{"sub/b": "2", "c": "1"})
+	l.volume(volumetest.Files{"sub/b": "2", "c": "1"})
 	l.changes("a key removed")
-	l.volume("v", volumetest.Files{"sub/b": "2", "c": "1"})
+	l.volume(volumetest.Files{"sub/b": "2", "c": "1"})
 	l.same("the same content, swapped")
 }
 
@@ -139,15 +138,15 @@ func TestOneKeyOfVolume(t *testing.T) {
 	dir := t.TempDir()
 	must(t, volumetest.Write(filepath.Join(dir, "v"), volumetest.Files{"a": "1", "b": "1"}))
 	l := watch(t, dir, "v/a")
-	l.volume("v", volumetest.Files{"a": "1", "b": "2"})
+	l.volume(volumetest.Files{"a": "1", "b": "2"})
 	l.same("another key")
-	l.volume("v", volumetest.Files{"a": "2", "b": "2"})
+	l.volume(volumetest.Files{"a": "2", "b": "2"})
 	l.changes("the key")
-	l.volume("v", volumetest.Files{"b": "2"})
+	l.volume(volumetest.Files{"b": "2"})
 	if err := l.fails("the key removed"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error is %v, want fs.ErrNotExist", err)
 	}
-	l.volume("v", volumetest.Files{"a": "2", "b": "2"})
+	l.volume(volumetest.Files{"a": "2", "b": "2"})
 	l.same("the key back as it was")
 }
 
@@ -210,11 +209,11 @@ func TestReplacedFile(t *testing.T) {
 	l.write("file", "3")
 	l.changes("written in place")
 	must(t, os.Remove(l.path("file")))
-	l.fails("removed")
+	_ = l.fails("removed")
 	l.write("file", "3")
 	l.same("back as it was")
 	must(t, os.Remove(l.path("file")))
-	l.fails("removed again")
+	_ = l.fails("removed again")
 	l.write("file/inner", "3")
 	l.changes("a folder now")
 }

@@ -148,7 +148,9 @@ func (d *delivery) hold(err error) time.Time {
 	if time.Now().Before(warnAt) {
 		return warnAt
 	}
-	d.tell(&d.held, slog.LevelWarn, "files cannot be read, no signal is sent until they can: mount or restore them", err)
+	if d.held.worse(slog.LevelWarn) {
+		d.log.Warn("files cannot be read, no signal is sent until they can: mount or restore them", "err", err)
+	}
 	return time.Time{}
 }
 
@@ -163,7 +165,9 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 		if d.missing.lasts() || !errors.Is(err, signal.ErrNoTarget) {
 			level = slog.LevelWarn
 		}
-		d.tell(&d.missing, level, "no process to signal, looking for it", err)
+		if d.missing.worse(level) {
+			d.log.Log(ctx, level, "no process to signal, looking for it", "err", err)
+		}
 		d.search = d.missing.retry(retryFind)
 		if !errors.Is(err, signal.ErrNoTarget) {
 			return nil
@@ -217,11 +221,12 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 	case err == nil:
 		t.applied, t.sent = d.desired.Digest, time.Now()
 		t.failing, d.lost = trouble{}, trouble{}
-		message := "signalled"
+		log := d.log.With("digest", d.digest(), "pid", t.PID, "signal", signal.Name(d.cfg.signal), "after", d.desired.Age())
 		if d.cfg.dryRun {
-			message = "would signal"
+			log.Info("would signal")
+		} else {
+			log.Info("signalled")
 		}
-		d.log.Info(message, "digest", d.digest(), "pid", t.PID, "signal", signal.Name(d.cfg.signal), "after", d.desired.Age())
 	case errors.Is(err, signal.ErrGone):
 		// Its successor has read what is there, or is told.
 		d.targets = slices.DeleteFunc(d.targets, func(known *told) bool { return known == t })
@@ -231,7 +236,9 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 		if t.failing.lasts() {
 			level = slog.LevelWarn
 		}
-		d.tell(&t.failing, level, "signal held back", err, "pid", t.PID)
+		if t.failing.worse(level) {
+			d.log.Log(ctx, level, "signal held back", "pid", t.PID, "err", err)
+		}
 		t.failing.retry(retryReady)
 		if unready.Retry > 0 {
 			t.failing.next = time.Now().Add(unready.Retry)
@@ -241,18 +248,20 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 		if t.failing.lasts() || errors.Is(err, unix.EPERM) {
 			level = slog.LevelWarn
 		}
-		d.tell(&t.failing, level, "signal failed, trying again", err, "pid", t.PID)
+		if t.failing.worse(level) {
+			d.log.Log(ctx, level, "signal failed, trying again", "pid", t.PID, "err", err)
+		}
 		t.failing.retry(retrySend)
 	}
 }
 
-// tell logs a trouble, once at each level.
-func (d *delivery) tell(t *trouble, level slog.Level, message string, err error, args ...any) {
+// worse tells whether to log the trouble at level: each level once.
+func (t *trouble) worse(level slog.Level) bool {
 	if !t.since.IsZero() && level <= t.said {
-		return
+		return false
 	}
 	t.said = level
-	d.log.Log(context.Background(), level, message, append(args, "err", err)...)
+	return true
 }
 
 // retry plans the next attempt and returns when that is.

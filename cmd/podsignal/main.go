@@ -20,9 +20,8 @@ func main() {
 	// Whoever reads the log may go away: that must not end the reloads.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
 	if err == nil {
 		return
 	}

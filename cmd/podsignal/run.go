@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return configError{err}
 	}
 	log := newLog(stderr, cfg)
-	log.Info("podsignal "+version, "file", strings.Join(cfg.files, ","), "process", cfg.process, "signal", signal.Name(cfg.signal))
+	log.Info("podsignal", "version", version, "file", strings.Join(cfg.files, ","), "process", cfg.process, "signal", signal.Name(cfg.signal))
 
 	w := watcher.New(watcher.Options{
 		Paths:    cfg.files,

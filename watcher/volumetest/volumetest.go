@@ -7,7 +7,6 @@ package volumetest
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -115,8 +114,5 @@ func (u *Update) Finish() error {
 
 // Abort removes the new folder, as the kubelet does when writing it failed.
 func (u *Update) Abort() error {
-	if u.new == "" {
-		return fmt.Errorf("nothing to abort in %s", u.dir)
-	}
 	return os.RemoveAll(filepath.Join(u.dir, u.new))
 }
