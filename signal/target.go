@@ -290,7 +290,7 @@ func (t *Target) permission(sig syscall.Signal, st status) error {
 	f := t.finder
 	if f.sys.uid == st.uid || f.sys.uid == st.savedUID {
 		return fmt.Errorf("podsignal and %s (pid %d) both run as uid %d, yet %s is not permitted: allow it in the AppArmor or SELinux profile: %w",
-			t.Name, t.PID, st.uid, Name(sig), unix.EPERM)
+			t.Name, t.PID, f.sys.uid, Name(sig), unix.EPERM)
 	}
 	also := ""
 	if st.uid == 0 {
