@@ -1,0 +1,47 @@
+package signal
+
+import (
+	"errors"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Both sides are named, and the mend.
+func TestS1(t *testing.T) {
+	const equal = "podsignal and nginx (pid 7) both run as uid 101, yet HUP is not permitted: allow it in the AppArmor or SELinux profile: operation not permitted"
+	for name, test := range map[string]struct {
+		ours, uid, savedUID int
+		want                string
+	}{
+		"target is root": {
+			65532, 0, 0,
+			`podsignal runs as uid 65532, nginx (pid 7) as uid 0: set securityContext.runAsUser: 0 and runAsNonRoot: false on this container (Compose: user: "0"): operation not permitted`,
+		},
+		"target is another": {
+			65532, 101, 101,
+			`podsignal runs as uid 65532, nginx (pid 7) as uid 101: set securityContext.runAsUser: 101 on this container (Compose: user: "101"): operation not permitted`,
+		},
+		"root without a capability": {
+			0, 101, 101,
+			`podsignal runs as uid 0, nginx (pid 7) as uid 101: set securityContext.runAsUser: 101 on this container (Compose: user: "101"): operation not permitted`,
+		},
+		"equal":                                {101, 101, 101, equal},
+		"equal to the real one, which counts":  {101, 101, 33, equal},
+		"equal to the saved one, which counts": {101, 33, 101, equal},
+	} {
+		for way, noPidfd := range ways {
+			t.Run(name+", "+way, func(t *testing.T) {
+				p := nginx(7)
+				p.uid, p.savedUID = test.uid, test.savedUID
+				f := newFake(t, p)
+				f.sys.uid = test.ours
+				f.noPidfd, f.denied = noPidfd, unix.EPERM
+				err := only(t, f.finder(Options{})).Send(t.Context(), unix.SIGHUP)
+				if !errors.Is(err, unix.EPERM) || err.Error() != test.want {
+					t.Errorf("%v\nwant %s", err, test.want)
+				}
+			})
+		}
+	}
+}
