@@ -26,7 +26,7 @@ demo: ## watch three swaps reload nginx on this machine, in 4 s and without a cl
 
 .PHONY: test
 test: ## run all tests, with the race detector, in a random order
-	go test -race -shuffle=on ./...
+	go test -race -shuffle=on $(TESTFLAGS) ./...
 
 # A program that fails under `go run` has its exit status replaced by 1, so what
 # govulncheck said must tell findings from data that it could not fetch.
