@@ -86,13 +86,20 @@ func TestG1(t *testing.T) {
 		"blocked and ignored":   {{0, ignoresBlocked, blocked, 20 * ms}, {20 * ms, ignoresBlocked, sent, 0}},
 		"blocked by a fork":     {{0, blocks, blocked, 20 * ms}, {20 * ms, nothing, noHandler, 0}},
 		"blocked by two forks": {
-			{0, blocks, blocked, 20 * ms}, {15 * ms, nothing, noHandler, 0},
-			{25 * ms, blocks, blocked, 20 * ms}, {40 * ms, blocks, blocked, 5 * ms}, {45 * ms, blocks, sent, 0},
+			{0, blocks, blocked, 20 * ms},
+			{15 * ms, nothing, noHandler, 0},
+			{25 * ms, blocks, blocked, 20 * ms},
+			{40 * ms, blocks, blocked, 5 * ms},
+			{45 * ms, blocks, sent, 0},
 		},
 		"blocked while it starts": {{0, blocks, blocked, 20 * ms}, {9 * ms, catches, sent, 0}},
 		"re-exec of HAProxy": {
-			{0, catches, sent, 0}, {15 * ms, blocks, noHandler, 0}, {50 * ms, blocks, noHandler, 0},
-			{60 * ms, ignores, ignored, 0}, {70 * ms, ignoresBlocked, ignored, 0}, {90 * ms, catches, sent, 0},
+			{0, catches, sent, 0},
+			{15 * ms, blocks, noHandler, 0},
+			{50 * ms, blocks, noHandler, 0},
+			{60 * ms, ignores, ignored, 0},
+			{70 * ms, ignoresBlocked, ignored, 0},
+			{90 * ms, catches, sent, 0},
 		},
 	} {
 		for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, 64} {

@@ -1,0 +1,153 @@
+package signal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestRealP1(t *testing.T) {
+	for name, pattern := range map[string]string{
+		"short":           "a%s",
+		"14 bytes":        "six-by%s",
+		"15 bytes":        "7-bytes%s",
+		"16 bytes":        "8--bytes%s",
+		"long":            "a-script-that-has-%s-in-its-name",
+		"like a status":   "\n\\) (%s:\t",
+		"the same, cut":   "\n\\) (%s:\t\\ \n \\",
+		"begin is common": "%s-master",
+	} {
+		t.Run(name, func(t *testing.T) {
+			name := unique(pattern)
+			p := script(t, name, scriptTraps)
+			target := only(t, finderOf(name))
+			if target.PID != p.Process.Pid {
+				t.Fatalf("found %d, want %d", target.PID, p.Process.Pid)
+			}
+			if err := target.Send(t.Context(), unix.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			p.says("HUP")
+			for _, other := range []string{name[:len(name)-1], name[1:], name + "x", strings.ToUpper(name) + "A"} {
+				if pids := foundPIDs(t, finderOf(other)); pids != nil {
+					t.Errorf("%q was found: %d", other, pids)
+				}
+			}
+		})
+	}
+}
+
+// Images with monitoring agents set the variable; here it would lead to no process.
+func TestRealP1HostProc(t *testing.T) {
+	t.Setenv("HOST_PROC", t.TempDir())
+	name := unique("a-script-that-has-%s-in-its-name")
+	p := script(t, name, scriptTraps)
+	if target := only(t, finderOf(name)); target.PID != p.Process.Pid {
+		t.Errorf("found %d, want %d", target.PID, p.Process.Pid)
+	}
+}
+
+func TestRealP2Workers(t *testing.T) {
+	name := unique("a%s")
+	// The worker is the same script in a process of its own, as after a fork.
+	p := script(t, name, "exec 3<&0\n(echo ready; read -r line <&3) &\nwait\n")
+	finder := finderOf(name)
+	if target := only(t, finder); target.PID != p.Process.Pid {
+		t.Fatalf("found %d, want the master %d", target.PID, p.Process.Pid)
+	}
+	if len(finder.workers) != 1 {
+		t.Fatalf("%d workers", len(finder.workers))
+	}
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Wait()
+	_, err := finder.Find(t.Context())
+	if !errors.Is(err, ErrNoTarget) || !strings.Contains(err.Error(), "only workers are left") {
+		t.Errorf("after its master's end: %v", err)
+	}
+}
+
+func TestRealP2Zombie(t *testing.T) {
+	name := unique("a%s")
+	p := script(t, name, "echo ready\nread -r line\n")
+	finder := finderOf(name)
+	target := only(t, finder)
+	p.told("end")
+	until(t, "the script is a zombie", func() bool {
+		st, err := readStat(p.Process.Pid)
+		return err == nil && st.state == 'Z'
+	})
+	if err := target.Send(t.Context(), unix.SIGTERM); !errors.Is(err, ErrGone) {
+		t.Errorf("Send: %v, want ErrGone", err)
+	}
+	for _, finder := range []*Finder{finder, finderOf(name)} {
+		if pids := foundPIDs(t, finder); pids != nil {
+			t.Errorf("found %d", pids)
+		}
+	}
+}
+
+func TestRealP4NotItself(t *testing.T) {
+	self, err := readStat(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pids := foundPIDs(t, finderOf(self.comm)); slices.Contains(pids, os.Getpid()) {
+		t.Errorf("found %d, which is this test", pids)
+	}
+}
+
+// D4 compares start times with the time of a change.
+func TestRealStartTime(t *testing.T) {
+	name := unique("a%s")
+	before := boottime().Truncate(tick)
+	script(t, name, scriptTraps)
+	after := boottime()
+	if target := only(t, finderOf(name)); target.Started < before || target.Started > after {
+		t.Errorf("started at %v, want from %v to %v", target.Started, before, after)
+	}
+}
+
+// What /proc tells of this process is what the system calls tell.
+func TestRealProc(t *testing.T) {
+	pid := os.Getpid()
+	if st, err := readStat(pid); err != nil || st.parent != os.Getppid() || st.ended() || st.started > boottime() {
+		t.Errorf("stat: %+v, %v", st, err)
+	}
+	st, err := readStatus(procPath(pid, "status"))
+	if err != nil || st.uid != os.Getuid() || st.innermost != pid || st.catch&mask(unix.SIGSEGV) == 0 {
+		t.Errorf("status: %+v, %v", st, err)
+	}
+	// The runtime's monitor has a thread of its own in every Go program.
+	if threads, err := readThreads(pid); err != nil || len(threads) < 2 {
+		t.Errorf("%d threads, %v", len(threads), err)
+	}
+	mounts, err := readMounts("self")
+	if m, ok := under(mounts, "/proc/self"); err != nil || !ok || !within("/proc", m.point) {
+		t.Errorf("mounts: %+v, %v", m, err)
+	}
+	if same, err := readMounts(fmt.Sprint(pid)); err != nil || !slices.Equal(same, mounts) {
+		t.Errorf("mounts by pid: %+v, %v", same, err)
+	}
+}
+
+func TestRealErrGone(t *testing.T) {
+	const none = 1<<22 + 1 // above any pid (proc_sys_kernel(5), pid_max)
+	_, stat := readStat(none)
+	_, status := readStatus(procPath(none, "status"))
+	_, mounts := readMounts(fmt.Sprint(none))
+	for what, err := range map[string]error{"stat": stat, "status": status, "mountinfo": mounts} {
+		if !errors.Is(err, errGone) || !strings.Contains(err.Error(), fmt.Sprintf("reading /proc/%d/%s", none, what)) {
+			t.Errorf("%s: %v, want errGone and the path", what, err)
+		}
+	}
+	if threads, err := readThreads(none); len(threads) != 0 || err != nil {
+		t.Errorf("threads: %+v, %v", threads, err)
+	}
+}

@@ -1,0 +1,197 @@
+package signal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// realTarget finds the one target of a name.
+func realTarget(t *testing.T, name string) *Target {
+	t.Helper()
+	return only(t, finderOf(name))
+}
+
+// heldBack fails unless the target is not ready for HUP, for that reason. It
+// returns when to try again.
+func heldBack(t *testing.T, target *Target, why string) time.Duration {
+	t.Helper()
+	err := target.Send(t.Context(), unix.SIGHUP)
+	var unready *NotReadyError
+	if !errors.As(err, &unready) || !strings.Contains(err.Error(), why) {
+		t.Fatalf("Send: %v; want %q", err, why)
+	}
+	return unready.Retry
+}
+
+func TestRealSend(t *testing.T) {
+	for way, noPidfd := range ways {
+		t.Run(way, func(t *testing.T) {
+			name := unique("a%s")
+			p := script(t, name, scriptTraps)
+			finder := finderOf(name)
+			if noPidfd != nil {
+				finder.sys.open = func(int) (int, error) { return -1, noPidfd }
+				finder.sys.send = nil
+			} else {
+				finder.sys.kill = nil
+			}
+			target := only(t, finder)
+			if err := target.Ready(t.Context(), unix.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			p.lives() // without a word of a signal
+			for range 3 {
+				if err := target.Send(t.Context(), unix.SIGHUP); err != nil {
+					t.Fatal(err)
+				}
+				p.says("HUP")
+			}
+		})
+	}
+}
+
+func TestRealG1NoHandler(t *testing.T) {
+	name := unique("a%s")
+	p := script(t, name, scriptDoesNot)
+	heldBack(t, realTarget(t, name), "has no handler for HUP")
+	p.lives()
+}
+
+func TestRealG1Ignored(t *testing.T) {
+	name := unique("a%s")
+	p := script(t, name, scriptDoesNot, "--ignore-signal=HUP")
+	heldBack(t, realTarget(t, name), "ignores HUP")
+	p.lives()
+}
+
+// A signal that is blocked stays pending, for signalfd(2) or sigwait(3) to take.
+func TestRealG1Blocked(t *testing.T) {
+	name := unique("a%s")
+	p := script(t, name, scriptDoesNot, "--block-signal=HUP")
+	target := realTarget(t, name)
+	if retry := heldBack(t, target, "blocks HUP"); retry <= 0 || retry > blockedFor {
+		t.Errorf("to be tried again in %v", retry)
+	}
+	if pending(t, target.PID) {
+		t.Error("sent at the first look")
+	}
+	until(t, "HUP can be sent", func() bool { return target.Send(t.Context(), unix.SIGHUP) == nil })
+	if !pending(t, target.PID) {
+		t.Error("not sent")
+	}
+	p.lives()
+}
+
+// pending tells whether HUP waits for the process (ShdPnd, proc_pid_status(5)).
+func pending(t *testing.T, pid int) bool {
+	t.Helper()
+	b, err := os.ReadFile(procPath(pid, "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(b), "\nShdPnd:\t0000000000000001\n")
+}
+
+// The first thread shows nothing of it, as in named.
+func TestRealG1BlockedInAThread(t *testing.T) {
+	name := unique("a%s")
+	// Ignored from the start, the Go runtime leaves it so and does not catch it.
+	p := goProgram(t, name, "blocks", "--ignore-signal=HUP")
+	until(t, "the first thread is done with making others", func() bool {
+		first, err := readStatus(procPath(p.Process.Pid, "status"))
+		if err != nil || first.catch&mask(unix.SIGHUP) != 0 {
+			t.Fatalf("the first thread: %+v, %v", first, err)
+		}
+		return first.blocked == 0
+	})
+	target := realTarget(t, name)
+	heldBack(t, target, "blocks HUP")
+	until(t, "HUP can be sent", func() bool { return target.Send(t.Context(), unix.SIGHUP) == nil })
+	p.lives()
+}
+
+// A Go program without a handler shows one, and would die.
+func TestRealG2(t *testing.T) {
+	for what, run := range map[string]func(*testing.T, string) *program{
+		"Go":     func(t *testing.T, name string) *program { return goProgram(t, name, "waits") },
+		"script": func(t *testing.T, name string) *program { return script(t, name, scriptTraps) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			name := unique("a%s")
+			p := run(t, name)
+			finder := finderOf(name)
+			finder.opts.Grace = time.Hour
+			if retry := heldBack(t, only(t, finder), "has only just started"); retry > time.Hour || retry < 50*time.Minute {
+				t.Errorf("to be tried again in %v", retry)
+			}
+			p.lives()
+
+			// Long after its start, but in sight only now: a mask as of Go says nothing.
+			finder = finderOf(name)
+			finder.opts.Grace = time.Hour
+			finder.sys.now = func() time.Duration { return boottime() + 2*time.Hour }
+			target := only(t, finder)
+			if what == "Go" {
+				heldBack(t, target, "has only just started")
+				p.lives()
+				return
+			}
+			if err := target.Send(t.Context(), unix.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			p.says("HUP")
+		})
+	}
+}
+
+func TestRealP4Ended(t *testing.T) {
+	for way, noPidfd := range ways {
+		t.Run(way, func(t *testing.T) {
+			name := unique("a%s")
+			p := script(t, name, scriptTraps)
+			finder := finderOf(name)
+			if noPidfd != nil {
+				finder.sys.open = func(int) (int, error) { return -1, noPidfd }
+			}
+			target := only(t, finder)
+			if err := p.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = p.Wait()
+			if err := target.Send(t.Context(), unix.SIGHUP); !errors.Is(err, ErrGone) {
+				t.Errorf("Send: %v, want ErrGone", err)
+			}
+			if pids := foundPIDs(t, finder); pids != nil {
+				t.Errorf("found %d", pids)
+			}
+			if link, _ := os.Readlink(fmt.Sprint("/proc/self/fd/", target.pidfd)); link == "anon_inode:[pidfd]" {
+				t.Error("its pidfd is still open")
+			}
+		})
+	}
+}
+
+// An exec keeps the pid, the start time and the pidfd. The script that it becomes
+// would take the signal, but was not meant.
+func TestRealP4Exec(t *testing.T) {
+	name, next := unique("a%s"), unique("b%s")
+	path := script(t, next, scriptTraps).Args[2]
+	p := script(t, name, "trap 'echo HUP' HUP\necho ready\nread -r next\nexec \"$next\"\n")
+	target := realTarget(t, name)
+	p.told(path)
+	p.says("ready")
+	if err := target.Send(t.Context(), unix.SIGHUP); !errors.Is(err, ErrGone) {
+		t.Errorf("Send: %v, want ErrGone", err)
+	}
+	p.lives()
+	targets := found(t, finderOf(next))
+	if len(targets) != 2 || targets[1].PID != target.PID || targets[1].Started != target.Started {
+		t.Errorf("found %+v", targets)
+	}
+}

@@ -1,0 +1,192 @@
+package signal
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// From here on processes are real: scripts, and this test's own program under
+// another name, each with a name that no other process has.
+
+const (
+	// patience is how long to wait for what must happen.
+	patience = 10 * time.Second
+
+	// scriptTraps says HUP when it gets one, and repeats what it is told.
+	scriptTraps = `trap 'echo HUP; again=yes' HUP
+echo ready
+while again=; read -r line || [ $again ]; do [ -z "$line" ] || echo "$line"; done
+`
+	// scriptDoesNot has no handler, and repeats what it is told.
+	scriptDoesNot = `echo ready
+while read -r line; do echo "$line"; done
+`
+)
+
+// roleVariable tells this program that it is not a test but a target.
+const roleVariable = "PODSIGNAL_TEST_ROLE"
+
+func init() {
+	if os.Getenv(roleVariable) != "" {
+		runtime.LockOSThread() // keeps all but main off the first thread
+	}
+}
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		play(role)
+		return
+	}
+	m.Run()
+}
+
+// play is a Go program that knows nothing of signals, but for the role "blocks":
+// in that a thread other than the first blocks HUP.
+func play(role string) {
+	blocked := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		var set unix.Sigset_t
+		if role == "blocks" {
+			set.Val[0] = 1 << (unix.SIGHUP - 1)
+		}
+		blocked <- unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil)
+		select {}
+	}()
+	if err := <-blocked; err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println("ready")
+	_, _ = io.Copy(os.Stdout, os.Stdin)
+}
+
+// A program is a running process. It ends with the test.
+type program struct {
+	*exec.Cmd
+	t   *testing.T
+	in  *os.File
+	out *os.File
+	buf *bufio.Reader
+}
+
+// unique makes a name that no other process has of a pattern with one %s.
+func unique(pattern string) string {
+	return fmt.Sprintf(pattern, fmt.Sprintf("%08x", rand.Uint32()))
+}
+
+// script runs a script under a name, with options of env(1) about signals.
+func script(t *testing.T, name, body string, env ...string) *program {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return start(t, path, env...)
+}
+
+// goProgram runs this program in a role and under a name.
+func goProgram(t *testing.T, name, role string, env ...string) *program {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.Symlink(self, path); err != nil {
+		t.Fatal(err)
+	}
+	return start(t, path, append(env, roleVariable+"="+role)...)
+}
+
+// start runs a program and waits until it says that it is ready. Whatever nohup
+// or the like has done to this process does not reach it.
+func start(t *testing.T, path string, env ...string) *program {
+	t.Helper()
+	theirIn, in, errIn := os.Pipe()
+	out, theirOut, errOut := os.Pipe()
+	if errIn != nil || errOut != nil {
+		t.Fatal(errIn, errOut)
+	}
+	cmd := exec.Command("env", append(append([]string{"--default-signal=HUP"}, env...), path)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirIn, theirOut, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	err := cmd.Start()
+	theirIn.Close()
+	theirOut.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{cmd, t, in, out, bufio.NewReader(out)}
+	t.Cleanup(p.end)
+	p.says("ready")
+	return p
+}
+
+// says waits for a line.
+func (p *program) says(want string) {
+	p.t.Helper()
+	if err := p.out.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		p.t.Fatal(err)
+	}
+	line, err := p.buf.ReadString('\n')
+	if err != nil || strings.TrimSuffix(line, "\n") != want {
+		p.t.Fatalf("it said %q, %v; want %q", line, err, want)
+	}
+}
+
+// told tells it a line.
+func (p *program) told(line string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.in, line+"\n"); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// lives has it answer. A signal that came earlier has had its effect then.
+func (p *program) lives() {
+	p.t.Helper()
+	p.told("alive")
+	p.says("alive")
+}
+
+// end ends it, and those that it has started, which read their input as well.
+func (p *program) end() {
+	p.in.Close()
+	_ = p.Process.Kill() // it may have ended
+	_ = p.Wait()
+	_ = p.out.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.Copy(io.Discard, p.buf); err != nil {
+		p.t.Errorf("a child of it lives on: %v", err)
+	}
+	p.out.Close()
+}
+
+// finderOf returns a Finder that looks at real processes.
+func finderOf(name string) *Finder {
+	return NewFinder(Options{Name: name, Log: slog.New(slog.DiscardHandler)})
+}
+
+// until asks again until it is so.
+func until(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(patience); !so(); <-ticker.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not after %v: %s", patience, what)
+		}
+	}
+}
