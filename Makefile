@@ -5,7 +5,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 FUZZTIME      = 10s
 
 .DEFAULT_GOAL := help
