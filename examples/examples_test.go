@@ -1,0 +1,308 @@
+// Package examples_test runs the examples for real.
+package examples_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"debug/elf"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// deadline is how long what must happen may take, on a machine that is busy.
+const deadline = 30 * time.Second
+
+func TestImage(t *testing.T) {
+	needDocker(t)
+	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+	for arch, machine := range machines {
+		t.Run(arch, func(t *testing.T) {
+			image := fmt.Sprintf("podsignal:test-%s-%d", arch, os.Getpid())
+			// With the legacy builder, --platform would ask for a base image of arch.
+			run(t, nil, "docker", "build", "-t", image, "--build-arg", "TARGETARCH="+arch,
+				"--build-arg", "VERSION=1.2.3", "--build-arg", "COMMIT=abcdef", "--build-arg", goproxy(t), "..")
+			t.Cleanup(func() { clean(t, "docker", "rmi", image) })
+
+			id := strings.TrimSpace(run(t, nil, "docker", "create", image))
+			t.Cleanup(func() { clean(t, "docker", "rm", id) })
+			program := fileOf(t, id, "/podsignal")
+			if program.Machine != machine {
+				t.Errorf("the binary is for %v, want %v", program.Machine, machine)
+			}
+			if libs, err := program.ImportedLibraries(); len(libs) > 0 {
+				t.Errorf("the binary needs %v, which an empty image has not (%v)", libs, err)
+			}
+			if arch != runtime.GOARCH {
+				return
+			}
+
+			var size int
+			fmt.Sscan(inspect(t, "image", image, "{{.Size}}"), &size)
+			t.Logf("size of the image: %d bytes", size)
+			if size <= 0 || size > 10_000_000 {
+				t.Errorf("the image has %d bytes, want at most 10 MB", size)
+			}
+			if user := inspect(t, "image", image, "{{.Config.User}}"); user != "65532:65532" {
+				t.Errorf("runs as %q unless told otherwise, want 65532:65532", user)
+			}
+			if platform, want := inspect(t, "image", image, "{{.Os}}/{{.Architecture}}"), "linux/"+arch; platform != want {
+				t.Errorf("the image says that it is for %s, want %s", platform, want)
+			}
+			version := run(t, nil, "docker", "run", "--rm", "--read-only", "--cap-drop", "ALL", "--network", "none", image, "--version")
+			for _, want := range []string{"podsignal 1.2.3 ", "abcdef", "linux/" + arch} {
+				if !strings.Contains(version, want) {
+					t.Errorf("--version says %q, want %q in it", version, want)
+				}
+			}
+		})
+	}
+}
+
+func TestCompose(t *testing.T) {
+	needDocker(t)
+	p := newProject(t)
+	p.compose("up", "-d", "--build")
+
+	p.waitFor("hello from nginx\n")
+	nginx, podsignal := p.instance("nginx"), p.instance("podsignal")
+
+	p.write("goodbye from nginx")
+	p.waitFor("goodbye from nginx\n")
+	if now := p.instance("nginx"); now != nginx {
+		t.Errorf("nginx was %s and is %s: it has been restarted, not reloaded", nginx, now)
+	}
+	p.wantSignals(1)
+
+	// podsignal outlives nginx, and knows the new one by its next change at the latest.
+	for i, restart := range [][]string{{"restart"}, {"stop", "start"}} {
+		for _, command := range restart {
+			p.compose(command, "nginx")
+		}
+		if now := p.instance("nginx"); now == nginx {
+			t.Errorf("nginx is still %s after %v", now, restart)
+		}
+		p.waitFor("") // that it is up
+		answer := "hello again, after " + strings.Join(restart, " and ")
+		p.write(answer)
+		p.waitFor(answer + "\n")
+		p.wantSignals(2 + i)
+	}
+	if now := p.instance("podsignal"); now != podsignal {
+		t.Errorf("podsignal was %s and is %s: it has not outlived nginx", podsignal, now)
+	}
+
+	// A signal too many would come after MIN_INTERVAL, 1 s.
+	time.Sleep(1500 * time.Millisecond)
+	p.wantSignals(3)
+}
+
+// A project is nginx/compose.yaml as it runs, with a copy of its configuration.
+type project struct {
+	*testing.T
+	command []string
+	env     []string
+	conf    string // the file to change
+	url     string
+}
+
+func newProject(t *testing.T) *project {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().(*net.TCPAddr)
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	conf := filepath.Join(t.TempDir(), "conf.d")
+	if err := os.CopyFS(conf, os.DirFS("nginx/conf.d")); err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("podsignal-test-%d", os.Getpid())
+	image := "podsignal:test-" + strconv.Itoa(os.Getpid())
+	p := &project{
+		T:       t,
+		command: append(composeCommand(t), "-f", "nginx/compose.yaml", "-p", name),
+		env: []string{goproxy(t), "NGINX_CONF=" + conf, "PODSIGNAL_IMAGE=" + image,
+			fmt.Sprintf("NGINX_PORT=%d", address.Port)},
+		conf: filepath.Join(conf, "site.conf"),
+		url:  "http://" + address.String(),
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			p.clean("ps", "-a")
+			p.clean("logs", "--no-color")
+		}
+		p.clean("down", "-v")
+		clean(t, "docker", "rmi", image)
+	})
+	return p
+}
+
+func (p *project) compose(args ...string) string {
+	p.Helper()
+	return run(p.T, p.env, slices.Concat(p.command, args)...)
+}
+
+// clean is compose for the end of the test, when its context is done.
+func (p *project) clean(args ...string) {
+	command := slices.Concat(p.command, args)
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), p.env...)
+	if out, err := cmd.CombinedOutput(); err != nil || args[0] != "down" {
+		p.Logf("%s: %v\n%s", args[0], err, out)
+	}
+}
+
+// instance identifies one run of a service: its first process and when it started.
+func (p *project) instance(service string) string {
+	p.Helper()
+	id := strings.TrimSpace(p.compose("ps", "-q", service))
+	return inspect(p.T, "container", id, "pid {{.State.Pid}} since {{.State.StartedAt}}")
+}
+
+// write changes what the site answers, as an editor or sed -i does: by a new file
+// that takes the place of the old one.
+func (p *project) write(answer string) {
+	p.Helper()
+	content := fmt.Sprintf("server { listen 80; location / { return 200 %q; } }\n", answer+"\n")
+	if err := os.WriteFile(p.conf+"~", []byte(content), 0o644); err != nil {
+		p.Fatal(err)
+	}
+	if err := os.Rename(p.conf+"~", p.conf); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// waitFor waits until the site answers with want; "" is any answer.
+func (p *project) waitFor(want string) {
+	p.Helper()
+	// A connection that is kept would stay with the worker that ran before.
+	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	var last string
+	for start := time.Now(); time.Since(start) < deadline; time.Sleep(20 * time.Millisecond) {
+		response, err := client.Get(p.url)
+		if err != nil {
+			last = err.Error()
+			continue
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		last = fmt.Sprintf("%q (%v)", body, err)
+		if err == nil && (want == "" || string(body) == want) {
+			return
+		}
+	}
+	p.Fatalf("no answer %q within %v, the last one is %s", want, deadline, last)
+}
+
+// wantSignals waits until podsignal's log tells of want signals, and no more.
+func (p *project) wantSignals(want int) {
+	p.Helper()
+	var got []string
+	for start := time.Now(); len(got) < want && time.Since(start) < deadline; {
+		got = nil
+		for line := range strings.Lines(p.compose("logs", "--no-color", "podsignal")) {
+			if strings.Contains(line, " msg=signalled ") {
+				got = append(got, line)
+			}
+		}
+	}
+	if len(got) != want {
+		p.Fatalf("%d signals, want %d:\n%s", len(got), want, strings.Join(got, ""))
+	}
+	for _, field := range []string{" level=INFO ", " process=nginx ", " signal=HUP "} {
+		if !strings.Contains(got[want-1], field) {
+			p.Errorf("no %q in the line %s", field, got[want-1])
+		}
+	}
+}
+
+// needDocker skips where nothing can be run in containers.
+func needDocker(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds images, which takes a minute: run without -short")
+	}
+	if out, err := exec.CommandContext(t.Context(), "docker", "version").CombinedOutput(); err != nil {
+		t.Skipf("install Docker Engine, or start it: docker version: %v\n%s", err, out)
+	}
+}
+
+// composeCommand returns the words that begin a command of Compose, v2 or v1.
+func composeCommand(t *testing.T) []string {
+	t.Helper()
+	for _, command := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
+		version := slices.Concat(command, []string{"version"})
+		if exec.CommandContext(t.Context(), version[0], version[1:]...).Run() == nil {
+			return command
+		}
+	}
+	t.Skip("install Docker Compose: the package docker-compose, or docker's plugin compose")
+	return nil
+}
+
+// goproxy is this machine's GOPROXY=..., for the build's own download of modules.
+func goproxy(t *testing.T) string {
+	t.Helper()
+	return "GOPROXY=" + strings.TrimSpace(run(t, nil, "go", "env", "GOPROXY"))
+}
+
+func inspect(t *testing.T, kind, name, format string) string {
+	t.Helper()
+	return strings.TrimSpace(run(t, nil, "docker", kind, "inspect", "--format", format, name))
+}
+
+// fileOf returns a program out of a container that need not run.
+func fileOf(t *testing.T, container, path string) *elf.File {
+	t.Helper()
+	archive := tar.NewReader(strings.NewReader(run(t, nil, "docker", "cp", container+":"+path, "-")))
+	if _, err := archive.Next(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := elf.NewFile(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// run runs a command with more environment and returns what it printed; if it
+// fails, so does the test, with all its output.
+func run(t *testing.T, env []string, command ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s%s", strings.Join(command, " "), err, stdout.String(), stderr.String())
+	}
+	return stdout.String()
+}
+
+// clean runs a command at the end of a test.
+func clean(t *testing.T, command ...string) {
+	t.Helper()
+	if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, out)
+	}
+}
