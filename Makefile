@@ -51,6 +51,13 @@ fuzz: ## fuzz each parser, for FUZZTIME (10s)
 		done; \
 	done
 
+# SEED repeats the choices of a run that has failed; it is printed by each.
+SOAK ?= 10m
+
+.PHONY: soak
+soak: ## cause random faults for SOAK (10m), and check what is promised
+	SOAK=$(SOAK) SEED=$(SEED) go test -tags soak -run '^TestSoak$$' -count=1 -timeout 0 -v ./cmd/podsignal
+
 # GOPROXY without a value is docker's way to say: from the environment, if set.
 .PHONY: image
 image: ## build the image podsignal:VERSION

@@ -1,0 +1,249 @@
+//go:build soak
+
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ended is a child process; gone is closed when it has ended.
+type ended struct {
+	*exec.Cmd
+	gone chan struct{}
+}
+
+func (e *ended) pid() int { return e.Process.Pid }
+
+func (s *soak) start(cmd *exec.Cmd) *ended {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	check(s.t, cmd.Start())
+	e := &ended{cmd, make(chan struct{})}
+	go func() {
+		_ = cmd.Wait() // what it says is in ProcessState
+		close(e.gone)
+	}()
+	return e
+}
+
+func (e *ended) mustLive(s *soak, what string) {
+	select {
+	case <-e.gone:
+		s.fail("%s, pid %d, ended: %v", what, e.pid(), e.ProcessState)
+	default:
+	}
+}
+
+// end sends sig and waits.
+func (e *ended) end(s *soak, sig syscall.Signal) {
+	check(s.t, e.Process.Signal(sig))
+	select {
+	case <-e.gone:
+	case <-time.After(soakDeadline):
+		s.fail("pid %d did not end at signal %d", e.pid(), sig)
+	}
+}
+
+// standBy starts a process that must never get a signal.
+func (s *soak) standBy(name, role string, args ...string) {
+	self, err := os.Executable()
+	check(s.t, err)
+	check(s.t, os.Symlink(self, s.path(name)))
+	cmd := exec.Command(s.path(name), args...)
+	cmd.Env = []string{roleVar + "=" + role, dirVar + "=" + s.dir}
+	s.bystanders = append(s.bystanders, s.start(cmd))
+}
+
+// A target is a child that notes what it loads.
+type target struct {
+	*ended
+	tail
+	said    []string
+	loaded  string    // when it started or at its last signal
+	arrived time.Time // that signal
+	ready   time.Time // since then it has a handler
+	deaf    bool
+	worker  int // pid
+	got     int // signals since the last quiet point
+	allowed int // as many are right
+}
+
+// startTarget starts one more. A script of sh makes it ignore HUP until it has a
+// handler: wait is what that script does first.
+func (s *soak) startTarget(wait string, env ...string) *target {
+	s.serial++
+	notes, err := os.Create(s.path(fmt.Sprintf("notes%d", s.serial)))
+	check(s.t, err)
+	sh := "/bin/sh"
+	if s.IntN(2) == 0 {
+		sh = s.path("sh/" + s.name)
+	}
+	cmd := exec.Command(sh, "-c", wait+` trap "" HUP; exec "$0"`, s.path(s.name))
+	cmd.Env = append([]string{roleVar + "=target", dirVar + "=" + s.dir, notesVar + "=" + notes.Name(), "PATH=/usr/bin:/bin"}, env...)
+	t := &target{tail: tail{file: notes}}
+	// What started while files changed may have read what was before.
+	if !s.calm {
+		t.allowed = 1
+	}
+	t.ended = s.start(cmd)
+	s.targets = append(s.targets, t)
+	s.note("started pid %d: %s %s", t.pid(), wait, strings.Join(env, " "))
+	return t
+}
+
+func (t *target) read(s *soak) *target {
+	t.mustLive(s, "target")
+	for _, line := range t.lines() {
+		at, line, _ := strings.Cut(line, " ")
+		what, more, _ := strings.Cut(line, " ")
+		nanos, err := strconv.ParseInt(at, 10, 64)
+		check(s.t, err)
+		when := time.Unix(0, nanos)
+		t.said = append(t.said, when.Format("05.000 ")+line)
+		switch what {
+		case "start":
+			t.loaded = more
+		case "HUP":
+			t.got++
+			t.loaded, t.arrived = more, when
+		case "worker":
+			t.worker, err = strconv.Atoi(more)
+			check(s.t, err)
+		case "ready":
+			t.ready = when
+		case "deaf", "hears":
+			t.deaf = what == "deaf"
+		}
+	}
+	return t
+}
+
+// sidecar is podsignal.
+type sidecar struct {
+	*ended
+	tail
+	said    []string
+	looks   int            // that found no change
+	digest  string         // at the last of them
+	applied map[int]string // by pid
+	anon    []int          // anonymous memory at each quiet point, in KiB
+}
+
+func (s *soak) startSidecar() {
+	s.sidecars++
+	log, err := os.Create(s.path(fmt.Sprintf("podsignal%d.log", s.sidecars)))
+	check(s.t, err)
+	writer, err := os.OpenFile(log.Name(), os.O_WRONLY|os.O_APPEND, 0)
+	check(s.t, err)
+	defer writer.Close()
+	var files []string
+	for _, name := range watched {
+		files = append(files, s.path(name))
+	}
+	cmd := exec.Command(s.path("podsignal"))
+	cmd.Stderr = writer
+	cmd.Env = []string{
+		"FILE=" + strings.Join(files, ","), "PROCESS=" + s.name, "RESYNC=1s", "MIN_INTERVAL=100ms",
+		"START_GRACE=200ms", "DEBOUNCE=" + quietTime.String(), "LOG_LEVEL=debug", "GOTRACEBACK=all",
+	}
+	// Nothing is persisted: what is older than the last change gets one more.
+	s.allow(1)
+	var said []string
+	if s.sidecar != nil {
+		said = append(s.sidecar.said, "podsignal starts anew")
+	}
+	s.sidecar = &sidecar{ended: s.start(cmd), tail: tail{file: log}, said: said, applied: make(map[int]string)}
+	s.note("started podsignal, pid %d", s.sidecar.pid())
+}
+
+var (
+	digestAttr = regexp.MustCompile(` digest=(\w+)`)
+	pidAttr    = regexp.MustCompile(` pid=(\d+)`)
+)
+
+func (p *sidecar) read(s *soak) *sidecar {
+	p.mustLive(s, "podsignal")
+	for _, line := range p.lines() {
+		p.said = append(p.said, line)
+		digest, pid := "", 0
+		if m := digestAttr.FindStringSubmatch(line); m != nil {
+			digest = m[1]
+		}
+		if m := pidAttr.FindStringSubmatch(line); m != nil {
+			pid, _ = strconv.Atoi(m[1])
+		}
+		switch {
+		case strings.Contains(line, `msg="looked: no change"`):
+			p.looks++
+			p.digest = digest
+		case strings.Contains(line, `msg="process found"`):
+			delete(p.applied, pid)
+		case strings.Contains(line, `msg=signalled`), strings.Contains(line, `msg="no signal:`):
+			p.applied[pid] = digest
+		case strings.Contains(line, `msg="inotify lost events`):
+			s.overflows++
+		}
+	}
+	return p
+}
+
+func (p *sidecar) proc(name string) string { return fmt.Sprintf("/proc/%d/%s", p.pid(), name) }
+
+func (p *sidecar) descriptors(s *soak) int {
+	entries, err := os.ReadDir(p.proc("fd"))
+	check(s.t, err)
+	return len(entries)
+}
+
+func (p *sidecar) watches(s *soak) int {
+	infos, err := filepath.Glob(p.proc("fdinfo/*"))
+	check(s.t, err)
+	n := 0
+	for _, info := range infos {
+		b, _ := os.ReadFile(info) // a descriptor may be closed by now
+		n += strings.Count(string(b), "inotify wd:")
+	}
+	return n
+}
+
+// measure looks at what may grow. A tenth of the samples is for warming up.
+func (p *sidecar) measure(s *soak) {
+	b, err := os.ReadFile(p.proc("status"))
+	check(s.t, err)
+	var anon, threads int
+	for line := range strings.Lines(string(b)) {
+		_, _ = fmt.Sscanf(line, "RssAnon: %d kB", &anon)
+		_, _ = fmt.Sscanf(line, "Threads: %d", &threads)
+	}
+	p.anon = append(p.anon, anon)
+	const warm, growth, most = 10, 4 << 10, 20
+	if len(p.anon) > warm && anon > p.anon[warm]+growth {
+		s.fail("anonymous memory has grown from %d to %d KiB", p.anon[warm], anon)
+	}
+	if threads > most {
+		s.fail("%d threads", threads)
+	}
+}
+
+// quit makes podsignal tell its goroutines, of which it returns the number, as it dies.
+func (s *soak) quit() int {
+	p := s.sidecar
+	p.end(s, syscall.SIGQUIT)
+	n := 0
+	for _, line := range p.lines() {
+		if strings.HasPrefix(line, "goroutine ") && !strings.HasPrefix(line, "goroutine 0 ") {
+			n++
+		}
+	}
+	if n == 0 {
+		s.fail("podsignal did not tell its goroutines")
+	}
+	return n
+}

@@ -1,0 +1,442 @@
+//go:build soak
+
+package main_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/watcher/volumetest"
+)
+
+// An action is a change or a fault. It leaves all paths there, podsignal running
+// and all targets going.
+type action struct {
+	name     string
+	weight   int
+	do       func(*soak)
+	timed    bool // the signal follows at once, or after DEBOUNCE
+	root     bool
+	restarts bool // podsignal
+}
+
+var actions []action
+
+func init() {
+	actions = []action{
+		{name: "swap", weight: 12, timed: true, do: func(s *soak) { s.swap(s.volume()) }},
+		{name: "two volumes at once", weight: 5, timed: true, do: (*soak).twoSwaps},
+		{name: "update given up", weight: 4, do: (*soak).abort},
+		{name: "kubelet dies before its last step", weight: 4, do: (*soak).unfinished},
+		{name: "burst of swaps", weight: 3, do: (*soak).burst},
+		{name: "same bytes or a touch", weight: 5, do: (*soak).touch},
+		{name: "optional volume", weight: 2, do: func(s *soak) { s.swap("optional") }},
+		{name: "file in pieces", weight: 4, timed: true, do: (*soak).pieces},
+		{name: "file by rename", weight: 4, timed: true, do: (*soak).rename},
+		{name: "file truncated and written", weight: 4, timed: true, do: (*soak).truncate},
+		{name: "folder made anew", weight: 3, do: (*soak).newFolder},
+		{name: "sub-folder comes or goes", weight: 4, timed: true, do: (*soak).subFolder},
+		{name: "link re-pointed", weight: 4, timed: true, do: (*soak).link},
+		{name: "path away and back", weight: 4, do: (*soak).away},
+		{name: "volume mounted anew", weight: 3, root: true, do: (*soak).remount},
+		{name: "flood of events", weight: 1, do: func(s *soak) { s.flood(2000) }},
+		{name: "queue overflows", weight: 1, do: (*soak).overflow},
+		{name: "target starts", weight: 5, do: (*soak).targetStarts},
+		{name: "target dies", weight: 4, do: (*soak).targetDies},
+		{name: "target stops for a while", weight: 3, do: (*soak).targetStops},
+		{name: "target ignores the signal for a while", weight: 3, do: (*soak).targetIgnores},
+		{name: "master dies and its worker lives", weight: 2, do: (*soak).orphan},
+		{name: "podsignal stops for a while", weight: 3, do: (*soak).sidecarStops},
+		{name: "podsignal is killed", weight: 3, restarts: true, do: (*soak).sidecarDies},
+		{name: "podsignal is told to end", weight: 2, restarts: true, do: (*soak).sidecarEnds},
+	}
+}
+
+// content is newer than any other.
+func (s *soak) content() string {
+	s.serial++
+	return strconv.Itoa(s.serial) + "\n"
+}
+
+// payload is the next content of a volume: keys come and go.
+func (s *soak) payload(volume string) volumetest.Files {
+	content := s.content()
+	files := volumetest.Files{"a": content, "b": content}
+	for _, key := range []string{"c", "nested/one", "nested/deep/two"} {
+		if s.IntN(3) == 0 {
+			files[key] = content
+		}
+	}
+	s.volumes[volume] = files
+	return files
+}
+
+func (s *soak) volume() string {
+	return []string{"v1", "v2", "secret"}[s.IntN(3)]
+}
+
+func (s *soak) swap(volume string) {
+	s.change(func() { check(s.t, volumetest.Write(s.path(volume), s.payload(volume))) })
+}
+
+func (s *soak) begin(volume string) *volumetest.Update {
+	u, err := volumetest.Begin(s.path(volume), s.payload(volume))
+	check(s.t, err)
+	return u
+}
+
+func (s *soak) twoSwaps() {
+	s.change(func() {
+		u, v := s.begin("v1"), s.begin("v2")
+		check(s.t, u.Swap())
+		s.step(3 * time.Millisecond)
+		check(s.t, v.Swap())
+		if s.IntN(2) == 0 {
+			u, v = v, u
+		}
+		check(s.t, u.Finish())
+		s.step(3 * time.Millisecond)
+		check(s.t, v.Finish())
+	})
+}
+
+func (s *soak) abort() {
+	volume := s.volume()
+	before := s.volumes[volume]
+	s.change(func() {
+		u := s.begin(volume)
+		s.rest(time.Duration(s.IntN(200)) * time.Millisecond)
+		check(s.t, u.Abort())
+	})
+	s.volumes[volume] = before
+}
+
+// unfinished shows the new contents of old keys first, and what the kubelet does
+// about the other keys only when it is back.
+func (s *soak) unfinished() {
+	volume := s.volume()
+	var u *volumetest.Update
+	s.change(func() {
+		u = s.begin(volume)
+		check(s.t, u.Swap())
+	})
+	if s.IntN(2) == 0 {
+		s.quiet()
+	}
+	s.change(func() { check(s.t, u.Finish()) })
+}
+
+func (s *soak) burst() {
+	for range 5 + s.IntN(36) {
+		s.swap(s.volume())
+	}
+}
+
+func (s *soak) touch() {
+	s.change(func() {
+		switch file := s.path("plain/two"); s.IntN(4) {
+		case 0:
+			volume := s.volume()
+			check(s.t, volumetest.Write(s.path(volume), s.volumes[volume]))
+		case 1:
+			check(s.t, os.Chmod(file, fs.FileMode(0o600+s.IntN(2)*0o44)))
+		case 2:
+			now := time.Now()
+			check(s.t, os.Chtimes(file, now, now))
+		case 3:
+			same, err := os.ReadFile(file)
+			check(s.t, err)
+			check(s.t, os.WriteFile(file, same, 0o644))
+		}
+	})
+}
+
+func (s *soak) write(name, content string) {
+	check(s.t, os.MkdirAll(filepath.Dir(s.path(name)), 0o755))
+	check(s.t, os.WriteFile(s.path(name), []byte(content), 0o644))
+}
+
+func (s *soak) file() string {
+	return []string{"plain/one", "plain/two", "plain/sub/three", "link/sub/conf"}[s.IntN(4)]
+}
+
+func (s *soak) pieces() {
+	s.change(func() {
+		f, err := os.Create(s.path(s.file()))
+		check(s.t, err)
+		for range 10 {
+			_, err := fmt.Fprintf(f, "%d,", s.serial)
+			check(s.t, err)
+			s.step(20 * time.Millisecond)
+		}
+		_, err = f.WriteString(s.content())
+		check(s.t, err)
+		check(s.t, f.Close())
+	})
+}
+
+func (s *soak) rename() {
+	s.change(func() {
+		name := s.file()
+		s.write("new", s.content())
+		check(s.t, os.Rename(s.path("new"), s.path(name)))
+	})
+}
+
+func (s *soak) truncate() {
+	s.change(func() {
+		name := s.file()
+		check(s.t, os.Truncate(s.path(name), 0))
+		s.step(quietTime / 3)
+		s.write(name, s.content())
+	})
+}
+
+func (s *soak) newFolder() {
+	s.change(func() {
+		content := s.content()
+		check(s.t, os.RemoveAll(s.path("plain")))
+		s.step(quietTime / 3)
+		for _, name := range []string{"plain/one", "plain/two", "plain/sub/three"} {
+			s.write(name, content)
+		}
+	})
+}
+
+func (s *soak) subFolder() {
+	s.change(func() {
+		name := fmt.Sprintf("plain/%c", 'p'+s.IntN(4))
+		if err := os.RemoveAll(s.path(name)); s.IntN(2) == 0 {
+			check(s.t, err)
+			s.write(name+"/deep/file", s.content())
+		}
+	})
+}
+
+func (s *soak) link() {
+	s.change(func() {
+		now, err := os.Readlink(s.path("link"))
+		check(s.t, err)
+		next := map[string]string{"real0": "real1", "real1": "real0"}[now]
+		if s.IntN(2) == 0 {
+			s.write(next+"/sub/conf", s.content())
+		}
+		check(s.t, os.Symlink(next, s.path("next")))
+		check(s.t, os.Rename(s.path("next"), s.path("link")))
+	})
+}
+
+// away moves a path out of sight for a while, in which another changes. That must
+// wait: it shows in the number of signals.
+func (s *soak) away() {
+	s.change(func() {
+		name := []string{"v1", "plain", "real0", "real1"}[s.IntN(4)]
+		check(s.t, os.Rename(s.path(name), s.path("away")))
+		if s.IntN(2) == 0 {
+			s.rest(time.Duration(s.IntN(500)) * time.Millisecond)
+			check(s.t, volumetest.Write(s.path("v2"), s.payload("v2")))
+		}
+		s.rest(time.Duration(s.IntN(1500)) * time.Millisecond)
+		check(s.t, os.Rename(s.path("away"), s.path(name)))
+	})
+}
+
+func (s *soak) remount() {
+	s.change(func() {
+		files := s.volumes["secret"]
+		if s.IntN(2) == 0 {
+			files = s.payload("secret")
+		}
+		check(s.t, s.unmount())
+		s.rest(time.Duration(s.IntN(1500)) * time.Millisecond)
+		s.mount()
+		s.rest(time.Duration(s.IntN(200)) * time.Millisecond)
+		check(s.t, volumetest.Write(s.path("secret"), files))
+	})
+}
+
+func (s *soak) flood(pairs int) {
+	s.change(func() {
+		begin := time.Now()
+		for i := range pairs {
+			name := s.path("plain/" + strconv.Itoa(i%7))
+			check(s.t, os.WriteFile(name, nil, 0o644))
+			check(s.t, os.Remove(name))
+		}
+		s.paused += time.Since(begin) // it has no pauses that could end a burst
+		s.slow = time.Since(begin) > 10*quietTime
+		if s.IntN(2) == 0 {
+			s.write("plain/two", s.content())
+		}
+	})
+}
+
+// overflow fills the queue while podsignal does not read it.
+func (s *soak) overflow() {
+	b, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
+	check(s.t, err)
+	var most int
+	_, err = fmt.Sscan(string(b), &most)
+	check(s.t, err)
+	if most > 100_000 {
+		s.note("it would take too long")
+		return
+	}
+	check(s.t, s.sidecar.Process.Signal(unix.SIGSTOP))
+	s.flood(most/2 + 1000)
+	check(s.t, s.sidecar.Process.Signal(unix.SIGCONT))
+}
+
+func (s *soak) targetStarts() {
+	if len(s.targets) > 5 {
+		s.targetDies()
+	}
+	wait := ""
+	if s.IntN(2) == 0 {
+		wait = fmt.Sprintf("sleep %.2f;", s.Float64())
+	}
+	var env []string
+	if s.IntN(2) == 0 {
+		env = append(env, lateVar+"="+(time.Duration(s.IntN(1500))*time.Millisecond).String())
+	}
+	if s.IntN(2) == 0 {
+		env = append(env, forksVar+"=1")
+	}
+	s.startTarget(wait, env...)
+}
+
+// oneTarget is one of those that are ready; nil: there is none.
+func (s *soak) oneTarget() *target {
+	for _, i := range s.Perm(len(s.targets)) {
+		if t := s.targets[i].read(s); !t.ready.IsZero() {
+			return t
+		}
+	}
+	return nil
+}
+
+// lose ends a target, and with it its worker unless that is to stay.
+func (s *soak) lose(t *target, sig syscall.Signal, worker bool) {
+	s.note("end of pid %d", t.pid())
+	t.read(s)
+	if !worker && t.worker != 0 { // first: an orphan that podsignal has never seen as a worker is a root
+		check(s.t, syscall.Kill(t.worker, syscall.SIGKILL))
+	}
+	t.end(s, sig)
+	s.sent += t.got
+	s.targets = slices.DeleteFunc(s.targets, func(known *target) bool { return known == t })
+	check(s.t, t.file.Close())
+}
+
+func (s *soak) targetDies() {
+	t := s.oneTarget()
+	if t == nil {
+		return
+	}
+	change := s.IntN(3) == 0
+	if change {
+		s.swap(s.volume())
+		s.rest(time.Duration(s.IntN(3000)) * time.Microsecond)
+	}
+	s.lose(t, []syscall.Signal{unix.SIGKILL, unix.SIGTERM}[s.IntN(2)], false)
+	if s.IntN(3) > 0 {
+		s.startTarget("")
+	}
+}
+
+func (s *soak) targetStops() {
+	t := s.oneTarget()
+	if t == nil {
+		return
+	}
+	check(s.t, t.Process.Signal(unix.SIGSTOP))
+	for range 1 + s.IntN(3) {
+		s.swap(s.volume())
+		s.rest(time.Duration(s.IntN(200)) * time.Millisecond)
+	}
+	check(s.t, t.Process.Signal(unix.SIGCONT))
+}
+
+// targetIgnores begins when no signal is on its way: between podsignal's look at
+// the handler and its signal, nobody can tell.
+func (s *soak) targetIgnores() {
+	s.quiet()
+	t := s.oneTarget()
+	if t == nil {
+		return
+	}
+	check(s.t, t.Process.Signal(unix.SIGUSR1))
+	s.await("the target ignores HUP", func() bool { return t.read(s).deaf })
+	s.swap(s.volume())
+	s.rest(time.Duration(s.IntN(1000)) * time.Millisecond)
+	check(s.t, t.Process.Signal(unix.SIGUSR2))
+	s.await("the target hears again", func() bool { return !t.read(s).deaf })
+}
+
+func (s *soak) orphan() {
+	t := s.startTarget("", forksVar+"=1")
+	s.await("it is ready", func() bool { return !t.read(s).ready.IsZero() })
+	s.quiet() // podsignal has seen both
+	s.lose(t, unix.SIGKILL, true)
+	s.swap(s.volume())
+	s.quiet()
+	check(s.t, syscall.Kill(t.worker, syscall.SIGKILL))
+	s.await("the worker is gone", func() bool {
+		_, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", t.worker))
+		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) || s.zombie(t.worker)
+	})
+}
+
+func (s *soak) zombie(pid int) bool {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return len(b) == 0
+}
+
+func (s *soak) sidecarStops() {
+	check(s.t, s.sidecar.Process.Signal(unix.SIGSTOP))
+	for range 1 + s.IntN(3) {
+		s.act(s.plainAction())
+	}
+	check(s.t, s.sidecar.Process.Signal(unix.SIGCONT))
+}
+
+// plainAction is one that does not need podsignal.
+func (s *soak) plainAction() action {
+	names := []string{"swap", "same bytes or a touch", "file by rename", "folder made anew", "link re-pointed", "target dies"}
+	name := names[s.IntN(len(names))]
+	return actions[slices.IndexFunc(actions, func(a action) bool { return a.name == name })]
+}
+
+func (s *soak) sidecarDies() { s.sidecarRestarts(unix.SIGKILL) }
+
+func (s *soak) sidecarEnds() { s.sidecarRestarts(unix.SIGTERM) }
+
+func (s *soak) sidecarRestarts(sig syscall.Signal) {
+	if s.IntN(2) == 0 {
+		s.act(s.plainAction())
+		s.rest(time.Duration(s.IntN(3000)) * time.Microsecond)
+	}
+	s.sidecar.read(s)
+	begin := time.Now()
+	s.sidecar.end(s, sig)
+	if sig == unix.SIGTERM {
+		s.stopping = max(s.stopping, time.Since(begin))
+		if !s.sidecar.ProcessState.Success() || time.Since(begin) > time.Second {
+			s.fail("podsignal ended with %v, %v after TERM", s.sidecar.ProcessState, time.Since(begin))
+		}
+	}
+	check(s.t, s.sidecar.file.Close())
+	if s.IntN(2) == 0 {
+		s.act(s.plainAction())
+	}
+	s.startSidecar()
+}
