@@ -48,11 +48,9 @@ func TestImage(t *testing.T) {
 				return
 			}
 
-			var size int
-			fmt.Sscan(inspect(t, "image", image, "{{.Size}}"), &size)
-			t.Logf("size of the image: %d bytes", size)
-			if size <= 0 || size > 10_000_000 {
-				t.Errorf("the image has %d bytes, want at most 10 MB", size)
+			size, err := strconv.Atoi(inspect(t, "image", image, "{{.Size}}"))
+			if err != nil || size > 10_000_000 {
+				t.Errorf("the image has %d bytes, want at most 10 MB (%v)", size, err)
 			}
 			if user := inspect(t, "image", image, "{{.Config.User}}"); user != "65532:65532" {
 				t.Errorf("runs as %q unless told otherwise, want 65532:65532", user)
@@ -135,15 +133,17 @@ func newProject(t *testing.T) *project {
 	p := &project{
 		T:       t,
 		command: append(composeCommand(t), "-f", "nginx/compose.yaml", "-p", name),
-		env: []string{goproxy(t), "NGINX_CONF=" + conf, "PODSIGNAL_IMAGE=" + image,
-			fmt.Sprintf("NGINX_PORT=%d", address.Port)},
+		env: []string{
+			goproxy(t), "NGINX_CONF=" + conf, "PODSIGNAL_IMAGE=" + image,
+			fmt.Sprintf("NGINX_PORT=%d", address.Port),
+		},
 		conf: filepath.Join(conf, "site.conf"),
 		url:  "http://" + address.String(),
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			p.clean("ps", "-a")
-			p.clean("logs", "--no-color")
+			p.clean("logs", "--no-color", "--tail=50") // each poll leaves a line with nginx
 		}
 		p.clean("down", "-v")
 		clean(t, "docker", "rmi", image)
@@ -161,8 +161,11 @@ func (p *project) clean(args ...string) {
 	command := slices.Concat(p.command, args)
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), p.env...)
-	if out, err := cmd.CombinedOutput(); err != nil || args[0] != "down" {
-		p.Logf("%s: %v\n%s", args[0], err, out)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		p.Errorf("%s: %v\n%s", args[0], err, out)
+	} else if args[0] != "down" {
+		p.Logf("%s:\n%s", args[0], out)
 	}
 }
 
@@ -192,7 +195,7 @@ func (p *project) waitFor(want string) {
 	// A connection that is kept would stay with the worker that ran before.
 	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	var last string
-	for start := time.Now(); time.Since(start) < deadline; time.Sleep(20 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < deadline; time.Sleep(100 * time.Millisecond) {
 		response, err := client.Get(p.url)
 		if err != nil {
 			last = err.Error()
