@@ -165,12 +165,12 @@ func (f *fake) system() *system {
 		open: func(pid int) (int, error) {
 			p, err := find("open", pid)
 			if f.noPidfd != nil {
-				return -1, f.noPidfd
+				return 0, f.noPidfd
 			}
 			if err != nil {
-				return -1, unix.ESRCH
+				return 0, unix.ESRCH
 			}
-			fd := 100
+			fd := 0 // which is valid: podsignal may run without a standard input
 			for f.pidfds[fd] != nil {
 				fd++
 			}

@@ -36,6 +36,7 @@ func ignores(p *proc, bit uint64)         { nothing(p, bit); p.ignored = bit }
 func blocks(p *proc, bit uint64)          { nothing(p, bit); p.blocked = bit }
 func blocksElsewhere(p *proc, bit uint64) { nothing(p, bit); p.others = []uint64{0, bit, 0} }
 func catchesBlocked(p *proc, bit uint64)  { nothing(p, bit); p.caught, p.blocked = bit, bit }
+func catchesIgnored(p *proc, bit uint64)  { nothing(p, bit); p.caught, p.ignored = bit, bit }
 func ignoresBlocked(p *proc, bit uint64)  { nothing(p, bit); p.ignored, p.blocked = bit, bit }
 
 // othersOnly does all of it, but about the signals next to the one in question.
@@ -77,6 +78,7 @@ func TestG1(t *testing.T) {
 		"caught and blocked":    {{0, catchesBlocked, sent, 0}},
 		"no handler":            {{0, nothing, noHandler, 0}, {time.Hour, nothing, noHandler, 0}},
 		"handlers for others":   {{0, othersOnly, noHandler, 0}, {time.Hour, othersOnly, noHandler, 0}},
+		"caught and ignored":    {{0, catchesIgnored, ignored, 0}},
 		"ignored":               {{0, ignores, ignored, 0}, {time.Hour, ignores, ignored, 0}},
 		"handler comes":         {{0, nothing, noHandler, 0}, {5 * ms, ignores, ignored, 0}, {9 * ms, catches, sent, 0}},
 		"blocked":               {{0, blocks, blocked, 20 * ms}, {19 * ms, blocks, blocked, 1 * ms}, {20 * ms, blocks, sent, 0}},

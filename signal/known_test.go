@@ -60,6 +60,20 @@ func TestTargetTells(t *testing.T) {
 	}
 }
 
+// An exec while it is looked at leaves a target if the new name is one as well.
+func TestKnownByItsLatestName(t *testing.T) {
+	p := nginx(7)
+	f := newFake(t, p)
+	open := f.sys.open
+	f.sys.open = func(pid int) (int, error) {
+		p.comm = "nginx-debug"
+		return open(pid)
+	}
+	if err := only(t, f.finder(Options{})).Send(t.Context(), unix.SIGHUP); err != nil {
+		t.Error(err)
+	}
+}
+
 // Whatever the reason for which a target is let go, its pidfd is closed.
 func TestPidfdsAreClosed(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -52,6 +52,7 @@ func TestP1Name(t *testing.T) {
 		"cut, another in argv[0]":         {"prometheus-alertmanager", "prometheus-aler", args("/bin/prometheus-alerts"), false},
 		"cut, script in argv[1]":          {"reload-all-things", "reload-all-thin", args("/bin/sh", "/opt/reload-all-things"), true},
 		"cut, script in argv[2]":          {"reload-all-things", "reload-all-thin", args("/usr/bin/perl", "-w", "./reload-all-things", "x"), true},
+		"cut, option that contains it":    {"reload-all-things", "reload-all-thin", args("/usr/bin/perl", "-Mreload-all-thing", "./reload-all-things"), true},
 		"cut, script's operand":           {"reload-all-things", "reload-all-thin", args("sh", "-x", "/opt/other", "reload-all-things"), false},
 		"cut, another script":             {"reload-all-things", "reload-all-thin", args("/bin/sh", "/opt/reload-all-thingies"), false},
 		"cut, folder of the name":         {"reload-all-things", "reload-all-thin", args("/bin/sh", "/opt/reload-all-things/run"), false},
@@ -132,6 +133,15 @@ func TestNeverMatched(t *testing.T) {
 				t.Errorf("beside it (-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// A command line that cannot be read leaves nothing to go by: the name may be cut.
+func TestP1CommandLineGone(t *testing.T) {
+	f := newFake(t, &proc{pid: 7, comm: "fifteen-letters", args: []string{"fifteen-letters"}})
+	f.sys.cmdline = func(context.Context, int) ([]string, error) { return nil, errGone }
+	if pids := foundPIDs(t, f.finder(Options{Name: "fifteen-letters"})); pids != nil {
+		t.Errorf("found %d", pids)
 	}
 }
 

@@ -64,6 +64,7 @@ func TestParseMountsMalformed(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty line":    "\n",
 		"cut":           "5 1 0:5 /\n",
+		"no options":    "5 1 0:5 / /a\n",
 		"one of two":    "5 1 0:5 / / rw - tmpfs tmpfs rw\n6 5\n",
 		"other content": "no such process",
 	} {

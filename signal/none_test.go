@@ -37,6 +37,12 @@ func TestNoTarget(t *testing.T) {
 		},
 		"P3 volume not mounted": {
 			Options{Files: []string{"/volume/config"}},
+			[]*proc{nginx(8)},
+			func(*fake) {},
+			"no target: nginx (pid 8) does not mount the volume that FILE is in: mount it in that container too, as a folder",
+		},
+		"P3 volume not mounted by any": {
+			Options{Files: []string{"/volume/config"}},
 			[]*proc{nginx(9), nginx(8)},
 			func(*fake) {},
 			"no target: nginx (pid 8) does not mount the volume that FILE is in: mount it in that container too, as a folder",
@@ -45,6 +51,18 @@ func TestNoTarget(t *testing.T) {
 			Options{},
 			[]*proc{nginx(7)},
 			func(f *fake) { f.sys.open = ends(f, 7, f.sys.open) },
+			"no target: nginx (pid 7) has just ended",
+		},
+		"another program by exec while it was looked at": {
+			Options{},
+			[]*proc{nginx(7)},
+			func(f *fake) {
+				open := f.sys.open
+				f.sys.open = func(pid int) (int, error) {
+					f.procs[pid].comm, f.procs[pid].args = "sh", nil
+					return open(pid)
+				}
+			},
 			"no target: nginx (pid 7) has just ended",
 		},
 		"ended before that": {

@@ -76,6 +76,7 @@ func TestParseStatMalformed(t *testing.T) {
 		"name without an end":   "7 (sh S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 3",
 		"name without a start":  "7 sh) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 3",
 		"parentheses turned":    "7 )sh( S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 3",
+		"turned, further away":  "7 )S 1 1 1( 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 3 4 5",
 		"cut after the name":    "7 (sh)",
 		"cut before start time": "7 (sh) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0",
 		"state of two letters":  "7 (sh) SS 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 3",

@@ -124,6 +124,9 @@ func TestRealProc(t *testing.T) {
 	if err != nil || st.uid != os.Getuid() || st.innermost != pid || st.catch&mask(unix.SIGSEGV) == 0 {
 		t.Errorf("status: %+v, %v", st, err)
 	}
+	if sys := newSystem(); sys.self != pid || sys.uid != os.Geteuid() {
+		t.Errorf("self %d, uid %d", sys.self, sys.uid)
+	}
 	// The runtime's monitor has a thread of its own in every Go program.
 	if threads, err := readThreads(pid); err != nil || len(threads) < 2 {
 		t.Errorf("%d threads, %v", len(threads), err)
@@ -134,6 +137,35 @@ func TestRealProc(t *testing.T) {
 	}
 	if same, err := readMounts(fmt.Sprint(pid)); err != nil || !slices.Equal(same, mounts) {
 		t.Errorf("mounts by pid: %+v, %v", same, err)
+	}
+}
+
+func TestRealIsLink(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("nowhere", dir+"/..data"); err != nil {
+		t.Fatal(err)
+	}
+	isLink := newSystem().isLink
+	for path, want := range map[string]bool{dir + "/..data": true, dir: false, dir + "/none": false} {
+		if isLink(path) != want {
+			t.Errorf("%s is a link: %t", path, !want)
+		}
+	}
+}
+
+// A process that ends between open and read has another errno than one that had
+// ended before.
+func TestRealErrGoneWithin(t *testing.T) {
+	p := script(t, unique("a%s"), scriptTraps)
+	stat, err := os.Open(procPath(p.Process.Pid, "stat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stat.Close()
+	_ = p.Process.Kill()
+	_ = p.Wait()
+	if b, err := readProc(fmt.Sprintf("/proc/self/fd/%d", stat.Fd())); !errors.Is(err, errGone) {
+		t.Errorf("read %q, %v; want errGone", b, err)
 	}
 }
 

@@ -81,9 +81,9 @@ func TestParseStatus(t *testing.T) {
 			"Uid:\t0\t0\t0\t0", "Uid:\t65532\t1\t101\t2",
 			with(func(s *status) { s.uid, s.savedUID = 65532, 101 }),
 		},
-		"highest uid": {
-			"Uid:\t0\t0\t0\t0", "Uid:\t4294967294\t0\t0\t0",
-			with(func(s *status) { s.uid = 4294967294 }),
+		"uid as of OpenShift": {
+			"Uid:\t0\t0\t0\t0", "Uid:\t1000660000\t0\t0\t0",
+			with(func(s *status) { s.uid = 1000660000 }),
 		},
 		"PID 1 of a namespace within ours": {
 			"NSpid:\t7", "NSpid:\t20117\t7\t1",
