@@ -69,10 +69,10 @@ type target struct {
 	loaded  string    // when it started or at its last signal
 	arrived time.Time // that signal
 	ready   time.Time // since then it has a handler
-	deaf    bool
-	worker  int // pid
-	got     int // signals since the last quiet point
-	allowed int // as many are right
+	hears   bool      // it has answered to USR2 since it was asked
+	worker  int       // pid
+	got     int       // signals since the last quiet point
+	allowed int       // as many are right
 }
 
 // startTarget starts one more. A script of sh makes it ignore HUP until it has a
@@ -119,7 +119,7 @@ func (t *target) read(s *soak) *target {
 		case "ready":
 			t.ready = when
 		case "deaf", "hears":
-			t.deaf = what == "deaf"
+			t.hears = what == "hears"
 		}
 	}
 	return t

@@ -147,8 +147,8 @@ func (s *soak) act(a action) {
 // quiet waits until podsignal has nothing left to do, and checks what it has done.
 func (s *soak) quiet() {
 	want := view(s.dir)
-	s.await("every target runs "+want, func() bool {
-		return !slices.ContainsFunc(s.targets, func(t *target) bool { return t.read(s).loaded != want })
+	s.await("every target is ready and runs "+want, func() bool {
+		return !slices.ContainsFunc(s.targets, func(t *target) bool { return t.read(s).loaded != want || t.ready.IsZero() })
 	})
 	// Two looks that began after all that was done, and a target that is no longer
 	// behind them, mean that nothing is pending.
@@ -162,9 +162,18 @@ func (s *soak) quiet() {
 		p := s.sidecar.read(s)
 		return !slices.ContainsFunc(s.targets, func(t *target) bool { return p.applied[t.pid()] != p.digest })
 	})
+	// HUP has a lower number: a target that has answered to USR2 has noted all
+	// that was sent to it before.
+	for _, t := range s.targets {
+		t.hears = false
+		check(s.t, t.Process.Signal(unix.SIGUSR2))
+	}
+	s.await("every target answers", func() bool {
+		return !slices.ContainsFunc(s.targets, func(t *target) bool { return !t.read(s).hears })
+	})
 	s.quiets++
 	for _, t := range s.targets {
-		if t.read(s); t.got > t.allowed {
+		if t.got > t.allowed {
 			s.fail("pid %d got %d signals since the last quiet point, at most %d are right", t.pid(), t.got, t.allowed)
 		}
 		s.sent += t.got
@@ -253,8 +262,12 @@ func (s *soak) fail(format string, args ...any) {
 		s.t.Log(line)
 	}
 	for _, t := range s.targets {
-		s.t.Logf("pid %d, %d signals of %d allowed: %s", t.pid(), t.got, t.allowed, strings.Join(t.said[max(0, len(t.said)-8):], "\n\t"))
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", t.pid()))
+		state, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", t.pid()))
+		s.t.Logf("pid %d (%s), %s, %d signals of %d allowed: %s", t.pid(), strings.TrimSpace(string(comm)),
+			regexp.MustCompile(`State:.*|Sig(Blk|Ign|Cgt):.*`).FindAll(state, -1), t.got, t.allowed, strings.Join(t.said[max(0, len(t.said)-8):], "\n\t"))
 	}
+	s.sidecar.said = append(s.sidecar.said, s.sidecar.lines()...)
 	log := strings.Join(s.sidecar.said[max(0, len(s.sidecar.said)-60):], "\n")
 	s.t.Logf("podsignal, pid %d:\n%s", s.sidecar.pid(), regexp.MustCompile(` file=\S+ process=\S+`).ReplaceAllString(log, ""))
 	s.t.Logf("files: %s", view(s.dir))
