@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,10 +64,11 @@ func setup(env *testscript.Env) error {
 			}
 		}
 	}
-	if err := os.Mkdir(filepath.Join(env.WorkDir, "bin"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(env.WorkDir, "bin"), 0o755); err != nil {
 		return err
 	}
-	if err := unix.Mkfifo(filepath.Join(env.WorkDir, "fifo"), 0o666); err != nil {
+	fifo := filepath.Join(env.WorkDir, "fifo")
+	if err := errors.Join(unix.Mkfifo(fifo, 0o666), os.Chmod(fifo, 0o666)); err != nil {
 		return err
 	}
 	started := make(processes)
@@ -81,8 +83,11 @@ func setup(env *testscript.Env) error {
 }
 
 func condition(name string) (bool, error) {
-	if name == "root" {
+	switch name {
+	case "root":
 		return os.Geteuid() == 0, nil
+	case "amd64":
+		return runtime.GOARCH == "amd64", nil
 	}
 	return false, fmt.Errorf("unknown condition %q", name)
 }
@@ -92,6 +97,9 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"target": targetCommand,
 	"start":  startCommand,
 	"end":    endCommand,
+	"send":   sendCommand,
+	"flood":  floodCommand,
+	"await":  awaitCommand,
 	"log":    logCommand,
 	"got":    gotCommand,
 	"quiet":  quietCommand,
@@ -126,8 +134,6 @@ func targetCommand(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) == 0 {
 		args = []string{ts.Getenv("TARGET")}
 	}
-	// A process that starts within 20 ms of a change may have read what was before.
-	time.Sleep(30 * time.Millisecond)
 	ready := ts.MkAbs("ready")
 	_ = os.Remove(ready)
 	start(ts, args[0], 0, append([]string{ts.MkAbs("bin/" + args[0])}, args[1:]...))
@@ -135,8 +141,8 @@ func targetCommand(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // start [-uid N] [-as NAME] COMMAND [ARG ...] starts a program in the background,
-// with its standard error in the file NAME.log, by default COMMAND's. Of podsignal
-// it waits until it watches.
+// with its standard error in the file NAME.log, by default COMMAND's, and its pid in
+// the variable pid_NAME. Of podsignal it waits until it watches.
 func startCommand(ts *testscript.TestScript, _ bool, args []string) {
 	uid := 0
 	if args[0] == "-uid" {
@@ -155,6 +161,8 @@ func startCommand(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func start(ts *testscript.TestScript, name string, uid int, args []string) {
+	// A process that starts within 20 ms of a change may have read what was before.
+	time.Sleep(30 * time.Millisecond)
 	stderr, err := os.Create(ts.MkAbs(name + ".log"))
 	ts.Check(err)
 	defer stderr.Close()
@@ -174,17 +182,42 @@ func start(ts *testscript.TestScript, name string, uid int, args []string) {
 	}
 	ts.Check(cmd.Start())
 	ts.Value(processesKey{}).(processes)[name] = cmd
+	ts.Setenv("pid_"+name, strconv.Itoa(cmd.Process.Pid))
+}
+
+// started is a program that start has started.
+func started(ts *testscript.TestScript, name string) *exec.Cmd {
+	cmd := ts.Value(processesKey{}).(processes)[name]
+	if cmd == nil {
+		ts.Fatalf("%s was not started", name)
+	}
+	return cmd
+}
+
+// send NAME SIGNAL sends a signal to a program that was started.
+func sendCommand(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(started(ts, args[0]).Process.Signal(unix.SignalNum("SIG" + args[1])))
+}
+
+// flood FILE FILE makes more events than inotify queues, on two files in turn: the
+// kernel merges equal ones that follow each other.
+func floodCommand(ts *testscript.TestScript, _ bool, args []string) {
+	limit, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
+	ts.Check(err)
+	n, err := strconv.Atoi(string(bytes.TrimSpace(limit)))
+	ts.Check(err)
+	for range n {
+		for _, file := range args {
+			ts.Check(os.Chtimes(ts.MkAbs(file), time.Now(), time.Now()))
+		}
+	}
 }
 
 // end NAME [SIGNAL] ends a program, by default with TERM. podsignal must then
 // exit with 0.
 func endCommand(ts *testscript.TestScript, _ bool, args []string) {
-	started := ts.Value(processesKey{}).(processes)
-	cmd := started[args[0]]
-	if cmd == nil {
-		ts.Fatalf("%s was not started", args[0])
-	}
-	delete(started, args[0])
+	cmd := started(ts, args[0])
+	delete(ts.Value(processesKey{}).(processes), args[0])
 	sig := syscall.SIGTERM
 	if len(args) > 1 {
 		sig = unix.SignalNum("SIG" + args[1])
@@ -260,6 +293,15 @@ func tmpfsCommand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.MkdirAll(dir, 0o755))
 	ts.Check(unix.Mount("podsignal-test", dir, "tmpfs", 0, "size=1m"))
 	ts.Defer(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+// await COMMAND [ARG ...] runs a command until it succeeds.
+func awaitCommand(ts *testscript.TestScript, _ bool, args []string) {
+	await(ts, strings.Join(args, " "), func() bool {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = ts.MkAbs(".")
+		return cmd.Run() == nil
+	})
 }
 
 func await(ts *testscript.TestScript, what string, done func() bool) {
