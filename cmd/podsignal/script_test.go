@@ -88,6 +88,8 @@ func condition(name string) (bool, error) {
 		return os.Geteuid() == 0, nil
 	case "amd64":
 		return runtime.GOARCH == "amd64", nil
+	case "perl-threads":
+		return exec.Command("perl", "-Mthreads", "-e", "1").Run() == nil, nil
 	}
 	return false, fmt.Errorf("unknown condition %q", name)
 }
