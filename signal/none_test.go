@@ -80,6 +80,9 @@ func TestNoTarget(t *testing.T) {
 			if _, err := f.finder(test.opts).Find(t.Context()); err == nil || err.Error() != test.want {
 				t.Errorf("%v\nwant %s", err, test.want)
 			}
+			if len(f.pidfds) != 0 {
+				t.Errorf("%d pidfds are open", len(f.pidfds))
+			}
 		})
 	}
 }
