@@ -61,13 +61,6 @@ func (b *burst) add(now time.Time, ev fsnotify.Event) (over bool) {
 	return false
 }
 
-// stirs tells whether readers may see what an event tells: another content or
-// entry. Of the kubelet's own names they see only the swap.
-func stirs(ev fsnotify.Event) bool {
-	name := filepath.Base(ev.Name)
-	return ev.Op != fsnotify.Chmod && (!strings.HasPrefix(name, "..") || name == dataLink && ev.Has(fsnotify.Create))
-}
-
 // touch notes that something happened, without saying what.
 func (b *burst) touch(now time.Time) {
 	if b.first.IsZero() {

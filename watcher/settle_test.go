@@ -347,25 +347,3 @@ func TestSettleWithoutEvents(t *testing.T) {
 		})
 	}
 }
-
-func TestStirs(t *testing.T) {
-	for _, test := range []struct {
-		op   fsnotify.Op
-		name string
-		want bool
-	}{
-		{fsnotify.Write, "/d/file", true},
-		{fsnotify.Create, "/d/file", true},
-		{fsnotify.Remove, "/d/file", true},
-		{fsnotify.Write | fsnotify.Chmod, "/d/file", true},
-		{fsnotify.Chmod, "/d/file", false},
-		{fsnotify.Create, "/v/..data", true},
-		{fsnotify.Rename, "/v/..data_tmp", false},
-		{fsnotify.Create, "/v/..2026_11_21_07_17_43.3649358542", false},
-		{fsnotify.Remove, "/v/..2026_11_21_07_17_43.3649358542", false},
-	} {
-		if got := stirs(fsnotify.Event{Name: test.name, Op: test.op}); got != test.want {
-			t.Errorf("%s %s: %t, want %t", test.op, test.name, got, test.want)
-		}
-	}
-}

@@ -36,11 +36,6 @@ type Snapshot struct {
 	// that started clearly later has read nothing older. It errs on the late side.
 	Changed time.Duration
 
-	// Stirred is when, since the snapshot before, files began to change, whatever
-	// came of it: who has read since then may have read something that is gone
-	// again, even if Digest is what it was. Zero: nothing stirred.
-	Stirred time.Time
-
 	// Err says that a path which was there is gone (it wraps fs.ErrNotExist) or
 	// that something cannot be read. Digest and Changed are then the last good ones.
 	Err error

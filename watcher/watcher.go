@@ -45,7 +45,6 @@ type Watcher struct {
 	recheck  time.Time          // when a file read too soon is read again; zero: none was
 
 	burst     burst
-	stirred   time.Time         // see Snapshot; in this burst
 	lastEvent time.Duration     // since boot; the burst's last; 0: it has none
 	seen      [sha256.Size]byte // what the last look saw, settled or not
 	seenAt    time.Duration     // since boot; of the first look that saw it
@@ -103,7 +102,6 @@ func (w *Watcher) Run(ctx context.Context, out chan<- Snapshot) error {
 			return nil
 		case ready <- w.current:
 			ready = nil
-			w.current.Stirred = time.Time{}
 		case ev := <-events:
 			due = w.event(ev)
 		case err := <-failures:
@@ -134,12 +132,8 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 	if !w.concerns(ev.Name) {
 		return false
 	}
-	now := time.Now()
 	w.lastEvent = boottime()
-	if stirs(ev) {
-		w.stir(now)
-	}
-	return w.burst.add(now, ev)
+	return w.burst.add(time.Now(), ev)
 }
 
 // failure is inotify's: events were lost, so that anything may have changed, and
@@ -148,17 +142,8 @@ func (w *Watcher) failure(err error) {
 	w.opts.Log.Debug("inotify lost events, looking at everything", "err", err)
 	w.stopNotify()
 	w.startNotify()
-	now := time.Now()
 	w.lastEvent = boottime()
-	w.stir(now)
-	w.burst.touch(now)
-}
-
-// stir keeps the first time.
-func (w *Watcher) stir(now time.Time) {
-	if w.stirred.IsZero() {
-		w.stirred = now
-	}
+	w.burst.touch(time.Now())
 }
 
 // look takes a snapshot. It is settled, and current, unless the change may still
@@ -188,9 +173,6 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 		w.burst.touch(now)
 		return false
 	}
-	if unsent := w.current.Stirred; !unsent.IsZero() {
-		w.stirred = unsent
-	}
 	switch {
 	case err != nil:
 		w.current.Err = err
@@ -201,9 +183,8 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 		good := w.current
 		w.good = &good
 	}
-	w.current.Stirred = w.stirred
 	w.burst.reset()
-	w.lastEvent, w.stirred = 0, time.Time{}
+	w.lastEvent = 0
 	return true
 }
 

@@ -299,28 +299,3 @@ func TestChanged(t *testing.T) {
 		t.Errorf("the same bytes again: Changed went from %v to %v", first, s.Changed)
 	}
 }
-
-// What readers saw for a moment is told of.
-func TestStirred(t *testing.T) {
-	dir := t.TempDir()
-	must(t, volumetest.Write(filepath.Join(dir, "v"), volumetest.Files{"a": "1"}))
-	must(t, os.WriteFile(filepath.Join(dir, "file"), []byte("1"), 0o644))
-	l := watch(t, dir, "v", "file")
-	for _, test := range []struct {
-		name string
-		act  func()
-	}{
-		{"a file there and back", func() { l.write("file", "2"); l.write("file", "1") }},
-		{"a swap to the same bytes", func() { l.volume(volumetest.Files{"a": "1"}) }},
-	} {
-		begin := time.Now()
-		test.act()
-		s := l.next()
-		for s.Stirred.IsZero() { // a look that was due before
-			s = l.next()
-		}
-		if s.Digest != l.last.Digest || s.Stirred.Before(begin) || s.Stirred.After(time.Now()) {
-			t.Errorf("%s: stirred %v after it began; the same digest: %t", test.name, s.Stirred.Sub(begin), s.Digest == l.last.Digest)
-		}
-	}
-}

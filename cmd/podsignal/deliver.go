@@ -108,13 +108,6 @@ func (d *delivery) desire(s watcher.Snapshot) {
 	} else {
 		d.log.Debug("looked: no change", "digest", d.digest())
 	}
-	for _, t := range d.targets {
-		// A signal may have been due just when the files showed something that is
-		// gone again: what the target has read then, nobody knows.
-		if !s.Stirred.IsZero() && !t.sent.Before(s.Stirred) {
-			t.applied = [32]byte{}
-		}
-	}
 	d.desired = s
 	d.search = time.Now()
 }

@@ -96,12 +96,6 @@ func (s *stage) shows(content byte) {
 	synctest.Wait()
 }
 
-// stirs is a snapshot after a burst that has lasted for some time.
-func (s *stage) stirs(content byte, lasted time.Duration) {
-	s.snapshots <- watcher.Snapshot{Digest: [32]byte{content}, Changed: time.Hour, Stirred: time.Now().Add(-lasted)}
-	synctest.Wait()
-}
-
 // fails is a snapshot of files of which something is gone or unreadable.
 func (s *stage) fails(content byte, err error) {
 	s.snapshots <- watcher.Snapshot{Digest: [32]byte{content}, Changed: time.Hour, Err: err}
@@ -135,18 +129,6 @@ func TestDelivery(t *testing.T) {
 			s.shows(1)
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s signal 7", "500ms find", "600ms find"},
-	}, {
-		"D1: a signal that came while files changed is followed by one, even if they are back", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
-			s.shows(1)
-			time.Sleep(500 * ms)
-			s.shows(2) // due at 1 s
-			time.Sleep(600 * ms)
-			s.stirs(2, 200*ms)
-			time.Sleep(time.Minute)
-			s.stirs(2, 200*ms)
-			time.Sleep(time.Minute)
-		}, []string{"0s find", "0s signal 7", "500ms find", "1s signal 7", "1.1s find", "2s signal 7", "1m1.1s find"},
 	}, {
 		"D2: changes within MIN_INTERVAL merge, the last is delivered", func(s *stage) {
 			s.targets = []*signal.Target{target(7)}
