@@ -22,6 +22,7 @@ const ms = time.Millisecond
 type rig struct {
 	t       *testing.T
 	dir     string
+	watcher *Watcher
 	events  chan fsnotify.Event
 	errors  chan error
 	opens   int       // how often inotify was asked for
@@ -43,7 +44,7 @@ func settle(t *testing.T, paths []string, prepare, play func(*rig)) []time.Durat
 			paths[i] = filepath.Join(dir, path)
 		}
 		w := New(Options{Paths: paths, Debounce: 100 * ms, Resync: time.Minute, Log: slog.New(slog.DiscardHandler)})
-		w.open = r.open
+		w.open, r.watcher = r.open, w
 		out := make(chan Snapshot)
 		go func() {
 			if err := w.Run(t.Context(), out); err != nil {
@@ -346,4 +347,25 @@ func TestSettleWithoutEvents(t *testing.T) {
 			}
 		})
 	}
+}
+
+// While a change is under way nothing should make a program read it.
+func TestSettling(t *testing.T) {
+	settle(t, []string{"file"}, func(r *rig) { r.write("0") }, func(r *rig) {
+		w := r.watcher
+		if w.Settling() {
+			t.Error("settling after the first snapshot")
+		}
+		r.write("1")
+		r.event(fsnotify.Write, "file")
+		time.Sleep(99 * ms)
+		if !w.Settling() {
+			t.Error("not settling 99 ms after an event")
+		}
+		time.Sleep(2 * ms)
+		synctest.Wait()
+		if w.Settling() {
+			t.Error("settling 101 ms after the last event")
+		}
+	})
 }

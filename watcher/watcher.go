@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -50,6 +51,7 @@ type Watcher struct {
 	seenAt    time.Duration     // since boot; of the first look that saw it
 	good      *Snapshot         // the last without an error; nil: none yet
 	current   Snapshot          // what is to be sent
+	settling  atomic.Bool
 }
 
 // path is one of those to follow, and what is remembered of it.
@@ -73,6 +75,11 @@ func New(opts Options) *Watcher {
 	}
 	return w
 }
+
+// Settling tells whether the paths are changing just now, so that a program that
+// reads them may read half of a change. A Snapshot follows when that is over, or
+// has gone on for too long. Any goroutine may ask.
+func (w *Watcher) Settling() bool { return w.settling.Load() }
 
 // Run watches until ctx is done, and then returns nil. It sends a Snapshot after
 // every look that is settled, changed or not: at the start, after each burst of
@@ -132,6 +139,7 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 	if !w.concerns(ev.Name) {
 		return false
 	}
+	w.settling.Store(true)
 	w.lastEvent = boottime()
 	return w.burst.add(time.Now(), ev)
 }
@@ -140,6 +148,7 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 // only new watches are sure to be whole.
 func (w *Watcher) failure(err error) {
 	w.opts.Log.Debug("inotify lost events, looking at everything", "err", err)
+	w.settling.Store(true)
 	w.stopNotify()
 	w.startNotify()
 	w.lastEvent = boottime()
@@ -170,6 +179,7 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	unchanged := w.good != nil && digest == w.good.Digest
 	twice := digest == known
 	if !w.burst.tooLong(now) && (!stable || err == nil && !unchanged && !twice && !w.announced(s)) {
+		w.settling.Store(true)
 		w.burst.touch(now)
 		return false
 	}
@@ -185,6 +195,7 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	}
 	w.burst.reset()
 	w.lastEvent = 0
+	w.settling.Store(false)
 	return true
 }
 

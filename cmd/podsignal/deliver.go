@@ -42,6 +42,8 @@ type delivery struct {
 	find func(context.Context) ([]*signal.Target, error)
 	send func(context.Context, *signal.Target) error
 
+	settling func() bool // the files are changing just now
+
 	desired watcher.Snapshot
 	targets []*told
 	search  time.Time // when to look for targets
@@ -66,8 +68,8 @@ type trouble struct {
 	said  slog.Level // the highest level at which it has been told
 }
 
-func newDelivery(cfg config, finder *signal.Finder, log *slog.Logger) *delivery {
-	d := &delivery{cfg: cfg, find: finder.Find}
+func newDelivery(cfg config, w *watcher.Watcher, finder *signal.Finder, log *slog.Logger) *delivery {
+	d := &delivery{cfg: cfg, find: finder.Find, settling: w.Settling}
 	d.log = log.With("file", strings.Join(cfg.files, ","), "process", cfg.process)
 	d.send = func(ctx context.Context, t *signal.Target) error {
 		if cfg.dryRun {
@@ -89,6 +91,9 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 		case s := <-snapshots:
 			d.desire(s)
 		case <-timer.C:
+			if d.settling() {
+				continue // nothing may read half of a change; a snapshot follows
+			}
 		}
 		if next := d.pass(ctx); next.IsZero() {
 			timer.Stop()

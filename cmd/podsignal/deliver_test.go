@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,7 @@ type stage struct {
 	snapshots chan watcher.Snapshot
 	targets   []*signal.Target
 	refuse    func(*signal.Target) error // nil: signals arrive
+	settling  atomic.Bool                // the files are changing
 	log       logBuffer
 	began     time.Time
 	events    []string
@@ -58,7 +60,8 @@ func play(t *testing.T, act func(*stage)) (events []string, log string) {
 		s.snapshots = make(chan watcher.Snapshot)
 		s.began = time.Now()
 		cfg := config{files: []string{"/v"}, process: "web", signal: syscall.SIGHUP, minInterval: time.Second}
-		d := newDelivery(cfg, signal.NewFinder(signal.Options{}), slog.New(slog.NewTextHandler(&s.log, nil)))
+		d := newDelivery(cfg, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), slog.New(slog.NewTextHandler(&s.log, nil)))
+		d.settling = s.settling.Load
 		d.find = func(context.Context) ([]*signal.Target, error) {
 			s.note("find")
 			if len(s.targets) == 0 {
@@ -141,6 +144,32 @@ func TestDelivery(t *testing.T) {
 		}, []string{
 			"0s find", "0s signal 7", "100ms find", "200ms find", "300ms find", "400ms find", "500ms find", "1s signal 7",
 		},
+	}, {
+		"D2: what is pending waits for a change to be whole", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.shows(1)
+			time.Sleep(100 * ms)
+			s.shows(2)
+			time.Sleep(800 * ms)
+			s.settling.Store(true) // and at 1 s the signal would be due
+			time.Sleep(300 * ms)
+			s.settling.Store(false)
+			s.shows(3)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s signal 7", "100ms find", "1.2s signal 7", "1.2s find"},
+	}, {
+		"D2: what was there before a change that came to nothing is still told", func(s *stage) {
+			s.targets = []*signal.Target{target(7)}
+			s.shows(1)
+			time.Sleep(100 * ms)
+			s.shows(2)
+			time.Sleep(800 * ms)
+			s.settling.Store(true)
+			time.Sleep(300 * ms)
+			s.settling.Store(false)
+			s.shows(2)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s signal 7", "100ms find", "1.2s signal 7", "1.2s find"},
 	}, {
 		"D2: a failed send does not start MIN_INTERVAL", func(s *stage) {
 			s.targets = []*signal.Target{target(7)}

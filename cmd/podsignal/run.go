@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	snapshots := make(chan watcher.Snapshot)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return w.Run(ctx, snapshots) })
-	group.Go(func() error { return newDelivery(cfg, f, log).run(ctx, snapshots) })
+	group.Go(func() error { return newDelivery(cfg, w, f, log).run(ctx, snapshots) })
 	return group.Wait()
 }
 
