@@ -171,7 +171,7 @@ func parseStatus(b []byte) (s status, err error) {
 		err = errors.Join(err, e)
 		return n
 	}
-	found := 0
+	found := make(map[string]bool, 6)
 	for line := range bytes.Lines(b) {
 		key, value, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), ":\t")
 		fields := strings.Fields(value)
@@ -200,9 +200,9 @@ func parseStatus(b []byte) (s status, err error) {
 		default:
 			continue
 		}
-		found++
+		found[key] = true
 	}
-	if err != nil || found < 6 {
+	if err != nil || len(found) < 6 {
 		return status{}, fmt.Errorf("parsing /proc/PID/status: fields missing or unreadable in %q", b)
 	}
 	return s, nil
