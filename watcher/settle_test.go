@@ -238,6 +238,21 @@ func TestSettle(t *testing.T) {
 			time.Sleep(time.Second)
 		}, []time.Duration{1100 * ms},
 	}, {
+		"an optional volume appears an hour later", []string{"v"}, func(r *rig) {
+			if err := os.Mkdir(filepath.Join(r.dir, "v"), 0o755); err != nil {
+				r.t.Fatal(err)
+			}
+		}, func(r *rig) {
+			time.Sleep(time.Hour)
+			u := r.begin("v")
+			r.swap("v", u)
+			if err := u.Finish(); err != nil {
+				r.t.Fatal(err)
+			}
+			r.event(fsnotify.Create, "v/key")
+			time.Sleep(time.Second)
+		}, []time.Duration{time.Hour + 100*ms},
+	}, {
 		"a failed write removes its own folder, which ends nothing",
 		[]string{"v", "file"},
 		func(r *rig) { r.volume("v"); r.write("0") }, func(r *rig) {

@@ -199,6 +199,40 @@ func TestPlainFolder(t *testing.T) {
 	l.changes("a file of the new folder")
 }
 
+// A file written at once into a new folder is not lost, though the folder is not
+// watched yet when it is written.
+func TestNewFolderAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "d"), 0o755))
+	l := watch(t, dir, "d")
+	for i := range 100 {
+		l.write(fmt.Sprintf("d/%d/deeper/file", i), "1")
+		l.changes("a file in a new folder")
+	}
+}
+
+func TestManyFiles(t *testing.T) {
+	const files = 20_000
+	dir := t.TempDir()
+	for i := range files {
+		path := filepath.Join(dir, "d", fmt.Sprint(i%100), fmt.Sprint(i))
+		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		must(t, os.WriteFile(path, []byte("1"), 0o644))
+	}
+	l := watch(t, dir, "d")
+	l.write("d/99/19999", "2")
+	l.changes("one of many")
+
+	must(t, os.Mkdir(l.path("more"), 0o755))
+	for i := range maxEntries {
+		must(t, os.Symlink("nowhere", l.path(fmt.Sprint("more/", i))))
+	}
+	must(t, os.Rename(l.path("more"), l.path("d/more")))
+	if err := l.fails("too many"); !strings.Contains(err.Error(), "more than 100000 entries") {
+		t.Errorf("the error is %q", err)
+	}
+}
+
 func TestReplacedFile(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "file"), []byte("1"), 0o644))
