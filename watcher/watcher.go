@@ -114,7 +114,7 @@ func (w *Watcher) Run(ctx context.Context, out chan<- Snapshot) error {
 		case err := <-failures:
 			w.failure(err)
 		case <-timer.C:
-			due = true
+			due = w.timeUp(events)
 		}
 		if due && w.look(ctx) {
 			ready = out
@@ -142,6 +142,20 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 	w.settling.Store(true)
 	w.lastEvent = boottime()
 	return w.burst.add(time.Now(), ev)
+}
+
+// timeUp tells whether to look now that it is time. Where this process was
+// stalled, an event may be waiting that came in time: then the burst goes on.
+func (w *Watcher) timeUp(events <-chan fsnotify.Event) bool {
+	if w.burst.tooLong(time.Now()) {
+		return true
+	}
+	select {
+	case ev := <-events:
+		return w.event(ev) || w.burst.first.IsZero()
+	default:
+		return true
+	}
 }
 
 // failure is inotify's: events were lost, so that anything may have changed, and
