@@ -46,6 +46,7 @@ func init() {
 		{name: "folder made anew", weight: 3, do: (*soak).newFolder},
 		{name: "sub-folder comes or goes", weight: 4, timed: true, do: (*soak).subFolder},
 		{name: "link re-pointed", weight: 4, timed: true, do: (*soak).link},
+		{name: "link re-pointed and back", weight: 3, do: (*soak).linkAndBack},
 		{name: "path away and back", weight: 4, do: (*soak).away},
 		{name: "volume mounted anew", weight: 3, root: true, do: (*soak).remount},
 		{name: "flood of events", weight: 1, do: func(s *soak) { s.quiet(); s.flood(2000) }},
@@ -141,7 +142,12 @@ func (s *soak) burst() {
 	}
 }
 
+// touch is no change, yet if a signal is still on its way the target is told once
+// more: what it has read in between, nobody knows.
 func (s *soak) touch() {
+	if !s.calm {
+		s.allow(1)
+	}
 	s.change(func() {
 		switch file := s.path("plain/two"); s.IntN(4) {
 		case 0:
@@ -232,11 +238,27 @@ func (s *soak) link() {
 		now, err := os.Readlink(s.path("link"))
 		check(s.t, err)
 		next := map[string]string{"real0": "real1", "real1": "real0"}[now]
-		if s.IntN(2) == 0 {
-			s.write(next+"/sub/conf", s.content())
-		}
-		check(s.t, os.Symlink(next, s.path("next")))
-		check(s.t, os.Rename(s.path("next"), s.path("link")))
+		s.write(next+"/sub/conf", s.content())
+		s.point(next)
+	})
+}
+
+func (s *soak) point(to string) {
+	check(s.t, os.Symlink(to, s.path("next")))
+	check(s.t, os.Rename(s.path("next"), s.path("link")))
+}
+
+// linkAndBack shows something else for a moment, which is no change. Nothing is
+// pending when it begins: what a target reads that is told in that moment, or just
+// before it, nobody knows.
+func (s *soak) linkAndBack() {
+	s.quiet()
+	s.change(func() {
+		now, err := os.Readlink(s.path("link"))
+		check(s.t, err)
+		s.point(map[string]string{"real0": "real1", "real1": "real0"}[now])
+		s.step(quietTime / 3)
+		s.point(now)
 	})
 }
 
