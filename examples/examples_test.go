@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/podsignal/podsignal/watcher/volumetest"
 )
 
 // deadline is how long what must happen may take, on a machine that is busy.
@@ -104,6 +106,56 @@ func TestCompose(t *testing.T) {
 	// A signal too many would come after MIN_INTERVAL, 1 s.
 	time.Sleep(1500 * time.Millisecond)
 	p.wantSignals(3)
+}
+
+// A volume of 1 MiB, the most that the API server takes, in a container of 16 MiB.
+func TestSmallContainer(t *testing.T) {
+	needDocker(t)
+	image := fmt.Sprintf("podsignal:test-small-%d", os.Getpid())
+	run(t, nil, "docker", "build", "-t", image, "--build-arg", goproxy(t), "..")
+	t.Cleanup(func() { clean(t, "docker", "rmi", image) })
+	dir := filepath.Join(t.TempDir(), "v")
+	swap := func(content string) {
+		files := make(volumetest.Files)
+		for i := range 64 {
+			files[fmt.Sprint("key", i)] = strings.Repeat(content, 16<<10)
+		}
+		if err := volumetest.Write(dir, files); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swap("0")
+	id := strings.TrimSpace(run(t, nil, "docker", "run", "-d", "--memory", "16m", "--memory-swap", "16m",
+		"--network", "none", "--cap-drop", "ALL", "--read-only", "-v", dir+":/v:ro",
+		"-e", "FILE=/v", "-e", "PROCESS=web", "-e", "LOG_LEVEL=debug", image))
+	t.Cleanup(func() { clean(t, "docker", "rm", "-f", id) })
+	for i := range 20 {
+		swap(strconv.Itoa(i%10 + 1))
+		// Each change of what it shows has podsignal look for its target anew.
+		want := i + 1
+		for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+			log := logs(t, id)
+			if strings.Count(log, "no process to signal") > want {
+				break
+			}
+			if time.Since(start) > deadline {
+				t.Fatalf("change %d was not seen within %v:\n%s", want, deadline, log)
+			}
+		}
+	}
+	if killed := inspect(t, "container", id, "{{.State.OOMKilled}} {{.State.Running}}"); killed != "false true" {
+		t.Errorf("out of memory, and running: %s, want false true", killed)
+	}
+}
+
+// logs is what a container has written to stderr.
+func logs(t *testing.T, id string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "docker", "logs", id).CombinedOutput()
+	if err != nil {
+		t.Fatalf("docker logs: %v\n%s", err, out)
+	}
+	return string(out)
 }
 
 // A project is nginx/compose.yaml as it runs, with a copy of its configuration.
