@@ -124,6 +124,7 @@ func TestParseStatusMalformed(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"no name":              {"Name:\tnginx\n", ""},
 		"no state":             {"State:\tS (sleeping)\n", ""},
+		"another mask twice":   {"SigCgt:\t0000000198016a07", "SigBlk:\t0000000198016a07"},
 		"no uid":               {"Uid:\t0\t0\t0\t0\n", ""},
 		"no blocked signals":   {"SigBlk:\t0000000000000000\n", ""},
 		"no ignored signals":   {"SigIgn:\t0000000040001000\n", ""},
