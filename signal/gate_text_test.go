@@ -19,7 +19,7 @@ func TestG1SaysWhy(t *testing.T) {
 	}{
 		"no handler": {
 			7, unix.SIGHUP, nothing,
-			"nginx (pid 7) has no handler for HUP, which would end it: set SIGNAL to the one that it reloads on",
+			"nginx (pid 7) has no handler for HUP, which would end it or be lost: set SIGNAL to the one that it reloads on",
 		},
 		"ignored": {
 			7, unix.SIGUSR1, ignores,

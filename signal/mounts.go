@@ -105,8 +105,6 @@ func realPath(path string) string {
 			return filepath.Join(followed, rest)
 		}
 		rest = filepath.Join(filepath.Base(path), rest)
-		if path = filepath.Dir(path); path == "/" {
-			return "/" + rest
-		}
+		path = filepath.Dir(path)
 	}
 }

@@ -60,6 +60,22 @@ func (t *Target) Send(ctx context.Context, sig syscall.Signal) error {
 	}
 }
 
+// permission explains an EPERM (kill(2): our uid must be the target's real or
+// saved one, whatever the capabilities of a container that is not root).
+func (t *Target) permission(sig syscall.Signal, st status) error {
+	f := t.finder
+	if f.sys.uid == st.uid || f.sys.uid == st.savedUID {
+		return fmt.Errorf("podsignal and %s (pid %d) both run as uid %d, yet %s is not permitted: allow it in the AppArmor or SELinux profile: %w",
+			t.Name, t.PID, f.sys.uid, Name(sig), unix.EPERM)
+	}
+	also := ""
+	if st.uid == 0 {
+		also = " and runAsNonRoot: false"
+	}
+	return fmt.Errorf("podsignal runs as uid %d, %s (pid %d) as uid %d: set securityContext.runAsUser: %d%s on this container (Compose: user: \"%d\"): %w",
+		f.sys.uid, t.Name, t.PID, st.uid, st.uid, also, st.uid, unix.EPERM)
+}
+
 // Ready does all that Send does, but sends nothing.
 func (t *Target) Ready(ctx context.Context, sig syscall.Signal) error {
 	_, err := t.ready(ctx, sig)
@@ -100,7 +116,7 @@ func (t *Target) gate(sig syscall.Signal, st status) error {
 	// exec: such a program must have been in sight for a while too.
 	born := t.Started
 	if catches && bits.OnesCount64(st.catch) >= goCatches {
-		born = max(born, t.since)
+		born = t.since
 	}
 	if age := f.sys.now() - born; age < f.opts.Grace {
 		return &NotReadyError{
@@ -139,7 +155,7 @@ func (t *Target) gate(sig syscall.Signal, st status) error {
 	if st.ignored&bit != 0 {
 		return &NotReadyError{Why: fmt.Sprintf("%s (pid %d) ignores %s: set SIGNAL to the one that it reloads on", t.Name, t.PID, Name(sig))}
 	}
-	return &NotReadyError{Why: fmt.Sprintf("%s (pid %d) has no handler for %s, which would end it: set SIGNAL to the one that it reloads on", t.Name, t.PID, Name(sig))}
+	return &NotReadyError{Why: fmt.Sprintf("%s (pid %d) has no handler for %s, which would end it or be lost: set SIGNAL to the one that it reloads on", t.Name, t.PID, Name(sig))}
 }
 
 // blocks tells whether a thread blocks the signal, to take it by signalfd(2) or

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -124,15 +123,14 @@ func (f *Finder) matches(ctx context.Context, pid int, st stat) bool {
 	if pid <= 0 || pid == f.sys.self || st.ended() {
 		return false
 	}
-	named := st.comm == f.opts.Name && len(st.comm) < nameLimit
-	if named && f.opts.Cmdline == nil {
+	if st.comm == f.opts.Name && len(st.comm) < nameLimit && f.opts.Cmdline == nil {
 		return true
 	}
 	args, err := f.sys.cmdline(ctx, pid)
 	if err != nil {
 		return false // it has ended
 	}
-	if !named && f.opts.Name != fullName(st.comm, args) && f.opts.Name != titleName(args) {
+	if f.opts.Name != fullName(st.comm, args) && f.opts.Name != titleName(args) {
 		return false
 	}
 	return f.opts.Cmdline == nil || f.opts.Cmdline.MatchString(strings.Join(args, " "))
@@ -282,20 +280,4 @@ func (f *Finder) why(inSight int, matches map[int]candidate, roots, seen []candi
 	default:
 		return fmt.Sprintf("no process is named %q: correct PROCESS, or start it", f.opts.Name)
 	}
-}
-
-// permission explains an EPERM (kill(2): our uid must be the target's real or
-// saved one, whatever the capabilities of a container that is not root).
-func (t *Target) permission(sig syscall.Signal, st status) error {
-	f := t.finder
-	if f.sys.uid == st.uid || f.sys.uid == st.savedUID {
-		return fmt.Errorf("podsignal and %s (pid %d) both run as uid %d, yet %s is not permitted: allow it in the AppArmor or SELinux profile: %w",
-			t.Name, t.PID, f.sys.uid, Name(sig), unix.EPERM)
-	}
-	also := ""
-	if st.uid == 0 {
-		also = " and runAsNonRoot: false"
-	}
-	return fmt.Errorf("podsignal runs as uid %d, %s (pid %d) as uid %d: set securityContext.runAsUser: %d%s on this container (Compose: user: \"%d\"): %w",
-		f.sys.uid, t.Name, t.PID, st.uid, st.uid, also, st.uid, unix.EPERM)
 }
