@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -157,7 +158,7 @@ func (s *soak) startSidecar() {
 	s.allow(1)
 	var said []string
 	if s.sidecar != nil {
-		said = append(s.sidecar.said, "podsignal starts anew")
+		said = slices.Concat(s.sidecar.said, []string{"podsignal starts anew"})
 	}
 	s.sidecar = &sidecar{ended: s.start(cmd), tail: tail{file: log}, said: said, applied: make(map[int]string)}
 	s.note("started podsignal, pid %d", s.sidecar.pid())
@@ -232,13 +233,14 @@ func (p *sidecar) measure(s *soak) {
 	}
 }
 
-// quit makes podsignal tell its goroutines, of which it returns the number, as it dies.
+// quit makes podsignal tell its goroutines as it dies, and returns how many it has
+// started. The runtime starts its own as it needs them.
 func (s *soak) quit() int {
 	p := s.sidecar
 	p.end(s, syscall.SIGQUIT)
 	n := 0
 	for _, line := range p.lines() {
-		if strings.HasPrefix(line, "goroutine ") && !strings.HasPrefix(line, "goroutine 0 ") {
+		if strings.HasPrefix(line, "created by ") && !strings.HasPrefix(line, "created by runtime.") {
 			n++
 		}
 	}

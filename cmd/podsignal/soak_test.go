@@ -120,7 +120,7 @@ func TestSoak(t *testing.T) {
 	}
 	s.report()
 	if left := s.quit(); left > goroutines {
-		s.fail("%d goroutines, at the start there were %d", left, goroutines)
+		s.t.Errorf("%d goroutines, at the start there were %d", left, goroutines)
 	}
 }
 
@@ -132,9 +132,11 @@ func (s *soak) pick() action {
 	for {
 		n := s.IntN(total)
 		i := slices.IndexFunc(actions, func(a action) bool { n -= a.weight; return n < 0 })
-		if a := actions[i]; !(a.restarts && s.steady) && !(a.root && os.Geteuid() != 0) {
-			return a
+		a := actions[i]
+		if a.restarts && s.steady || a.root && os.Geteuid() != 0 {
+			continue
 		}
+		return a
 	}
 }
 

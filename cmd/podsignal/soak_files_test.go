@@ -1,0 +1,262 @@
+//go:build soak
+
+package main_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/podsignal/podsignal/watcher/volumetest"
+)
+
+// content is newer than any other.
+func (s *soak) content() string {
+	s.serial++
+	return strconv.Itoa(s.serial) + "\n"
+}
+
+// payload is the next content of a volume: keys come and go.
+func (s *soak) payload(volume string) volumetest.Files {
+	content := s.content()
+	files := volumetest.Files{"a": content, "b": content}
+	for _, key := range []string{"c", "nested/one", "nested/deep/two"} {
+		if s.IntN(3) == 0 {
+			files[key] = content
+		}
+	}
+	s.volumes[volume] = files
+	return files
+}
+
+func (s *soak) volume() string {
+	return []string{"v1", "v2", "secret"}[s.IntN(3)]
+}
+
+func (s *soak) swap(volume string) {
+	s.change(func() { check(s.t, volumetest.Write(s.path(volume), s.payload(volume))) })
+}
+
+func (s *soak) begin(volume string) *volumetest.Update {
+	u, err := volumetest.Begin(s.path(volume), s.payload(volume))
+	check(s.t, err)
+	return u
+}
+
+func (s *soak) twoSwaps() {
+	s.change(func() {
+		u, v := s.begin("v1"), s.begin("v2")
+		check(s.t, u.Swap())
+		s.step(3 * time.Millisecond)
+		check(s.t, v.Swap())
+		if s.IntN(2) == 0 {
+			u, v = v, u
+		}
+		check(s.t, u.Finish())
+		s.step(3 * time.Millisecond)
+		check(s.t, v.Finish())
+	})
+}
+
+func (s *soak) abort() {
+	volume := s.volume()
+	before := s.volumes[volume]
+	s.change(func() {
+		u := s.begin(volume)
+		s.rest(time.Duration(s.IntN(200)) * time.Millisecond)
+		check(s.t, u.Abort())
+	})
+	s.volumes[volume] = before
+}
+
+// unfinished shows the new contents of old keys first, and what the kubelet does
+// about the other keys only when it is back.
+func (s *soak) unfinished() {
+	volume := s.volume()
+	var u *volumetest.Update
+	s.change(func() {
+		u = s.begin(volume)
+		check(s.t, u.Swap())
+	})
+	if s.IntN(2) == 0 {
+		s.quiet()
+	}
+	s.change(func() { check(s.t, u.Finish()) })
+}
+
+func (s *soak) burst() {
+	for range 5 + s.IntN(36) {
+		s.swap(s.volume())
+	}
+}
+
+// touch is no change, yet if a signal is still on its way the target is told once
+// more: what it has read in between, nobody knows.
+func (s *soak) touch() {
+	if !s.calm {
+		s.allow(1)
+	}
+	s.change(func() {
+		switch file := s.path("plain/two"); s.IntN(4) {
+		case 0:
+			volume := s.volume()
+			check(s.t, volumetest.Write(s.path(volume), s.volumes[volume]))
+		case 1:
+			check(s.t, os.Chmod(file, fs.FileMode(0o600+s.IntN(2)*0o44)))
+		case 2:
+			now := time.Now()
+			check(s.t, os.Chtimes(file, now, now))
+		case 3:
+			// Not truncated: a target that reads then would have to be told.
+			same, err := os.ReadFile(file)
+			check(s.t, err)
+			f, err := os.OpenFile(file, os.O_WRONLY, 0)
+			check(s.t, err)
+			_, err = f.Write(same)
+			check(s.t, err)
+			check(s.t, f.Close())
+		}
+	})
+}
+
+func (s *soak) write(name, content string) {
+	check(s.t, os.MkdirAll(filepath.Dir(s.path(name)), 0o755))
+	check(s.t, os.WriteFile(s.path(name), []byte(content), 0o644))
+}
+
+func (s *soak) file() string {
+	return []string{"plain/one", "plain/two", "plain/sub/three", "link/sub/conf"}[s.IntN(4)]
+}
+
+func (s *soak) pieces() {
+	s.change(func() {
+		f, err := os.Create(s.path(s.file()))
+		check(s.t, err)
+		for range 10 {
+			_, err := fmt.Fprintf(f, "%d,", s.serial)
+			check(s.t, err)
+			s.step(20 * time.Millisecond)
+		}
+		_, err = f.WriteString(s.content())
+		check(s.t, err)
+		check(s.t, f.Close())
+	})
+}
+
+func (s *soak) rename() {
+	s.change(func() {
+		name := s.file()
+		s.write("new", s.content())
+		check(s.t, os.Rename(s.path("new"), s.path(name)))
+	})
+}
+
+func (s *soak) truncate() {
+	s.change(func() {
+		name := s.file()
+		check(s.t, os.Truncate(s.path(name), 0))
+		s.step(quietTime / 3)
+		s.write(name, s.content())
+	})
+}
+
+func (s *soak) newFolder() {
+	s.change(func() {
+		content := s.content()
+		check(s.t, os.RemoveAll(s.path("plain")))
+		s.step(quietTime / 3)
+		for _, name := range []string{"plain/one", "plain/two", "plain/sub/three"} {
+			s.write(name, content)
+		}
+	})
+}
+
+func (s *soak) subFolder() {
+	s.change(func() {
+		name := fmt.Sprintf("plain/%c", 'p'+s.IntN(4))
+		if err := os.RemoveAll(s.path(name)); s.IntN(2) == 0 {
+			check(s.t, err)
+			s.write(name+"/deep/file", s.content())
+		}
+	})
+}
+
+func (s *soak) link() {
+	s.change(func() {
+		now, err := os.Readlink(s.path("link"))
+		check(s.t, err)
+		next := map[string]string{"real0": "real1", "real1": "real0"}[now]
+		s.write(next+"/sub/conf", s.content())
+		s.point(next)
+	})
+}
+
+func (s *soak) point(to string) {
+	check(s.t, os.Symlink(to, s.path("next")))
+	check(s.t, os.Rename(s.path("next"), s.path("link")))
+}
+
+// linkAndBack shows something else for a moment, which is no change. Nothing is
+// pending when it begins: what a target reads that is told in that moment, or just
+// before it, nobody knows.
+func (s *soak) linkAndBack() {
+	s.quiet()
+	s.change(func() {
+		now, err := os.Readlink(s.path("link"))
+		check(s.t, err)
+		s.point(map[string]string{"real0": "real1", "real1": "real0"}[now])
+		s.step(quietTime / 3)
+		s.point(now)
+	})
+}
+
+// away moves a path out of sight for a while, in which another changes. That must
+// wait: it shows in the number of signals. Nothing is pending when it begins: a
+// target that reads while the path is away is not told when the same is back.
+func (s *soak) away() {
+	s.quiet()
+	s.change(func() {
+		name := []string{"v1", "plain", "real0", "real1"}[s.IntN(4)]
+		check(s.t, os.Rename(s.path(name), s.path("away")))
+		if s.IntN(2) == 0 {
+			s.rest(time.Duration(s.IntN(500)) * time.Millisecond)
+			check(s.t, volumetest.Write(s.path("v2"), s.payload("v2")))
+		}
+		s.rest(time.Duration(s.IntN(1500)) * time.Millisecond)
+		check(s.t, os.Rename(s.path("away"), s.path(name)))
+	})
+}
+
+func (s *soak) remount() {
+	s.quiet()
+	s.change(func() {
+		files := s.volumes["secret"]
+		if s.IntN(2) == 0 {
+			files = s.payload("secret")
+		}
+		check(s.t, s.unmount())
+		s.rest(time.Duration(s.IntN(1500)) * time.Millisecond)
+		s.mount()
+		s.rest(time.Duration(s.IntN(200)) * time.Millisecond)
+		check(s.t, volumetest.Write(s.path("secret"), files))
+	})
+}
+
+func (s *soak) flood(pairs int) {
+	s.change(func() {
+		begin := time.Now()
+		for i := range pairs {
+			name := s.path("plain/" + strconv.Itoa(i%7))
+			check(s.t, os.WriteFile(name, nil, 0o644))
+			check(s.t, os.Remove(name))
+		}
+		s.paused += time.Since(begin) // it has no pauses that could end a burst
+		s.slow = time.Since(begin) > 10*quietTime
+		if s.IntN(2) == 0 {
+			s.write("plain/two", s.content())
+		}
+	})
+}
