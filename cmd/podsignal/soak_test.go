@@ -72,7 +72,7 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("SEED=%d SOAK=%s", seed, length)
 	s := &soak{
-		Rand: rand.New(rand.NewPCG(seed, 0)), t: t, dir: t.TempDir(), name: fmt.Sprintf("soak%d", seed%1e9),
+		Rand: rand.New(rand.NewPCG(seed, 0)), t: t, dir: t.TempDir(), name: fmt.Sprintf("soak%d", os.Getpid()),
 		watches: math.MaxInt, descriptors: math.MaxInt, // until they are known
 		volumes: make(map[string]map[string]string), caused: make(map[string]int), worst: make(map[string]time.Duration),
 	}
@@ -95,7 +95,7 @@ func TestSoak(t *testing.T) {
 	s.standBy("other", "listener", s.name)
 	s.startSidecar()
 	s.quiet()
-	s.descriptors, s.watches = s.sidecar.descriptors(s), s.sidecar.watches(s)-folders(s.dir)
+	s.descriptors, s.watches = s.sidecar.descriptors(), s.sidecar.watches()-folders(s.dir)
 	goroutines := s.quit()
 	s.startSidecar()
 	s.startTarget("")
@@ -188,7 +188,7 @@ func (s *soak) quiet() {
 		b.mustLive(s, "bystander")
 	}
 	s.await("podsignal closes what it does not need", func() bool {
-		return s.sidecar.watches(s)-folders(s.dir) <= s.watches && s.sidecar.descriptors(s)-len(s.targets) <= s.descriptors
+		return s.sidecar.watches()-folders(s.dir) <= s.watches && s.sidecar.descriptors()-len(s.targets) <= s.descriptors
 	})
 	s.sidecar.measure(s)
 	s.calm = true
@@ -263,6 +263,8 @@ func (s *soak) fail(format string, args ...any) {
 	for _, line := range s.history[max(0, len(s.history)-40):] {
 		s.t.Log(line)
 	}
+	s.t.Logf("%d watches for %d folders, at most %d more are right; %d descriptors for %d targets, at most %d more are right",
+		s.sidecar.watches(), folders(s.dir), s.watches, s.sidecar.descriptors(), len(s.targets), s.descriptors)
 	for _, t := range s.targets {
 		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", t.pid()))
 		state, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", t.pid()))
