@@ -27,37 +27,39 @@ var errGone = errors.New("no such process")
 
 // system is all that is asked of the operating system about processes.
 type system struct {
-	self    int // our pid
-	uid     int // our effective uid
-	pids    func(context.Context) ([]int32, error)
-	cmdline func(context.Context, int) ([]string, error)
-	stat    func(pid int) (stat, error)
-	status  func(pid int) (status, error)   // of the first thread
-	threads func(pid int) ([]status, error) // of all
-	mounts  func(pid string) ([]mount, error)
-	open    func(pid int) (pidfd int, err error)
-	close   func(pidfd int) error
-	send    func(pidfd int, sig syscall.Signal) error
-	kill    func(pid int, sig syscall.Signal) error
-	now     func() time.Duration // since boot
-	isLink  func(path string) bool
+	self     int // our pid
+	uid      int // our effective uid
+	pids     func(context.Context) ([]int32, error)
+	cmdline  func(context.Context, int) ([]string, error)
+	stat     func(pid int) (stat, error)
+	status   func(pid int) (status, error)   // of the first thread
+	threads  func(pid int) ([]status, error) // of all
+	mounts   func(pid string) ([]mount, error)
+	children func(pid int) (map[int]bool, error)
+	open     func(pid int) (pidfd int, err error)
+	close    func(pidfd int) error
+	send     func(pidfd int, sig syscall.Signal) error
+	kill     func(pid int, sig syscall.Signal) error
+	now      func() time.Duration // since boot
+	isLink   func(path string) bool
 }
 
 func newSystem() *system {
 	return &system{
-		self:    os.Getpid(),
-		uid:     os.Geteuid(),
-		pids:    pids,
-		cmdline: cmdline,
-		stat:    readStat,
-		status:  func(pid int) (status, error) { return readStatus(procPath(pid, "status")) },
-		threads: readThreads,
-		mounts:  readMounts,
-		open:    func(pid int) (int, error) { return unix.PidfdOpen(pid, 0) },
-		close:   unix.Close,
-		send:    func(pidfd int, sig syscall.Signal) error { return unix.PidfdSendSignal(pidfd, sig, nil, 0) },
-		kill:    syscall.Kill,
-		now:     boottime,
+		self:     os.Getpid(),
+		uid:      os.Geteuid(),
+		pids:     pids,
+		cmdline:  cmdline,
+		stat:     readStat,
+		status:   func(pid int) (status, error) { return readStatus(procPath(pid, "status")) },
+		threads:  readThreads,
+		mounts:   readMounts,
+		children: readChildren,
+		open:     func(pid int) (int, error) { return unix.PidfdOpen(pid, 0) },
+		close:    unix.Close,
+		send:     func(pidfd int, sig syscall.Signal) error { return unix.PidfdSendSignal(pidfd, sig, nil, 0) },
+		kill:     syscall.Kill,
+		now:      boottime,
 		isLink: func(path string) bool {
 			info, err := os.Lstat(path)
 			return err == nil && info.Mode()&fs.ModeSymlink != 0

@@ -21,7 +21,7 @@ func realTarget(t *testing.T, name string) *Target {
 // returns when to try again.
 func heldBack(t *testing.T, target *Target, why string) time.Duration {
 	t.Helper()
-	err := target.Send(t.Context(), unix.SIGHUP)
+	err := target.Send(t.Context(), unix.SIGHUP, func() {})
 	var unready *NotReadyError
 	if !errors.As(err, &unready) || !strings.Contains(err.Error(), why) {
 		t.Fatalf("Send: %v; want %q", err, why)
@@ -47,7 +47,7 @@ func TestRealSend(t *testing.T) {
 			}
 			p.lives() // without a word of a signal
 			for range 3 {
-				if err := target.Send(t.Context(), unix.SIGHUP); err != nil {
+				if err := target.Send(t.Context(), unix.SIGHUP, func() {}); err != nil {
 					t.Fatal(err)
 				}
 				p.says("HUP")
@@ -81,7 +81,7 @@ func TestRealG1Blocked(t *testing.T) {
 	if pending(t, target.PID) {
 		t.Error("sent at the first look")
 	}
-	until(t, "HUP can be sent", func() bool { return target.Send(t.Context(), unix.SIGHUP) == nil })
+	until(t, "HUP can be sent", func() bool { return target.Send(t.Context(), unix.SIGHUP, func() {}) == nil })
 	if !pending(t, target.PID) {
 		t.Error("not sent")
 	}
@@ -112,7 +112,7 @@ func TestRealG1BlockedInAThread(t *testing.T) {
 	})
 	target := realTarget(t, name)
 	heldBack(t, target, "blocks HUP")
-	until(t, "HUP can be sent", func() bool { return target.Send(t.Context(), unix.SIGHUP) == nil })
+	until(t, "HUP can be sent", func() bool { return target.Send(t.Context(), unix.SIGHUP, func() {}) == nil })
 	p.lives()
 }
 
@@ -142,7 +142,7 @@ func TestRealG2(t *testing.T) {
 				p.lives()
 				return
 			}
-			if err := target.Send(t.Context(), unix.SIGHUP); err != nil {
+			if err := target.Send(t.Context(), unix.SIGHUP, func() {}); err != nil {
 				t.Fatal(err)
 			}
 			p.says("HUP")
@@ -164,7 +164,7 @@ func TestRealP4Ended(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = p.Wait()
-			if err := target.Send(t.Context(), unix.SIGHUP); !errors.Is(err, ErrGone) {
+			if err := target.Send(t.Context(), unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
 				t.Errorf("Send: %v, want ErrGone", err)
 			}
 			if pids := foundPIDs(t, finder); pids != nil {
@@ -186,7 +186,7 @@ func TestRealP4Exec(t *testing.T) {
 	target := realTarget(t, name)
 	p.told(path)
 	p.says("ready")
-	if err := target.Send(t.Context(), unix.SIGHUP); !errors.Is(err, ErrGone) {
+	if err := target.Send(t.Context(), unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
 		t.Errorf("Send: %v, want ErrGone", err)
 	}
 	p.lives()

@@ -36,16 +36,20 @@ func (e *NotReadyError) Error() string { return e.Why }
 
 // Send sends sig if the process is still the one found and is ready for it. The
 // error is ErrGone, a *NotReadyError, or wraps the errno of pidfd_send_signal(2);
-// then nothing was sent.
-func (t *Target) Send(ctx context.Context, sig syscall.Signal) error {
+// then nothing was sent. before runs right before the signal, if all is well.
+func (t *Target) Send(ctx context.Context, sig syscall.Signal, before func()) error {
 	st, err := t.ready(ctx, sig)
 	if err != nil {
 		return err
 	}
+	before()
 	sys := t.finder.sys
-	if t.pidfd >= 0 {
+	switch {
+	case t.pidfd >= 0:
 		err = sys.send(t.pidfd, sig)
-	} else {
+	case t.Ended(): // asked last of all: until here, another may have got the pid
+		return ErrGone
+	default:
 		err = sys.kill(t.PID, sig)
 	}
 	switch {
@@ -97,13 +101,7 @@ func (t *Target) ready(ctx context.Context, sig syscall.Signal) (status, error) 
 	if st.comm != t.comm || !f.matches(ctx, t.PID, known) {
 		return st, ErrGone
 	}
-	err = t.gate(sig, st)
-	if t.pidfd < 0 { // last of all: until here, another may have got the pid
-		if now, gone := f.sys.stat(t.PID); gone != nil || now.started != t.Started {
-			return st, ErrGone
-		}
-	}
-	return st, err
+	return st, t.gate(sig, st)
 }
 
 // gate holds back a signal that would end the target or be lost.

@@ -90,6 +90,7 @@ type scan struct {
 // shown is one file as a reader sees it.
 type shown struct {
 	path string
+	real string // where links lead
 	sum  [sha256.Size]byte
 }
 
@@ -206,7 +207,7 @@ func (s *scan) file(path string, at place) error {
 	c.used = s.cache.scan
 	s.cache.files[at.real] = c
 	s.recheck = s.recheck || !c.racy.IsZero()
-	s.shown = append(s.shown, shown{path, c.sum})
+	s.shown = append(s.shown, shown{path, at.real, c.sum})
 	return nil
 }
 
@@ -230,6 +231,15 @@ func (s *scan) digest() [sha256.Size]byte {
 		h.Write(f.sum[:])
 	}
 	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// files are where the content that is shown really is.
+func (s *scan) files() *[]string {
+	files := make([]string, len(s.shown))
+	for i, f := range s.shown {
+		files[i] = f.real
+	}
+	return &files
 }
 
 // read hashes a regular file. It does not wait for the other end if the file has

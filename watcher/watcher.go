@@ -52,6 +52,7 @@ type Watcher struct {
 	good      *Snapshot         // the last without an error; nil: none yet
 	current   Snapshot          // what is to be sent
 	settling  atomic.Bool
+	files     atomic.Pointer[[]string] // what the last settled look has shown, without links
 }
 
 // path is one of those to follow, and what is remembered of it.
@@ -196,6 +197,9 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 		w.settling.Store(true)
 		w.burst.touch(now)
 		return false
+	}
+	if err == nil {
+		w.files.Store(s.files())
 	}
 	switch {
 	case err != nil:

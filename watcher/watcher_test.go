@@ -233,6 +233,19 @@ func TestManyFiles(t *testing.T) {
 	}
 }
 
+// A folder that is moved loses its watch, also when it is back at once.
+func TestFolderMovedAndBack(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "d"), 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "d/file"), []byte("1"), 0o644))
+	l := watch(t, dir, "d")
+	must(t, os.Rename(l.path("d"), l.path("e")))
+	must(t, os.Rename(l.path("e"), l.path("d")))
+	l.same("moved and back")
+	l.write("d/file", "2")
+	l.changes("a file in it")
+}
+
 func TestReplacedFile(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "file"), []byte("1"), 0o644))

@@ -32,6 +32,7 @@ type environment struct {
 	MinInterval string `envconfig:"MIN_INTERVAL" default:"1s" desc:"least time between two signals to one process"`
 	Resync      string `envconfig:"RESYNC" default:"1m" desc:"how often everything is looked at anyway; 0: never"`
 	StartGrace  string `envconfig:"START_GRACE" default:"1s" desc:"least age of a process before it is signalled"`
+	Verify      string `envconfig:"VERIFY" default:"5s" desc:"how long the effect of a signal is watched; 0: not at all"`
 	LogLevel    string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	LogFormat   string `envconfig:"LOG_FORMAT" default:"text" desc:"text or json"`
 	DryRun      string `envconfig:"DRY_RUN" default:"false" desc:"true: say what would be signalled, and send nothing"`
@@ -47,6 +48,7 @@ type config struct {
 	minInterval time.Duration
 	resync      time.Duration
 	startGrace  time.Duration
+	verify      time.Duration
 	logLevel    slog.Level
 	logJSON     bool
 	dryRun      bool
@@ -96,6 +98,7 @@ func (env *environment) validate() (config, error) {
 		minInterval: duration("MIN_INTERVAL", env.MinInterval),
 		resync:      duration("RESYNC", env.Resync),
 		startGrace:  duration("START_GRACE", env.StartGrace),
+		verify:      duration("VERIFY", env.Verify),
 	}
 	for path := range strings.SplitSeq(env.File, ",") {
 		path = strings.TrimSpace(path)

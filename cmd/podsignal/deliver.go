@@ -40,9 +40,12 @@ type delivery struct {
 	cfg  config
 	log  *slog.Logger
 	find func(context.Context) ([]*signal.Target, error)
-	send func(context.Context, *signal.Target) error
+	send func(ctx context.Context, t *signal.Target, before func()) error
 
 	settling func() bool // the files are changing just now
+	children func(*signal.Target) (map[int]bool, error)
+	ended    func(*signal.Target) bool
+	opens    func() (*watcher.Opens, error)
 
 	desired watcher.Snapshot
 	targets []*told
@@ -50,14 +53,18 @@ type delivery struct {
 	missing trouble   // that there is no target
 	lost    trouble   // that targets end before they are signalled
 	held    trouble   // that the files are gone or unreadable
+
+	verifications []*verification
 }
 
 // told is a target and what it has been told.
 type told struct {
 	*signal.Target
-	applied [32]byte  // the digest it runs, as far as is known
-	sent    time.Time // its last signal
-	failing trouble
+	found    time.Time
+	applied  [32]byte  // the digest it runs, as far as is known
+	sent     time.Time // its last signal
+	failing  trouble
+	replaced bool // a signal has replaced its children once
 }
 
 // trouble is something that fails, and is tried again.
@@ -69,13 +76,14 @@ type trouble struct {
 }
 
 func newDelivery(cfg config, w *watcher.Watcher, finder *signal.Finder, log *slog.Logger) *delivery {
-	d := &delivery{cfg: cfg, find: finder.Find, settling: w.Settling}
+	d := &delivery{cfg: cfg, find: finder.Find, settling: w.Settling, opens: w.Opens}
+	d.children, d.ended = (*signal.Target).Children, (*signal.Target).Ended
 	d.log = log.With("file", strings.Join(cfg.files, ","), "process", cfg.process)
-	d.send = func(ctx context.Context, t *signal.Target) error {
+	d.send = func(ctx context.Context, t *signal.Target, before func()) error {
 		if cfg.dryRun {
 			return t.Ready(ctx, cfg.signal)
 		}
-		return t.Send(ctx, cfg.signal)
+		return t.Send(ctx, cfg.signal, before)
 	}
 	return d
 }
@@ -85,17 +93,24 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 	timer := time.NewTimer(0)
 	timer.Stop()
 	for {
+		whole := true
 		select {
 		case <-ctx.Done():
 			return nil
 		case s := <-snapshots:
 			d.desire(s)
 		case <-timer.C:
-			if d.settling() {
-				continue // nothing may read half of a change; a snapshot follows
-			}
+			whole = !d.settling() // nothing may read half of a change; a snapshot follows
 		}
-		if next := d.pass(ctx); next.IsZero() {
+		d.verify()
+		var next time.Time
+		if whole {
+			next = d.pass(ctx)
+		}
+		for _, v := range d.verifications {
+			next = earlier(next, v.next)
+		}
+		if next.IsZero() {
 			timer.Stop()
 		} else {
 			timer.Reset(time.Until(next))
@@ -134,11 +149,17 @@ func (d *delivery) pass(ctx context.Context) time.Time {
 	}
 	next := d.search
 	for _, t := range d.targets {
-		if due := t.failing.next; !due.IsZero() && (next.IsZero() || due.Before(next)) {
-			next = due
-		}
+		next = earlier(next, t.failing.next)
 	}
 	return next
+}
+
+// earlier is the earlier of two times; zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // hold keeps what is pending until the files are back.
@@ -190,7 +211,7 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 			d.targets = append(d.targets, known[i])
 			continue
 		}
-		t := &told{Target: target}
+		t := &told{Target: target, found: time.Now()}
 		d.targets, news = append(d.targets, t), append(news, t)
 		d.log.Info("process found", "pid", target.PID)
 	}
@@ -220,7 +241,9 @@ func (d *delivery) deliver(ctx context.Context, targets []*told) {
 }
 
 func (d *delivery) signal(ctx context.Context, t *told) {
-	err := d.send(ctx, t.Target)
+	var v *verification
+	err := d.send(ctx, t.Target, func() { v = d.prepare(t) })
+	d.begin(v, err)
 	var unready *signal.NotReadyError
 	switch {
 	case err == nil:

@@ -25,9 +25,12 @@ const ms = time.Millisecond
 // A stage is a delivery with processes that the test makes up, in fake time.
 type stage struct {
 	snapshots chan watcher.Snapshot
-	targets   []*signal.Target
+	mu        sync.Mutex
+	targets   []*signal.Target           // under mu
 	refuse    func(*signal.Target) error // nil: signals arrive
 	settling  atomic.Bool                // the files are changing
+	children  atomic.Value               // []int: those of every target
+	ended     atomic.Bool                // every target has
 	log       logBuffer
 	began     time.Time
 	events    []string
@@ -51,30 +54,43 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// play runs a delivery with MIN_INTERVAL=1s until act returns, and returns what
+// play runs a delivery with MIN_INTERVAL=1s and this VERIFY until act returns, and returns what
 // it did and when: each search for targets, each signal that arrived.
-func play(t *testing.T, act func(*stage)) (events []string, log string) {
+func play(t *testing.T, verify time.Duration, act func(*stage)) (events []string, log string) {
 	t.Helper()
 	s := new(stage)
 	synctest.Test(t, func(t *testing.T) {
 		s.snapshots = make(chan watcher.Snapshot)
+		s.children.Store([]int(nil))
 		s.began = time.Now()
-		cfg := config{files: []string{"/v"}, process: "web", signal: syscall.SIGHUP, minInterval: time.Second}
+		cfg := config{files: []string{"/v"}, process: "web", signal: syscall.SIGHUP, minInterval: time.Second, verify: verify}
 		d := newDelivery(cfg, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), slog.New(slog.NewTextHandler(&s.log, nil)))
 		d.settling = s.settling.Load
 		d.find = func(context.Context) ([]*signal.Target, error) {
 			s.note("find")
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			if len(s.targets) == 0 {
 				return nil, fmt.Errorf("%w: none is there", signal.ErrNoTarget)
 			}
 			return s.targets, nil
 		}
-		d.send = func(_ context.Context, target *signal.Target) error {
+		d.opens = func() (*watcher.Opens, error) { return nil, syscall.EMFILE }
+		d.children = func(*signal.Target) (map[int]bool, error) {
+			children := make(map[int]bool)
+			for _, child := range s.children.Load().([]int) {
+				children[child] = true
+			}
+			return children, nil
+		}
+		d.ended = func(*signal.Target) bool { return s.ended.Load() }
+		d.send = func(_ context.Context, target *signal.Target, before func()) error {
 			if s.refuse != nil {
 				if err := s.refuse(target); err != nil {
 					return err
 				}
 			}
+			before()
 			s.note(fmt.Sprint("signal ", target.PID))
 			return nil
 		}
@@ -87,6 +103,13 @@ func play(t *testing.T, act func(*stage)) (events []string, log string) {
 		synctest.Wait()
 	})
 	return s.events, s.log.String()
+}
+
+// have sets the targets that are there.
+func (s *stage) have(targets ...*signal.Target) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.targets = targets
 }
 
 func (s *stage) note(what string) {
@@ -116,7 +139,7 @@ func TestDelivery(t *testing.T) {
 		want []string
 	}{{
 		"D1: the same digest again is no signal", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.shows(1)
 			time.Sleep(time.Minute)
 			s.shows(1)
@@ -124,7 +147,7 @@ func TestDelivery(t *testing.T) {
 		}, []string{"0s find", "0s signal 7", "1m0s find"},
 	}, {
 		"D1: back while the change is still pending is no signal", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.shows(1)
 			time.Sleep(500 * ms)
 			s.shows(2)
@@ -134,7 +157,7 @@ func TestDelivery(t *testing.T) {
 		}, []string{"0s find", "0s signal 7", "500ms find", "600ms find"},
 	}, {
 		"D2: changes within MIN_INTERVAL merge, the last is delivered", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.shows(1)
 			for i := range byte(5) {
 				time.Sleep(100 * ms)
@@ -146,7 +169,7 @@ func TestDelivery(t *testing.T) {
 		},
 	}, {
 		"D2: what is pending waits for a change to be whole", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.shows(1)
 			time.Sleep(100 * ms)
 			s.shows(2)
@@ -159,7 +182,7 @@ func TestDelivery(t *testing.T) {
 		}, []string{"0s find", "0s signal 7", "100ms find", "1.2s signal 7", "1.2s find"},
 	}, {
 		"D2: what was there before a change that came to nothing is still told", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.shows(1)
 			time.Sleep(100 * ms)
 			s.shows(2)
@@ -172,7 +195,7 @@ func TestDelivery(t *testing.T) {
 		}, []string{"0s find", "0s signal 7", "100ms find", "1.2s signal 7", "1.2s find"},
 	}, {
 		"D2: a failed send does not start MIN_INTERVAL", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.refuse = func(*signal.Target) error {
 				if time.Since(s.began) < 250*ms {
 					return syscall.EAGAIN
@@ -191,7 +214,7 @@ func TestDelivery(t *testing.T) {
 		},
 	}, {
 		"D3: newer content replaces what is pending, and is tried at once", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.refuse = func(*signal.Target) error {
 				if time.Since(s.began) < 90*time.Second {
 					return syscall.EPERM
@@ -208,13 +231,13 @@ func TestDelivery(t *testing.T) {
 			old, doubtful, young := target(7), target(8), target(9)
 			doubtful.Started = time.Hour + 10*ms
 			young.Started = time.Hour + 20*ms
-			s.targets = []*signal.Target{old, doubtful, young}
+			s.have(old, doubtful, young)
 			s.shows(1)
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s signal 7", "0s signal 8"},
 	}, {
 		"D5: one that is not ready holds up no other", func(s *stage) {
-			s.targets = []*signal.Target{target(7), target(8)}
+			s.have(target(7), target(8))
 			s.refuse = func(target *signal.Target) error {
 				if target.PID == 7 && time.Since(s.began) < 100*ms {
 					return &signal.NotReadyError{Why: "it has only just started", Retry: 100 * ms}
@@ -226,16 +249,16 @@ func TestDelivery(t *testing.T) {
 		}, []string{"0s find", "0s signal 8", "100ms signal 7"},
 	}, {
 		"D6: a known target is signalled before others are looked for", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.shows(1)
 			time.Sleep(time.Minute)
-			s.targets = append(s.targets, target(8))
+			s.have(s.targets[0], target(8))
 			s.shows(2)
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s signal 7", "1m0s signal 7", "1m0s find", "1m0s signal 8"},
 	}, {
 		"a target that has ended is looked for, and its successor judged by its own start", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.shows(1)
 			time.Sleep(time.Minute)
 			s.refuse = func(target *signal.Target) error {
@@ -244,13 +267,13 @@ func TestDelivery(t *testing.T) {
 				}
 				return nil
 			}
-			s.targets = []*signal.Target{target(8)}
+			s.have(target(8))
 			s.shows(2)
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s signal 7", "1m0.02s find", "1m0.02s signal 8"},
 	}, {
 		"a signal held back is tried again, ever more slowly", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.refuse = func(*signal.Target) error {
 				s.note("held")
 				if time.Since(s.began) < 2*time.Second {
@@ -265,7 +288,7 @@ func TestDelivery(t *testing.T) {
 		},
 	}, {
 		"W1: nothing is sent while the files are gone", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.shows(1)
 			time.Sleep(100 * ms)
 			s.shows(2)
@@ -277,7 +300,7 @@ func TestDelivery(t *testing.T) {
 		}, []string{"0s find", "0s signal 7", "100ms find", "1m0.2s signal 7", "1m0.2s find"},
 	}} {
 		t.Run(test.name, func(t *testing.T) {
-			got, log := play(t, test.act)
+			got, log := play(t, 0, test.act)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s\n%s", diff, log)
 			}
@@ -298,14 +321,14 @@ func TestDeliveryWarns(t *testing.T) {
 		`level=WARN msg="no process to signal, looking for it" file=/v process=web err="no target: none is there"`,
 	}, {
 		"G1: not ready", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.refuse = func(*signal.Target) error { return &signal.NotReadyError{Why: "web (pid 7) ignores HUP"} }
 			s.shows(1)
 		}, 32 * time.Second, 30 * time.Second,
 		`level=WARN msg="signal held back" file=/v process=web pid=7 err="web (pid 7) ignores HUP"`,
 	}, {
 		"S1: not permitted", func(s *stage) {
-			s.targets = []*signal.Target{target(7)}
+			s.have(target(7))
 			s.refuse = func(*signal.Target) error { return syscall.EPERM }
 			s.shows(1)
 		}, time.Hour, 0,
@@ -318,7 +341,7 @@ func TestDeliveryWarns(t *testing.T) {
 		`level=WARN msg="files cannot be read, no signal is sent until they can: mount or restore them" file=/v process=web err="permission denied"`,
 	}} {
 		t.Run(test.name, func(t *testing.T) {
-			_, log := play(t, func(s *stage) {
+			_, log := play(t, 0, func(s *stage) {
 				test.act(s)
 				time.Sleep(test.before)
 				synctest.Wait()

@@ -1,0 +1,77 @@
+package watcher
+
+import (
+	"bytes"
+	"errors"
+	"path/filepath"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Opens tells whether files have been opened since it began: by a program that
+// reads its configuration anew. (fsnotify does not offer IN_OPEN, inotify(7).)
+type Opens struct {
+	fd    int
+	names map[int32]map[string]bool // by watch: the files that matter
+}
+
+// Opens begins to watch for the opening of the files that the last settled look
+// has shown. Any goroutine may call it.
+func (w *Watcher) Opens() (*Opens, error) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	o := &Opens{fd: fd, names: make(map[int32]map[string]bool)}
+	files := w.files.Load()
+	if files == nil {
+		return o, nil
+	}
+	watches := make(map[string]int32)
+	for _, path := range *files {
+		dir, name := filepath.Split(path)
+		wd, ok := watches[dir]
+		if !ok {
+			n, err := unix.InotifyAddWatch(fd, dir, unix.IN_OPEN|unix.IN_ONLYDIR)
+			if errors.Is(err, unix.ENOENT) {
+				continue // changed since: the next look tells
+			}
+			if err != nil {
+				return nil, errors.Join(err, o.Close())
+			}
+			wd = int32(n)
+			watches[dir] = wd
+			if o.names[wd] == nil {
+				o.names[wd] = make(map[string]bool)
+			}
+		}
+		o.names[wd][name] = true
+	}
+	return o, nil
+}
+
+// Seen tells whether one of the files has been opened since the last call.
+func (o *Opens) Seen() bool {
+	seen := false
+	var buf [4096]byte
+	for {
+		n, err := unix.Read(o.fd, buf[:])
+		if err != nil || n < unix.SizeofInotifyEvent {
+			return seen // EAGAIN: no more events
+		}
+		for at := 0; at+unix.SizeofInotifyEvent <= n; {
+			event := (*unix.InotifyEvent)(unsafe.Pointer(&buf[at]))
+			at += unix.SizeofInotifyEvent
+			name := buf[at : at+int(event.Len)]
+			at += int(event.Len)
+			if end := bytes.IndexByte(name, 0); end >= 0 {
+				name = name[:end]
+			}
+			seen = seen || event.Mask&unix.IN_ISDIR == 0 && o.names[event.Wd][string(name)]
+		}
+	}
+}
+
+// Close ends it.
+func (o *Opens) Close() error { return unix.Close(o.fd) }
