@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,6 +52,14 @@ func setup(env *testscript.Env) error {
 		"LOG_LEVEL": "debug", "START_GRACE": "0", "MIN_INTERVAL": "0",
 	} {
 		env.Setenv(key, value)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	env.Setenv("PORT", strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+	if err := listener.Close(); err != nil {
+		return err
 	}
 	env.Setenv("FILE", filepath.Join(env.WorkDir, "v"))
 	binary, err := exec.LookPath("podsignal")
@@ -108,7 +117,8 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"tmpfs":  tmpfsCommand,
 }
 
-// volume DIR KEY=VALUE ... writes a volume as the kubelet does, as a whole; with
+// volume DIR KEY=VALUE ... writes a volume as the kubelet does, as a whole. A value
+// @FILE is that file's content, with @WORK@ and @PORT@ (a free one) filled in. With
 // -swap first it stops before the last steps, like a kubelet that dies.
 func volumeCommand(ts *testscript.TestScript, _ bool, args []string) {
 	swapOnly := args[0] == "-swap"
@@ -118,6 +128,9 @@ func volumeCommand(ts *testscript.TestScript, _ bool, args []string) {
 	files := make(volumetest.Files)
 	for _, arg := range args[1:] {
 		key, value, _ := strings.Cut(arg, "=")
+		if file, ok := strings.CutPrefix(value, "@"); ok {
+			value = strings.NewReplacer("@WORK@", ts.MkAbs("."), "@PORT@", ts.Getenv("PORT")).Replace(ts.ReadFile(file))
+		}
 		files[key] = value + "\n"
 	}
 	dir := ts.MkAbs(args[0])
@@ -175,7 +188,7 @@ func start(ts *testscript.TestScript, name string, uid int, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir, cmd.Stderr = ts.MkAbs("."), stderr
-	for _, key := range []string{"FILE", "PROCESS", "SIGNAL", "CMDLINE", "DEBOUNCE", "MIN_INTERVAL", "RESYNC", "START_GRACE", "LOG_LEVEL", "LOG_FORMAT", "DRY_RUN", "CONF", "PATH"} {
+	for _, key := range []string{"FILE", "PROCESS", "SIGNAL", "CMDLINE", "DEBOUNCE", "MIN_INTERVAL", "RESYNC", "START_GRACE", "LOG_LEVEL", "LOG_FORMAT", "DRY_RUN", "VERIFY", "CONF", "PATH"} {
 		cmd.Env = append(cmd.Env, key+"="+ts.Getenv(key))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
