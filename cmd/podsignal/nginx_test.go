@@ -107,11 +107,13 @@ func TestNginxUnderLoad(t *testing.T) {
 	}
 }
 
-// nginx is a real one that serves a volume on loopback. Its process has a name
+// web is a real server that serves a volume on loopback. Its process has a name
 // that no other process of the machine has.
-type nginx struct {
+type web struct {
+	t *testing.T
 	*process
 	dir, name, volume, address string
+	answering                  func(string) volumetest.Files // the volume that makes it answer so
 }
 
 const workers = 2
@@ -135,7 +137,7 @@ http {
 }
 `
 
-func startNginx(t *testing.T) *nginx {
+func startNginx(t *testing.T) *web {
 	t.Helper()
 	path, err := exec.LookPath("nginx")
 	if err != nil {
@@ -145,50 +147,56 @@ func startNginx(t *testing.T) *nginx {
 		t.Skip("install nginx (Debian: apt-get install nginx)")
 	}
 	dir := t.TempDir()
-	n := &nginx{
+	n := &web{
+		t:       t,
 		dir:     dir,
 		name:    "nginx-" + strings.ToLower(rand.Text()[:9]), // 15 bytes: the kernel keeps no more
 		volume:  filepath.Join(dir, "volume"),
 		address: freeAddress(t),
+		answering: func(answer string) volumetest.Files {
+			return volumetest.Files{"site.conf": fmt.Sprintf("location / { return 200 %q; }\n", answer)}
+		},
 	}
 	conf := filepath.Join(dir, "nginx.conf")
 	check(t, os.WriteFile(conf, fmt.Appendf(nil, nginxConf, workers, n.address, n.volume), 0o600))
 	// The kernel names a process after the file that was executed, link or not.
 	check(t, os.Symlink(path, filepath.Join(dir, n.name)))
-	check(t, volumetest.Write(n.volume, answering("answer 0")))
-	// A target that starts right at a change gets one signal, to be sure (D4).
-	written := time.Now()
-	waitFor(t, "the volume is older than nginx", func() bool { return time.Since(written) > 100*time.Millisecond })
-
-	n.process = start(t, nil, filepath.Join(dir, n.name), "-p", dir, "-c", conf)
-	n.waitFor("nginx serves", func() bool { return n.serves("answer 0") })
+	n.start("-p", dir, "-c", conf)
 	return n
 }
 
-func answering(answer string) volumetest.Files {
-	return volumetest.Files{"site.conf": fmt.Sprintf("location / { return 200 %q; }\n", answer)}
+// start starts the server on a volume that is clearly older than it.
+func (n *web) start(args ...string) {
+	n.t.Helper()
+	check(n.t, volumetest.Write(n.volume, n.answering("answer 0")))
+	// A target that starts right at a change gets one signal, to be sure (D4).
+	written := time.Now()
+	waitFor(n.t, "the volume is older than the server", func() bool { return time.Since(written) > 100*time.Millisecond })
+	n.process = start(n.t, nil, append([]string{filepath.Join(n.dir, n.name)}, args...)...)
+	n.waitFor("it serves", func() bool { return n.serves("answer 0") })
 }
 
-func (n *nginx) startPodsignal() *process {
+func (n *web) startPodsignal(env ...string) *process {
 	n.t.Helper()
 	bin := filepath.Join(n.dir, "podsignal")
 	if out, err := exec.CommandContext(n.t.Context(), "go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
 		n.t.Fatalf("%v\n%s", err, out)
 	}
-	p := start(n.t, []string{"FILE=" + n.volume, "PROCESS=" + n.name, "MIN_INTERVAL=50ms"}, bin)
+	env = append(env, "FILE="+n.volume, "PROCESS="+n.name, "MIN_INTERVAL=50ms")
+	p := start(n.t, env, bin)
 	p.waitFor("podsignal watches", func() bool { return strings.Contains(p.said(), "msg=watching") })
 	return p
 }
 
 // swap returns when the answer is served.
-func (n *nginx) swap(answer string) {
+func (n *web) swap(answer string) {
 	n.t.Helper()
-	check(n.t, volumetest.Write(n.volume, answering(answer)))
-	n.waitFor("nginx serves "+answer, func() bool { return n.serves(answer) })
+	check(n.t, volumetest.Write(n.volume, n.answering(answer)))
+	n.waitFor("it serves "+answer, func() bool { return n.serves(answer) })
 }
 
 // serves asks on a new connection: one that is kept would stay with its worker.
-func (n *nginx) serves(answer string) bool {
+func (n *web) serves(answer string) bool {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	got, err := get(n.t.Context(), &client, "http://"+n.address)
 	return err == nil && got == answer
@@ -201,7 +209,7 @@ type load struct {
 
 // ask sends 500 requests a second on one connection, and on a new one when that
 // is closed, until stop is closed.
-func (n *nginx) ask(stop <-chan struct{}) <-chan load {
+func (n *web) ask(stop <-chan struct{}) <-chan load {
 	client := http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: 10 * time.Second}
 	result := make(chan load, 1)
 	go func() {
@@ -243,7 +251,7 @@ var (
 	workerLine = regexp.MustCompile(`: start worker process (\d+)\n`)
 )
 
-func (n *nginx) hups() []hup {
+func (n *web) hups() []hup {
 	var hups []hup
 	for _, m := range hupLine.FindAllStringSubmatch(n.said(), -1) {
 		hups = append(hups, hup{to: number(n.t, m[1]), from: number(n.t, m[2]), then: m[3]})
@@ -252,7 +260,7 @@ func (n *nginx) hups() []hup {
 }
 
 // worker is the one that was started last, which no reload has told to end.
-func (n *nginx) worker() int {
+func (n *web) worker() int {
 	lines := workerLine.FindAllStringSubmatch(n.said(), -1)
 	return number(n.t, lines[len(lines)-1][1])
 }

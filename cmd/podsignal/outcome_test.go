@@ -1,0 +1,91 @@
+package main_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/podsignal/podsignal/watcher/volumetest"
+)
+
+const haproxyConf = `defaults
+	mode http
+	timeout connect 5s
+	timeout client 5s
+	timeout server 5s
+frontend web
+	bind %s
+	http-request return status 200 content-type text/plain string %q
+`
+
+// TestOutcomesUnderLoad reloads nginx and HAProxy 200 times each while clients keep
+// asking: no outcome may say that one refused its configuration, or died.
+func TestOutcomesUnderLoad(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		start func(*testing.T) *web
+		env   []string
+	}{
+		{"nginx", startNginx, nil},
+		{"haproxy", startHAProxy, []string{"SIGNAL=USR2"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			n := test.start(t)
+			p := n.startPodsignal(append(test.env, "VERIFY=500ms")...)
+			stop := make(chan struct{})
+			loads := []<-chan load{n.ask(stop), n.ask(stop)}
+			const reloads = 200
+			for i := range reloads {
+				n.swap(fmt.Sprintf("answer %d", i+1))
+				n.waitFor("the outcome is told", func() bool { return strings.Count(p.said(), "outcome=") == i+1 })
+			}
+			close(stop)
+			for _, result := range loads {
+				l := <-result
+				t.Logf("%d requests, %d connections, %d failed", l.requests, l.connections, len(l.failed))
+			}
+			p.end()
+			counts := make(map[string]int)
+			for _, outcome := range []string{"died", "restarted", "replaced", "kept", "read", "unseen"} {
+				counts[outcome] = strings.Count(p.said(), "outcome="+outcome)
+			}
+			t.Logf("outcomes: %v", counts)
+			if counts["died"]+counts["restarted"]+counts["kept"] > 0 {
+				t.Errorf("false outcomes: %v", counts)
+			}
+			if counts["replaced"] == 0 {
+				t.Errorf("no reload was seen to replace the workers: %v", counts)
+			}
+		})
+	}
+}
+
+func startHAProxy(t *testing.T) *web {
+	t.Helper()
+	path, err := exec.LookPath("haproxy")
+	if err != nil {
+		path, err = exec.LookPath("/usr/sbin/haproxy") // not in the PATH of Debian's ordinary users
+	}
+	if err != nil {
+		t.Skip("install haproxy (Debian: apt-get install haproxy)")
+	}
+	dir := t.TempDir()
+	n := &web{
+		t:       t,
+		dir:     dir,
+		name:    "haproxy-" + strings.ToLower(rand.Text()[:7]),
+		volume:  filepath.Join(dir, "volume"),
+		address: freeAddress(t),
+	}
+	n.answering = func(answer string) volumetest.Files {
+		return volumetest.Files{"haproxy.cfg": fmt.Sprintf(haproxyConf, n.address, answer)}
+	}
+	check(t, os.Symlink(path, filepath.Join(dir, n.name)))
+	n.start("-W", "-db", "-f", filepath.Join(n.volume, "haproxy.cfg"))
+	return n
+}
