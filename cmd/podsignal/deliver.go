@@ -33,6 +33,10 @@ var (
 	retryReady = [2]time.Duration{20 * time.Millisecond, time.Second} // handlers come soon
 )
 
+// sayAgain is after what time a warning is said again while it lasts: from the first
+// of the times, doubling, to the second.
+var sayAgain = [2]time.Duration{5 * time.Minute, time.Hour}
+
 // A delivery brings every target to what the files show. Whatever happens only
 // makes it look: a target gets a signal when what it has been told last, or has
 // read when it started, is not what the files show now.
@@ -73,6 +77,9 @@ type trouble struct {
 	next  time.Time // when to try again
 	wait  time.Duration
 	said  slog.Level // the highest level at which it has been told
+	again time.Time  // when to say a warning again
+	pause time.Duration
+	tries int
 }
 
 func newDelivery(cfg config, w *watcher.Watcher, finder *signal.Finder, log *slog.Logger) *delivery {
@@ -175,9 +182,9 @@ func (d *delivery) hold(err error) time.Time {
 		return warnAt
 	}
 	if d.held.worse(slog.LevelWarn) {
-		d.log.Warn("files cannot be read, no signal is sent until they can: mount or restore them", "err", err)
+		d.log.Warn("files cannot be read, no signal is sent until they can: mount or restore them", "tries", d.held.tries, "err", err)
 	}
-	return time.Time{}
+	return d.held.again
 }
 
 // refresh looks for targets and returns those that are new.
@@ -192,7 +199,7 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 			level = slog.LevelWarn
 		}
 		if d.missing.worse(level) {
-			d.log.Log(ctx, level, "no process to signal, looking for it", "err", err)
+			d.log.Log(ctx, level, "no process to signal, looking for it", "tries", d.missing.tries, "err", err)
 		}
 		d.search = d.missing.retry(retryFind)
 		if !errors.Is(err, signal.ErrNoTarget) {
@@ -265,7 +272,7 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 			level = slog.LevelWarn
 		}
 		if t.failing.worse(level) {
-			d.log.Log(ctx, level, "signal held back", "pid", t.PID, "err", err)
+			d.log.Log(ctx, level, "signal held back", "pid", t.PID, "tries", t.failing.tries, "err", err)
 		}
 		t.failing.retry(retryReady)
 		if unready.Retry > 0 {
@@ -277,18 +284,23 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 			level = slog.LevelWarn
 		}
 		if t.failing.worse(level) {
-			d.log.Log(ctx, level, "signal failed, trying again", "pid", t.PID, "err", err)
+			d.log.Log(ctx, level, "signal failed, trying again", "pid", t.PID, "tries", t.failing.tries, "err", err)
 		}
 		t.failing.retry(retrySend)
 	}
 }
 
-// worse tells whether to log the trouble at level: each level once.
+// worse tells whether to log the trouble at level: each level once, and a warning
+// again at growing intervals.
 func (t *trouble) worse(level slog.Level) bool {
-	if !t.since.IsZero() && level <= t.said {
+	t.tries++
+	first, again := t.since.IsZero(), level >= slog.LevelWarn && !time.Now().Before(t.again)
+	if !first && level <= t.said && !again {
 		return false
 	}
 	t.said = level
+	t.pause = min(max(2*t.pause, sayAgain[0]), sayAgain[1])
+	t.again = time.Now().Add(t.pause)
 	return true
 }
 

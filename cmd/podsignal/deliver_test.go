@@ -318,27 +318,27 @@ func TestDeliveryWarns(t *testing.T) {
 		want   string
 	}{{
 		"D3: no target", func(s *stage) { s.shows(1) }, 36 * time.Second, 30 * time.Second,
-		`level=WARN msg="no process to signal, looking for it" file=/v process=web err="no target: none is there"`,
+		`level=WARN msg="no process to signal, looking for it" file=/v process=web tries=12 err="no target: none is there"`,
 	}, {
 		"G1: not ready", func(s *stage) {
 			s.have(target(7))
 			s.refuse = func(*signal.Target) error { return &signal.NotReadyError{Why: "web (pid 7) ignores HUP"} }
 			s.shows(1)
 		}, 32 * time.Second, 30 * time.Second,
-		`level=WARN msg="signal held back" file=/v process=web pid=7 err="web (pid 7) ignores HUP"`,
+		`level=WARN msg="signal held back" file=/v process=web pid=7 tries=36 err="web (pid 7) ignores HUP"`,
 	}, {
 		"S1: not permitted", func(s *stage) {
 			s.have(target(7))
 			s.refuse = func(*signal.Target) error { return syscall.EPERM }
 			s.shows(1)
-		}, time.Hour, 0,
-		`level=WARN msg="signal failed, trying again" file=/v process=web pid=7 err="operation not permitted"`,
+		}, 4 * time.Minute, 0,
+		`level=WARN msg="signal failed, trying again" file=/v process=web pid=7 tries=1 err="operation not permitted"`,
 	}, {
-		"W1: a file is gone", func(s *stage) { s.shows(1); s.fails(1, fs.ErrNotExist) }, time.Hour, 29 * time.Second,
-		`level=WARN msg="files cannot be read, no signal is sent until they can: mount or restore them" file=/v process=web err="file does not exist"`,
+		"W1: a file is gone", func(s *stage) { s.shows(1); s.fails(1, fs.ErrNotExist) }, 4 * time.Minute, 29 * time.Second,
+		`level=WARN msg="files cannot be read, no signal is sent until they can: mount or restore them" file=/v process=web tries=1 err="file does not exist"`,
 	}, {
-		"S5: a file cannot be read", func(s *stage) { s.fails(1, fs.ErrPermission) }, time.Hour, 0,
-		`level=WARN msg="files cannot be read, no signal is sent until they can: mount or restore them" file=/v process=web err="permission denied"`,
+		"S5: a file cannot be read", func(s *stage) { s.fails(1, fs.ErrPermission) }, 4 * time.Minute, 0,
+		`level=WARN msg="files cannot be read, no signal is sent until they can: mount or restore them" file=/v process=web tries=1 err="permission denied"`,
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			_, log := play(t, 0, func(s *stage) {
@@ -354,5 +354,25 @@ func TestDeliveryWarns(t *testing.T) {
 				t.Errorf("said %d times, want once:\n%s\nin:\n%s", n, test.want, log)
 			}
 		})
+	}
+}
+
+// A warning that lasts is said again, ever less often.
+func TestDeliveryWarnsAgain(t *testing.T) {
+	_, log := play(t, 0, func(s *stage) {
+		s.have(target(7))
+		s.refuse = func(*signal.Target) error { return syscall.EPERM }
+		s.shows(1)
+		time.Sleep(4 * time.Hour)
+	})
+	var got []string
+	for line := range strings.Lines(log) {
+		if at, rest, ok := strings.Cut(line, "Z level=WARN"); ok && strings.Contains(rest, "trying again") {
+			got = append(got, strings.TrimPrefix(at, "time=2000-01-01T")[:5])
+		}
+	}
+	want := []string{"00:00", "00:05", "00:15", "00:35", "01:15", "02:15", "03:15"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("warned at (-want +got):\n%s\n%s", diff, log)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime"
 	"strings"
 
@@ -38,6 +39,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 	cfg, err := loadConfig()
 	if err != nil {
+		terminationMessage(err)
 		return configError{err}
 	}
 	log := newLog(stderr, cfg)
@@ -61,6 +63,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	group.Go(func() error { return w.Run(ctx, snapshots) })
 	group.Go(func() error { return newDelivery(cfg, w, f, log).run(ctx, snapshots) })
 	return group.Wait()
+}
+
+// terminationMessage has kubectl describe pod show why the container has ended
+// (terminationMessagePath in the Kubernetes API). Elsewhere there is no such file.
+func terminationMessage(cause error) {
+	f, err := os.OpenFile("/dev/termination-log", os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return
+	}
+	fmt.Fprintln(f, cause)
+	f.Close()
 }
 
 func newLog(out io.Writer, cfg config) *slog.Logger {
