@@ -329,6 +329,27 @@ func TestSettleWithoutEvents(t *testing.T) {
 			time.Sleep(time.Second)
 		}, []time.Duration{30*time.Second + 100*ms}, 2,
 	}, {
+		"a volume that is back, but not with its keys yet", func(r *rig) { file(r); r.volume("v") }, func(r *rig) {
+			if err := os.RemoveAll(filepath.Join(r.dir, "v")); err != nil {
+				r.t.Fatal(err)
+			}
+			r.event(fsnotify.Remove, "v")
+			time.Sleep(30 * time.Second)
+			u, err := volumetest.Begin(filepath.Join(r.dir, "v"), volumetest.Files{"key": "1"})
+			if err == nil {
+				err = u.Swap()
+			}
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			time.Sleep(30*time.Second + 50*ms) // the resync at 60.1 s sees this
+			if err := u.Finish(); err != nil {
+				r.t.Fatal(err)
+			}
+			r.event(fsnotify.Create, "v/key")
+			time.Sleep(10 * time.Second)
+		}, nil, 1,
+	}, {
 		"no inotify instance: polling every two seconds", func(r *rig) { file(r); r.refused = time.Now().Add(time.Hour) }, func(r *rig) {
 			time.Sleep(10*time.Second + 500*ms)
 			r.write("1")
@@ -353,7 +374,7 @@ func TestSettleWithoutEvents(t *testing.T) {
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			var r *rig
-			got := settle(t, []string{"file"}, test.prepare, func(playing *rig) { r = playing; test.play(r) })
+			got := settle(t, []string{"file", "v"}, test.prepare, func(playing *rig) { r = playing; test.play(r) })
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("changes seen (-want +got):\n%s", diff)
 			}
