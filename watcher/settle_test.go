@@ -348,7 +348,7 @@ func TestSettleWithoutEvents(t *testing.T) {
 			}
 			r.event(fsnotify.Create, "v/key")
 			time.Sleep(10 * time.Second)
-		}, nil, 1,
+		}, []time.Duration{time.Minute + 150*ms}, 1,
 	}, {
 		"no inotify instance: polling every two seconds", func(r *rig) { file(r); r.refused = time.Now().Add(time.Hour) }, func(r *rig) {
 			time.Sleep(10*time.Second + 500*ms)

@@ -47,7 +47,7 @@ type Watcher struct {
 
 	burst     burst
 	lastEvent time.Duration     // since boot; the burst's last; 0: it has none
-	seen      [sha256.Size]byte // what the last look saw, settled or not
+	seen      [sha256.Size]byte // what the last look without an error saw, settled or not
 	seenAt    time.Duration     // since boot; of the first look that saw it
 	good      *Snapshot         // the last without an error; nil: none yet
 	current   Snapshot          // what is to be sent
@@ -183,7 +183,7 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 		return false
 	}
 	digest := s.digest()
-	if digest != w.seen {
+	if err == nil && digest != w.seen { // without what is gone it would say nothing
 		w.seen, w.seenAt = digest, boottime()
 	}
 	w.recheck = time.Time{}
