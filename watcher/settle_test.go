@@ -342,13 +342,13 @@ func TestSettleWithoutEvents(t *testing.T) {
 			if err != nil {
 				r.t.Fatal(err)
 			}
-			time.Sleep(30*time.Second + 50*ms) // the resync at 60.1 s sees this
+			time.Sleep(29*time.Second + 950*ms) // the resync at 59.9 s sees this
 			if err := u.Finish(); err != nil {
 				r.t.Fatal(err)
 			}
 			r.event(fsnotify.Create, "v/key")
 			time.Sleep(10 * time.Second)
-		}, []time.Duration{time.Minute + 150*ms}, 1,
+		}, []time.Duration{time.Minute + 50*ms}, 1,
 	}, {
 		"no inotify instance: polling every two seconds", func(r *rig) { file(r); r.refused = time.Now().Add(time.Hour) }, func(r *rig) {
 			time.Sleep(10*time.Second + 500*ms)
