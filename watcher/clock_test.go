@@ -1,0 +1,39 @@
+package watcher
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// The clock has been set back: all ctimes lie in the future, here by many years,
+// since a bubble's time begins in 2000. A change is seen as ever, a file that looks
+// just written is read once more and not for ever, and no change seems to be in
+// the future, where no target could have started after it.
+func TestClockSetBack(t *testing.T) {
+	got := settle(t, []string{"file"}, func(r *rig) { r.write("0") }, func(r *rig) {
+		if now := boottime(); r.watcher.good.Changed > now {
+			t.Errorf("the first snapshot changed in %v", r.watcher.good.Changed-now)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		scans := r.watcher.cache.scan
+		time.Sleep(58 * time.Second) // up to the resync
+		synctest.Wait()
+		if n := r.watcher.cache.scan - scans; n > 0 {
+			t.Errorf("the files were looked at %d times while nothing happened", n)
+		}
+		time.Sleep(11 * time.Second)
+		r.write("1")
+		r.event(fsnotify.Write, "file")
+		time.Sleep(time.Second)
+		if now := boottime(); r.watcher.good.Changed > now {
+			t.Errorf("the change is in %v", r.watcher.good.Changed-now)
+		}
+	})
+	if len(got) != 1 || got[0] != 70*time.Second+100*ms {
+		t.Errorf("changes seen at %v, want one at 70.1s", got)
+	}
+}
