@@ -14,6 +14,7 @@ import (
 // the future, where no target could have started after it.
 func TestClockSetBack(t *testing.T) {
 	got := settle(t, []string{"file"}, func(r *rig) { r.write("0") }, func(r *rig) {
+		synctest.Wait()
 		if now := boottime(); r.watcher.good.Changed > now {
 			t.Errorf("the first snapshot changed in %v", r.watcher.good.Changed-now)
 		}
@@ -29,6 +30,7 @@ func TestClockSetBack(t *testing.T) {
 		r.write("1")
 		r.event(fsnotify.Write, "file")
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if now := boottime(); r.watcher.good.Changed > now {
 			t.Errorf("the change is in %v", r.watcher.good.Changed-now)
 		}
