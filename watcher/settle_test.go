@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,8 @@ type rig struct {
 	t       *testing.T
 	dir     string
 	watcher *Watcher
+	looks   atomic.Int32             // at the files
+	last    atomic.Pointer[Snapshot] // the last one
 	events  chan fsnotify.Event
 	errors  chan error
 	opens   int       // how often inotify was asked for
@@ -52,6 +55,7 @@ func settle(t *testing.T, paths []string, prepare, play func(*rig)) []time.Durat
 			}
 		}()
 		last := <-out
+		r.last.Store(&last)
 		r.began = time.Now()
 		go func() {
 			for {
@@ -61,6 +65,7 @@ func settle(t *testing.T, paths []string, prepare, play func(*rig)) []time.Durat
 						r.changes = append(r.changes, time.Since(r.began))
 					}
 					last = s
+					r.last.Store(&s)
 				case <-t.Context().Done():
 					return
 				}
@@ -87,6 +92,7 @@ func (r *rig) open() (*notifier, error) {
 			for path := range watched {
 				paths = append(paths, path)
 			}
+			r.looks.Add(1)
 			return paths
 		},
 		close: func() error { return nil },
