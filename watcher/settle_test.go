@@ -54,17 +54,16 @@ func settle(t *testing.T, paths []string, prepare, play func(*rig)) []time.Durat
 				t.Error(err)
 			}
 		}()
-		last := <-out
-		r.last.Store(&last)
+		first := <-out
+		r.last.Store(&first)
 		r.began = time.Now()
 		go func() {
 			for {
 				select {
 				case s := <-out:
-					if s.Digest != last.Digest {
+					if s.Digest != r.last.Load().Digest {
 						r.changes = append(r.changes, time.Since(r.began))
 					}
-					last = s
 					r.last.Store(&s)
 				case <-t.Context().Done():
 					return
