@@ -104,20 +104,31 @@ func newScan(ctx context.Context, c *cache) *scan {
 	}
 }
 
-// path adds all that path shows. volume tells whether it is a kubelet volume's
-// own folder. The error wraps fs.ErrNotExist where there is nothing.
-func (s *scan) path(path string) (volume bool, err error) {
+// path adds all that path shows, and tells what it is. The error wraps
+// fs.ErrNotExist where there is nothing.
+func (s *scan) path(path string) (kind Kind, err error) {
 	at, err := s.resolve("/", path)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	switch at.mode() {
 	case unix.S_IFDIR:
-		return s.folder(path, at)
+		volume, err := s.folder(path, at)
+		switch {
+		case volume:
+			return KindVolume, err
+		case at.frozen():
+			return KindInVolume, err
+		default:
+			return KindFolder, err
+		}
 	case unix.S_IFREG:
-		return false, s.file(path, at)
+		if at.frozen() {
+			return KindInVolume, s.file(path, at)
+		}
+		return KindFile, s.file(path, at)
 	default:
-		return false, fmt.Errorf("%s is neither a file nor a folder: set FILE to what the program reads", path)
+		return "", fmt.Errorf("%s is neither a file nor a folder: set FILE to what the program reads", path)
 	}
 }
 
