@@ -25,6 +25,7 @@ type Survey struct {
 // Role is what podsignal would do about a process.
 type Role string
 
+// The roles.
 const (
 	RoleTarget  Role = "target"   // it is signalled
 	RoleWorker  Role = "worker"   // its parent is one of the matches too: left alone

@@ -13,6 +13,7 @@ import (
 // Kind is what a path leads to.
 type Kind string
 
+// The kinds. Only the last two come with an error.
 const (
 	KindVolume   Kind = "kubelet volume"           // the folder that ..data is in
 	KindInVolume Kind = "part of a kubelet volume" // a file or folder in there

@@ -97,7 +97,7 @@ type targetReport struct {
 // mountReport is how a target mounts what one or more paths of FILE lie on.
 type mountReport struct {
 	Own      string          `json:"own"`     // where podsignal mounts it
-	Folders  []string        `json:"folders"` // where the target does, and sees updates
+	Folders  []string        `json:"folders,omitempty"` // where the target does, and sees updates
 	SubPaths []subPathReport `json:"subpath_mounts,omitempty"`
 }
 
@@ -149,7 +149,7 @@ func examine(ctx context.Context, cfg config) (*report, error) {
 		Process: cfg.process,
 		Signal:  signal.Name(cfg.signal),
 		Digest:  hex.EncodeToString(files.Digest[:6]),
-		Folders: files.Folders,
+		Folders: append([]string{}, files.Folders...), // in JSON an empty list, not null
 		InSight: survey.InSight,
 		Shared:  survey.Shared,
 	}
