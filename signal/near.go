@@ -9,12 +9,14 @@ import (
 	"strings"
 )
 
-// near finds the processes that may be meant: there is none of the name.
+// near finds the processes that may be meant, the likeliest first: there is none
+// of the name.
 func (f *Finder) near(ctx context.Context) ([]Near, error) {
 	pids, err := f.sys.pids(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listing processes: %w", err)
 	}
+	slices.Sort(pids)
 	var all []Near
 	for _, pid := range pids {
 		st, err := f.sys.stat(int(pid))
@@ -25,48 +27,54 @@ func (f *Finder) near(ctx context.Context) ([]Near, error) {
 		if err != nil {
 			continue
 		}
-		name, why := nearName(f.opts.Name, st.comm, args)
-		same := func(n Near) bool { return n.Name == name && n.Why == why }
-		if why != "" && !slices.ContainsFunc(all, same) {
-			all = append(all, Near{int(pid), name, why})
+		n := nearName(f.opts.Name, st.comm, args)
+		n.PID = int(pid)
+		same := func(other Near) bool { return n.Name == other.Name && n.Why == other.Why }
+		if n.Why != "" && !slices.ContainsFunc(all, same) {
+			all = append(all, n)
 		}
 	}
-	slices.SortFunc(all, func(a, b Near) int { return cmp.Compare(a.PID, b.PID) })
+	slices.SortFunc(all, func(a, b Near) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.PID, b.PID))
+	})
 	return all, nil
 }
 
 // nearName tells whether a process of another name may be meant, why, and how it
 // would have to be called.
-func nearName(want, comm string, args []string) (name, why string) {
-	name = fullName(comm, args)
-	title := titleName(args)
-	for _, is := range []string{name, title} {
-		switch {
-		case is == "" || is == ".":
-			continue
-		case is == want:
-			return is, "its command line does not match CMDLINE"
-		case strings.EqualFold(is, want):
-			return is, "another case"
-		case strings.HasPrefix(is, want):
-			return is, "it begins so"
-		case strings.HasPrefix(want, is) && len(is) > 2:
-			return is, "PROCESS begins so"
-		case oneEdit(is, want):
-			return is, "one letter away"
-		case strings.Contains(is, want):
-			return is, "PROCESS is part of it"
+func nearName(want, comm string, args []string) Near {
+	name := fullName(comm, args)
+	names := []string{name}
+	if title := titleName(args); title != name && title != "." {
+		names = append(names, title)
+	}
+	rules := []struct {
+		why  string
+		like func(name string) bool
+	}{
+		{"its command line does not match CMDLINE", func(name string) bool { return name == want }},
+		{"another case", func(name string) bool { return strings.EqualFold(name, want) }},
+		{"one letter away", func(name string) bool { return oneEdit(name, want) }},
+		{"it begins so", func(name string) bool { return strings.HasPrefix(name, want) }},
+		{"PROCESS begins so", func(name string) bool { return len(name) > 2 && strings.HasPrefix(want, name) }},
+		{"PROCESS is part of it", func(name string) bool { return strings.Contains(name, want) }},
+	}
+	for rank, rule := range rules {
+		if i := slices.IndexFunc(names, rule.like); i >= 0 {
+			return Near{Name: names[i], Why: rule.why, rank: rank}
 		}
 	}
-	if len(args) > 0 && strings.Contains(args[0], want) {
-		return name, "PROCESS is part of its command"
+	if len(args) == 0 {
+		return Near{}
 	}
-	for _, arg := range args[min(1, len(args)):min(3, len(args))] {
-		if filepath.Base(arg) == want {
-			return name, "it runs " + want + ": set CMDLINE to that"
-		}
+	if strings.Contains(args[0], want) {
+		return Near{Name: name, Why: "PROCESS is part of its command", rank: len(rules)}
 	}
-	return "", ""
+	runs := func(arg string) bool { return filepath.Base(arg) == want }
+	if slices.ContainsFunc(args[1:min(3, len(args))], runs) {
+		return Near{Name: name, Why: "it runs " + want + ": tell it apart by CMDLINE", rank: len(rules) + 1}
+	}
+	return Near{}
 }
 
 // oneEdit tells whether one byte more, less or other, or two exchanged, make b of a.

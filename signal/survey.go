@@ -60,6 +60,8 @@ type Near struct {
 	PID  int
 	Name string // what PROCESS would have to be
 	Why  string
+
+	rank int // 0: the likeliest
 }
 
 // Look surveys the processes that Options mean, and how they would take sig. It

@@ -96,7 +96,7 @@ type targetReport struct {
 
 // mountReport is how a target mounts what one or more paths of FILE lie on.
 type mountReport struct {
-	Own      string          `json:"own"`     // where podsignal mounts it
+	Own      string          `json:"own"`               // where podsignal mounts it
 	Folders  []string        `json:"folders,omitempty"` // where the target does, and sees updates
 	SubPaths []subPathReport `json:"subpath_mounts,omitempty"`
 }
