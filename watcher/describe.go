@@ -26,7 +26,6 @@ const (
 // A Description is what there is at the paths now, and what it takes to watch them.
 type Description struct {
 	Paths   []PathDescription
-	Digest  [32]byte // as in Snapshot; of the paths without an error
 	Folders []string // to be watched, without links
 	Inotify error    // why not, with the mend; nil: an instance and all watches can be had
 	Limits  InotifyLimits
@@ -41,9 +40,10 @@ type PathDescription struct {
 }
 
 // Describe looks at the paths once, as a Watcher would, and tries to watch them for
-// a moment. It reads what is in them, but keeps nothing. The error is ctx's.
+// a moment. It does not open the files: that would pass for a program that reads
+// its configuration anew (see Opens). The error is ctx's.
 func Describe(ctx context.Context, paths []string) (Description, error) {
-	s := newScan(ctx, &cache{files: make(map[string]*content)})
+	s := newScan(ctx, nil)
 	var d Description
 	for _, path := range paths {
 		before := len(s.shown)
@@ -60,7 +60,6 @@ func Describe(ctx context.Context, paths []string) (Description, error) {
 	if err := ctx.Err(); err != nil {
 		return d, err
 	}
-	d.Digest = s.digest()
 	for _, f := range s.folders {
 		d.Folders = append(d.Folders, f.path)
 	}

@@ -77,7 +77,7 @@ type cache struct {
 // must be watched to notice when that changes.
 type scan struct {
 	ctx     context.Context
-	cache   *cache
+	cache   *cache // nil: files are not opened, only asked whether they could be
 	folders map[id]*folder
 	shown   []shown
 	entries int           // folder entries come across, for maxEntries
@@ -95,7 +95,9 @@ type shown struct {
 }
 
 func newScan(ctx context.Context, c *cache) *scan {
-	c.scan++
+	if c != nil {
+		c.scan++
+	}
 	return &scan{
 		ctx:     ctx,
 		cache:   c,
@@ -190,6 +192,13 @@ func (s *scan) file(path string, at place) error {
 	s.saw(&at.stat)
 	if t := time.Unix(at.stat.Ctim.Unix()); !at.frozen() && t.After(s.written) {
 		s.written = t
+	}
+	if s.cache == nil {
+		s.shown = append(s.shown, shown{path: path, real: at.real})
+		if err := unix.Faccessat(unix.AT_FDCWD, at.real, unix.R_OK, unix.AT_EACCESS); err != nil {
+			return unreadable(at.real, &fs.PathError{Op: "access", Path: at.real, Err: err})
+		}
+		return nil
 	}
 	c := s.cache.files[at.real]
 	switch {

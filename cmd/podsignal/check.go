@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -32,7 +31,6 @@ type report struct {
 	Signal    string          `json:"signal"` // its name without SIG
 	Verdict   level           `json:"verdict"`
 	Findings  []finding       `json:"findings"`
-	Digest    string          `json:"digest"` // of what the files show, as in the log
 	Files     []fileReport    `json:"files"`
 	Folders   []string        `json:"folders"` // to be watched
 	Inotify   inotifyReport   `json:"inotify"`
@@ -148,7 +146,6 @@ func examine(ctx context.Context, cfg config) (*report, error) {
 		UID:     survey.UID,
 		Process: cfg.process,
 		Signal:  signal.Name(cfg.signal),
-		Digest:  hex.EncodeToString(files.Digest[:6]),
 		Folders: append([]string{}, files.Folders...), // in JSON an empty list, not null
 		InSight: survey.InSight,
 		Shared:  survey.Shared,
