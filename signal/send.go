@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
 	"syscall"
 	"time"
 
@@ -13,17 +12,6 @@ import (
 
 // ErrGone says that the process has ended, or is no longer what it was.
 var ErrGone = errors.New("the process has ended")
-
-const (
-	// blockedFor is how long a signal must have been blocked to count as taken by
-	// signalfd(2) or sigwait(3): a fork blocks all signals for about 0.1 ms.
-	blockedFor = 20 * time.Millisecond
-
-	// goCatches is how many signals the Go runtime catches at the least, whatever
-	// the program does with them (initsig in runtime/signal_unix.go); other
-	// programs catch a dozen.
-	goCatches = 50
-)
 
 // A NotReadyError says why a signal was held back: it would end the target, or be
 // lost. It may pass: programs set their handlers while they start.
@@ -43,6 +31,12 @@ func (t *Target) Send(ctx context.Context, sig syscall.Signal, before func()) er
 		return err
 	}
 	before()
+	return t.send(sig, sig, st)
+}
+
+// send sends a signal now. What is said of a failure is said of the signal meant:
+// signal 0 is sent to learn whether that may be sent (kill(2)).
+func (t *Target) send(sig, meant syscall.Signal, st status) (err error) {
 	sys := t.finder.sys
 	switch {
 	case t.pidfd >= 0:
@@ -58,9 +52,9 @@ func (t *Target) Send(ctx context.Context, sig syscall.Signal, before func()) er
 	case errors.Is(err, unix.ESRCH):
 		return ErrGone
 	case errors.Is(err, unix.EPERM):
-		return t.permission(sig, st)
+		return t.permission(meant, st)
 	default:
-		return fmt.Errorf("sending %s to %s (pid %d): %w", Name(sig), t.Name, t.PID, err)
+		return fmt.Errorf("sending %s to %s (pid %d): %w", Name(meant), t.Name, t.PID, err)
 	}
 }
 
@@ -89,6 +83,15 @@ func (t *Target) Ready(ctx context.Context, sig syscall.Signal) error {
 // ready reads one file in the usual case. What it reads is of the process found
 // as long as the pidfd works: if another has its pid by now, the pidfd does not.
 func (t *Target) ready(ctx context.Context, sig syscall.Signal) (status, error) {
+	st, err := t.status(ctx)
+	if err != nil {
+		return st, err
+	}
+	return st, t.gate(sig, st)
+}
+
+// status is that of the process found, or ErrGone.
+func (t *Target) status(ctx context.Context) (status, error) {
 	f := t.finder
 	st, err := f.sys.status(t.PID)
 	if errors.Is(err, errGone) {
@@ -101,69 +104,5 @@ func (t *Target) ready(ctx context.Context, sig syscall.Signal) (status, error) 
 	if st.comm != t.comm || !f.matches(ctx, t.PID, known) {
 		return st, ErrGone
 	}
-	return st, t.gate(sig, st)
-}
-
-// gate holds back a signal that would end the target or be lost.
-func (t *Target) gate(sig syscall.Signal, st status) error {
-	f, bit := t.finder, uint64(1)<<(sig-1)
-	catches := st.catch&bit != 0 && st.ignored&bit == 0
-	t.caught = t.caught || catches
-
-	// The mask of a Go program says nothing, and the start time is not that of an
-	// exec: such a program must have been in sight for a while too.
-	born := t.Started
-	if catches && bits.OnesCount64(st.catch) >= goCatches {
-		born = t.since
-	}
-	if age := f.sys.now() - born; age < f.opts.Grace {
-		return &NotReadyError{
-			Why:   fmt.Sprintf("%s (pid %d) has only just started", t.Name, t.PID),
-			Retry: f.opts.Grace - age,
-		}
-	}
-	if catches {
-		return nil
-	}
-	blocked, err := t.blocks(bit)
-	if err != nil {
-		return err
-	}
-	if !blocked {
-		t.blocked = 0
-	}
-	switch {
-	case blocked && !t.caught:
-		if t.blocked == 0 {
-			t.blocked = f.sys.now()
-		}
-		if rest := blockedFor - (f.sys.now() - t.blocked); rest > 0 {
-			return &NotReadyError{
-				Why:   fmt.Sprintf("%s (pid %d) blocks %s", t.Name, t.PID, Name(sig)),
-				Retry: rest,
-			}
-		}
-		return nil
-	case st.innermost == 1 && st.ignored&bit == 0:
-		return &NotReadyError{Why: fmt.Sprintf("%s (pid %d) is PID 1 of its namespace and has no handler for %s, so that the kernel would drop it: set SIGNAL to the one that it reloads on, or put an init before it (shareProcessNamespace: true; Compose: init: true)",
-			t.Name, t.PID, Name(sig))}
-	case sig == unix.SIGTERM || sig == unix.SIGINT || sig == unix.SIGQUIT:
-		return nil // they mean to end it
-	}
-	if st.ignored&bit != 0 {
-		return &NotReadyError{Why: fmt.Sprintf("%s (pid %d) ignores %s: set SIGNAL to the one that it reloads on", t.Name, t.PID, Name(sig))}
-	}
-	return &NotReadyError{Why: fmt.Sprintf("%s (pid %d) has no handler for %s, which would end it or be lost: set SIGNAL to the one that it reloads on", t.Name, t.PID, Name(sig))}
-}
-
-// blocks tells whether a thread blocks the signal, to take it by signalfd(2) or
-// sigwait(3).
-func (t *Target) blocks(bit uint64) (bool, error) {
-	threads, err := t.finder.sys.threads(t.PID)
-	for _, st := range threads {
-		if st.blocked&bit != 0 {
-			return true, nil
-		}
-	}
-	return false, err
+	return st, nil
 }

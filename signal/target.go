@@ -85,36 +85,59 @@ func (c candidate) identity() identity { return identity{c.pid, c.started} }
 // Find returns the targets, oldest first. The error wraps ErrNoTarget if there are
 // none; any other is /proc's.
 func (f *Finder) Find(ctx context.Context) ([]*Target, error) {
+	in, err := f.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	targets := f.adopt(ctx, in.seen)
+	if len(targets) == 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNoTarget, f.why(in))
+	}
+	return targets, nil
+}
+
+// sight is what one look at all processes has shown.
+type sight struct {
+	inSight int  // processes, podsignal's own among them
+	alone   bool // all of them seem to be podsignal's own
+	matches map[int]candidate
+	roots   []candidate // of the matches, oldest first
+	seen    []candidate // those of the roots that mount what the files lie on
+}
+
+func (f *Finder) look(ctx context.Context) (sight, error) {
 	pids, err := f.sys.pids(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("listing processes: %w", err)
+		return sight{}, fmt.Errorf("listing processes: %w", err)
 	}
+	in := sight{inSight: len(pids), matches: make(map[int]candidate)}
+	var own, first string // names: ours, and that of PID 1
 	alive := make(map[identity]bool, len(pids))
-	matches := make(map[int]candidate)
 	for _, pid := range pids {
 		st, err := f.sys.stat(int(pid))
 		if errors.Is(err, errGone) || errors.Is(err, fs.ErrPermission) {
 			continue // ended, or hidden from us (hidepid, proc(5))
 		}
 		if err != nil {
-			return nil, err
+			return sight{}, err
 		}
 		p := candidate{int(pid), st}
 		alive[p.identity()] = true
+		if p.pid == f.sys.self {
+			own = st.comm
+		}
+		if p.pid == 1 {
+			first = st.comm
+		}
 		if f.matches(ctx, p.pid, st) {
-			matches[p.pid] = p
+			in.matches[p.pid] = p
 		}
 	}
-	roots := f.roots(matches, alive)
-	seen, err := f.mounting(roots)
-	if err != nil {
-		return nil, err
-	}
-	targets := f.adopt(ctx, seen)
-	if len(targets) == 0 {
-		return nil, fmt.Errorf("%w: %s", ErrNoTarget, f.why(len(pids), matches, roots, seen))
-	}
-	return targets, nil
+	// PID 1 may also be the podsignal that this one was started beside, by an exec.
+	in.alone = f.sys.self == 1 || in.inSight <= 1 || first != "" && first == own
+	in.roots = f.roots(in.matches, alive)
+	in.seen, err = f.mounting(in.roots)
+	return in, err
 }
 
 // matches tells whether a process is one of those meant. The command line is read
@@ -199,11 +222,8 @@ func (f *Finder) mounting(roots []candidate) ([]candidate, error) {
 	}
 	var seen []candidate
 	for _, p := range roots {
-		theirs, err := f.sys.mounts(fmt.Sprint(p.pid))
-		shares := slices.ContainsFunc(ours, func(m mount) bool {
-			return slices.ContainsFunc(theirs, m.overlaps)
-		})
-		if err != nil || shares { // what cannot be seen is not held against it
+		theirs, err := f.sys.sharedBy(p.pid, ours)
+		if err != nil || len(theirs) > 0 { // what cannot be seen is not held against it
 			seen = append(seen, p)
 		}
 	}
@@ -253,6 +273,7 @@ func (f *Finder) newTarget(ctx context.Context, p candidate) *Target {
 	}
 	st, err := f.sys.stat(p.pid)
 	if err == nil && st.started == p.started && f.matches(ctx, p.pid, st) {
+		f.warnOfSubPaths(p.pid)
 		return &Target{
 			PID: p.pid, Name: f.opts.Name, Started: p.started,
 			finder: f, comm: st.comm, pidfd: pidfd, since: f.sys.now(),
@@ -265,15 +286,15 @@ func (f *Finder) newTarget(ctx context.Context, p candidate) *Target {
 }
 
 // why says why there is no target.
-func (f *Finder) why(inSight int, matches map[int]candidate, roots, seen []candidate) string {
+func (f *Finder) why(in sight) string {
 	switch {
-	case len(seen) > 0:
-		return fmt.Sprintf("%s (pid %d) has just ended", f.opts.Name, seen[0].pid)
-	case len(roots) > 0:
-		return fmt.Sprintf("%s (pid %d) does not mount the volume that FILE is in: mount it in that container too, as a folder", f.opts.Name, roots[0].pid)
-	case len(matches) > 0:
+	case len(in.seen) > 0:
+		return fmt.Sprintf("%s (pid %d) has just ended", f.opts.Name, in.seen[0].pid)
+	case len(in.roots) > 0:
+		return fmt.Sprintf("%s (pid %d) does not mount the volume that FILE is in: mount it in that container too, as a folder", f.opts.Name, in.roots[0].pid)
+	case len(in.matches) > 0:
 		return fmt.Sprintf("of %s only workers are left, which are not signalled: their master has ended", f.opts.Name)
-	case f.sys.self == 1 || inSight <= 1:
+	case in.alone:
 		return `only podsignal's own processes are in sight: set shareProcessNamespace: true on the pod (Compose: pid: "service:NAME")`
 	case f.opts.Cmdline != nil:
 		return fmt.Sprintf("no process is named %q and has a command line that matches CMDLINE: correct PROCESS or CMDLINE, or start it", f.opts.Name)

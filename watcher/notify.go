@@ -94,15 +94,20 @@ func (w *Watcher) degrade(err error) {
 		return
 	}
 	w.degraded = true
+	w.opts.Log.Warn("inotify cannot be had: polling instead", "every", pollEvery, "err", withMend(err))
+}
+
+// withMend says what gives inotify back.
+func withMend(err error) error {
 	switch {
 	case errors.Is(err, unix.EMFILE):
-		err = fmt.Errorf("%w: raise the sysctl fs.inotify.max_user_instances on the node", err)
+		return fmt.Errorf("%w: raise the sysctl fs.inotify.max_user_instances on the node", err)
 	case errors.Is(err, unix.ENOSPC):
-		err = fmt.Errorf("%w: raise the sysctl fs.inotify.max_user_watches on the node", err)
+		return fmt.Errorf("%w: raise the sysctl fs.inotify.max_user_watches on the node", err)
 	case errors.Is(err, unix.EACCES):
-		err = fmt.Errorf("%w: let podsignal read that folder", err)
+		return fmt.Errorf("%w: let podsignal read that folder", err)
 	}
-	w.opts.Log.Warn("inotify cannot be had: polling instead", "every", pollEvery, "err", err)
+	return err
 }
 
 // syncWatches watches the folders needed and no others. It tells whether all of

@@ -77,7 +77,7 @@ type cache struct {
 // must be watched to notice when that changes.
 type scan struct {
 	ctx     context.Context
-	cache   *cache
+	cache   *cache // nil: files are not opened, only asked whether they could be
 	folders map[id]*folder
 	shown   []shown
 	entries int           // folder entries come across, for maxEntries
@@ -95,7 +95,9 @@ type shown struct {
 }
 
 func newScan(ctx context.Context, c *cache) *scan {
-	c.scan++
+	if c != nil {
+		c.scan++
+	}
 	return &scan{
 		ctx:     ctx,
 		cache:   c,
@@ -104,20 +106,31 @@ func newScan(ctx context.Context, c *cache) *scan {
 	}
 }
 
-// path adds all that path shows. volume tells whether it is a kubelet volume's
-// own folder. The error wraps fs.ErrNotExist where there is nothing.
-func (s *scan) path(path string) (volume bool, err error) {
+// path adds all that path shows, and tells what it is. The error wraps
+// fs.ErrNotExist where there is nothing.
+func (s *scan) path(path string) (kind Kind, err error) {
 	at, err := s.resolve("/", path)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	switch at.mode() {
 	case unix.S_IFDIR:
-		return s.folder(path, at)
+		volume, err := s.folder(path, at)
+		switch {
+		case volume:
+			return KindVolume, err
+		case at.frozen():
+			return KindInVolume, err
+		default:
+			return KindFolder, err
+		}
 	case unix.S_IFREG:
-		return false, s.file(path, at)
+		if at.frozen() {
+			return KindInVolume, s.file(path, at)
+		}
+		return KindFile, s.file(path, at)
 	default:
-		return false, fmt.Errorf("%s is neither a file nor a folder: set FILE to what the program reads", path)
+		return "", fmt.Errorf("%s is neither a file nor a folder: set FILE to what the program reads", path)
 	}
 }
 
@@ -179,6 +192,13 @@ func (s *scan) file(path string, at place) error {
 	s.saw(&at.stat)
 	if t := time.Unix(at.stat.Ctim.Unix()); !at.frozen() && t.After(s.written) {
 		s.written = t
+	}
+	if s.cache == nil {
+		s.shown = append(s.shown, shown{path: path, real: at.real})
+		if err := unix.Faccessat(unix.AT_FDCWD, at.real, unix.R_OK, unix.AT_EACCESS); err != nil {
+			return unreadable(at.real, &fs.PathError{Op: "access", Path: at.real, Err: err})
+		}
+		return nil
 	}
 	c := s.cache.files[at.real]
 	switch {

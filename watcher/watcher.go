@@ -272,7 +272,8 @@ func (w *Watcher) walk(s *scan) error {
 	for i := range w.paths {
 		p := &w.paths[i]
 		before := len(s.shown)
-		volume, err := s.path(p.name)
+		kind, err := s.path(p.name)
+		volume := kind == KindVolume
 		if err == nil && p.volume && !volume && len(s.shown) == before {
 			// What is left of a volume that was unmounted is an empty folder.
 			err = fmt.Errorf("%s is no volume any more: %w", p.name, fs.ErrNotExist)

@@ -154,8 +154,12 @@ func (env *environment) validate() (config, error) {
 func usage(out io.Writer) error {
 	const head = `podsignal signals a program when its mounted ConfigMap or Secret changes.
 
-It takes no arguments but --help and --version, and is configured by these
-variables of the environment:
+podsignal check says whether it would work here, and what to mend if not; with
+--json for programs. It sends nothing, and exits with 0, 1 if podsignal would not
+work, or 2 for a configuration that cannot be used.
+
+podsignal takes no other arguments but --help and --version, and is configured by
+these variables of the environment:
 
 `
 	if _, err := io.WriteString(out, head); err != nil {

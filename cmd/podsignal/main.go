@@ -4,6 +4,8 @@
 // It is configured by the environment: FILE, PROCESS, SIGNAL and those that
 // podsignal --help lists. It exits with 0 on SIGTERM or SIGINT, with 2 when its
 // configuration cannot be used, and with 1 when it cannot go on.
+//
+// podsignal check reports whether it would work, and exits with 1 when not.
 package main
 
 import (
@@ -25,8 +27,10 @@ func main() {
 	if err == nil {
 		return
 	}
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintln(os.Stderr, "podsignal:", strings.TrimSuffix(line, "\n"))
+	if !errors.Is(err, errWouldNotWork) { // the report has told that
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintln(os.Stderr, "podsignal:", strings.TrimSuffix(line, "\n"))
+		}
 	}
 	if _, ok := errors.AsType[configError](err); ok {
 		os.Exit(2)

@@ -33,6 +33,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case len(args) == 1 && args[0] == "--version":
 		_, err := fmt.Fprintf(stdout, "podsignal %s (commit %s, %s, %s/%s)\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return err
+	case len(args) == 1 && args[0] == "check":
+		return check(ctx, stdout, false)
+	case len(args) == 2 && args[0] == "check" && args[1] == "--json":
+		return check(ctx, stdout, true)
 	default:
 		return configError{fmt.Errorf("unknown arguments %q: podsignal is configured by the environment, see podsignal --help", strings.Join(args, " "))}
 	}
@@ -51,13 +55,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		Resync:   cfg.resync,
 		Log:      log,
 	})
-	f := signal.NewFinder(signal.Options{
-		Name:    cfg.process,
-		Cmdline: cfg.cmdline,
-		Files:   cfg.files,
-		Grace:   cfg.startGrace,
-		Log:     log,
-	})
+	options := finderOptions(cfg)
+	options.Log = log
+	f := signal.NewFinder(options)
+	warnOfSubPaths(cfg, log)
 	snapshots := make(chan watcher.Snapshot)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return w.Run(ctx, snapshots) })
@@ -74,6 +75,31 @@ func terminationMessage(cause error) {
 	}
 	fmt.Fprintln(f, cause)
 	f.Close()
+}
+
+// finderOptions say which processes are meant. They have no log.
+func finderOptions(cfg config) signal.Options {
+	return signal.Options{
+		Name:    cfg.process,
+		Cmdline: cfg.cmdline,
+		Files:   cfg.files,
+		Grace:   cfg.startGrace,
+	}
+}
+
+// warnOfSubPaths tells of paths that can never change in this container.
+func warnOfSubPaths(cfg config, log *slog.Logger) {
+	for _, file := range cfg.files {
+		on, below, err := signal.SubPaths(file)
+		if err != nil {
+			log.Debug("mounts cannot be read", "err", err)
+			return
+		}
+		for _, s := range append(on, below...) {
+			log.Warn("file is on a subPath mount: subPath mounts never receive updates; mount the folder",
+				"file", file, "mount", s.Point, "stale", s.Stale)
+		}
+	}
 }
 
 func newLog(out io.Writer, cfg config) *slog.Logger {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -115,6 +117,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"got":    gotCommand,
 	"quiet":  quietCommand,
 	"tmpfs":  tmpfsCommand,
+	"report": reportCommand,
 }
 
 // volume DIR KEY=VALUE ... writes a volume as the kubelet does, as a whole. A value
@@ -308,6 +311,45 @@ func tmpfsCommand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.MkdirAll(dir, 0o755))
 	ts.Check(unix.Mount("podsignal-test", dir, "tmpfs", 0, "size=1m"))
 	ts.Defer(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+// unsteady is what differs from run to run in a report of podsignal check.
+var unsteady = []struct {
+	re *regexp.Regexp
+	as string
+}{
+	{regexp.MustCompile(`\bweb\d+`), "web"},
+	{regexp.MustCompile(`\b(pid|parent) \d+`), "$1 N"},
+	{regexp.MustCompile(`\d+ of \d+ `), "N of N "},
+	{regexp.MustCompile(`\d+ processes in sight`), "N processes in sight"},
+	{regexp.MustCompile(`\.\.\d{4}[\d_.]+`), "..STAMP"},
+}
+
+// report [-json] FILE compares what the last command printed with a report, in which
+// what is unsteady stands as unsteady has it, and this folder as $WORK. With -json
+// it was printed as a document, which must hold all that makes the report.
+func reportCommand(ts *testscript.TestScript, _ bool, args []string) {
+	got := ts.ReadFile("stdout")
+	if args[0] == "-json" {
+		args = args[1:]
+		var r report
+		dec := json.NewDecoder(strings.NewReader(got))
+		dec.DisallowUnknownFields()
+		ts.Check(dec.Decode(&r))
+		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+			ts.Fatalf("more than one document: %s", got)
+		}
+		var text strings.Builder
+		ts.Check(r.print(&text))
+		got = text.String()
+	}
+	got = strings.ReplaceAll(got, ts.MkAbs("."), "$WORK")
+	for _, u := range unsteady {
+		got = u.re.ReplaceAllString(got, u.as)
+	}
+	if diff := cmp.Diff(ts.ReadFile(args[0]), got); diff != "" {
+		ts.Fatalf("report (-want +got):\n%s\nall of it:\n%s", diff, got)
+	}
 }
 
 // await COMMAND [ARG ...] runs a command until it succeeds.

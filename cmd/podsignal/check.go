@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/podsignal/podsignal/signal"
+	"github.com/podsignal/podsignal/watcher"
+)
+
+// errWouldNotWork makes the exit code 1 after a report that has said why.
+var errWouldNotWork = errors.New("podsignal would not work")
+
+// level is how good or bad something is.
+type level string
+
+const (
+	levelOK   level = "ok"
+	levelWarn level = "warn" // it works, but not as well as it could
+	levelFail level = "fail" // it does not work
+)
+
+// A report is what podsignal check finds. With --json it is printed as it is:
+// fields may be added to it, but none is renamed or removed.
+type report struct {
+	Version   string          `json:"version"`
+	UID       int             `json:"uid"` // podsignal's
+	Process   string          `json:"process"`
+	Signal    string          `json:"signal"` // its name without SIG
+	Verdict   level           `json:"verdict"`
+	Findings  []finding       `json:"findings"`
+	Files     []fileReport    `json:"files"`
+	Folders   []string        `json:"folders"` // to be watched
+	Inotify   inotifyReport   `json:"inotify"`
+	InSight   int             `json:"processes_in_sight"`
+	Shared    bool            `json:"process_namespace_shared"`
+	Processes []processReport `json:"processes"` // that match; parents before children
+	Near      []nearReport    `json:"near,omitempty"`
+}
+
+// A finding is a line of the report.
+type finding struct {
+	Level level  `json:"level"`
+	About string `json:"about"` // file, watch, inotify, namespace, process, permission, handler, volume or config
+	PID   int    `json:"pid,omitempty"`
+	File  string `json:"file,omitempty"`
+	Text  string `json:"text"` // what was found, and the mend
+}
+
+// fileReport is a path of FILE.
+type fileReport struct {
+	Path     string          `json:"path"`
+	Kind     string          `json:"kind"`  // watcher.Kind
+	Files    int             `json:"files"` // that it shows
+	SubPaths []subPathReport `json:"subpath_mounts,omitempty"`
+	Error    string          `json:"error,omitempty"`
+}
+
+// subPathReport is a mount that never shows an update.
+type subPathReport struct {
+	Mount string `json:"mount"`
+	Stale bool   `json:"stale"` // an update has passed it by already
+}
+
+// inotifyReport counts what this uid has taken, as far as it is in sight. A limit
+// of 0 is unknown.
+type inotifyReport struct {
+	Instances    int    `json:"instances"`
+	MaxInstances int    `json:"max_instances"`
+	Watches      int    `json:"watches"`
+	MaxWatches   int    `json:"max_watches"`
+	Error        string `json:"error,omitempty"` // why none can be had
+}
+
+// processReport is a process that matches.
+type processReport struct {
+	PID    int           `json:"pid"`
+	Parent int           `json:"parent"`
+	UID    int           `json:"uid"`
+	Name   string        `json:"name"`
+	Role   string        `json:"role"` // signal.Role
+	Target *targetReport `json:"target,omitempty"`
+}
+
+// targetReport is what is known of a target alone.
+type targetReport struct {
+	Permitted bool          `json:"permitted"`
+	Handling  string        `json:"handling"`          // signal.Handling
+	Runtime   string        `json:"runtime,omitempty"` // Go, Java or Node
+	Mounts    []mountReport `json:"mounts"`
+}
+
+// mountReport is how a target mounts what one or more paths of FILE lie on.
+type mountReport struct {
+	Own      string          `json:"own"`               // where podsignal mounts it
+	Folders  []string        `json:"folders,omitempty"` // where the target does, and sees updates
+	SubPaths []subPathReport `json:"subpath_mounts,omitempty"`
+}
+
+// nearReport is a process that may be meant instead.
+type nearReport struct {
+	PID  int    `json:"pid"`
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+// check prints what would keep podsignal from working, and what would mend it.
+// It changes nothing, and sends nothing but signal 0.
+func check(ctx context.Context, out io.Writer, asJSON bool) error {
+	cfg, err := loadConfig()
+	if err != nil {
+		return configError{err}
+	}
+	r, err := examine(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(r)
+	} else {
+		err = r.print(out)
+	}
+	if err == nil && r.Verdict == levelFail {
+		return errWouldNotWork
+	}
+	return err
+}
+
+// examine makes the report.
+func examine(ctx context.Context, cfg config) (*report, error) {
+	files, err := watcher.Describe(ctx, cfg.files)
+	if err != nil {
+		return nil, err
+	}
+	survey, err := signal.Look(ctx, finderOptions(cfg), cfg.signal)
+	if err != nil {
+		return nil, err
+	}
+	r := &report{
+		Version: version,
+		UID:     survey.UID,
+		Process: cfg.process,
+		Signal:  signal.Name(cfg.signal),
+		Folders: append([]string{}, files.Folders...), // in JSON an empty list, not null
+		InSight: survey.InSight,
+		Shared:  survey.Shared,
+	}
+	r.files(files)
+	r.watches(files)
+	r.processes(survey)
+	if cfg.dryRun {
+		r.add(levelWarn, "config", "DRY_RUN is set: signals are only logged; unset it")
+	}
+	r.Verdict = r.worst()
+	return r, nil
+}

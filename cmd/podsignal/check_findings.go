@@ -1,0 +1,209 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/podsignal/podsignal/signal"
+	"github.com/podsignal/podsignal/watcher"
+)
+
+// Each of these adds what was found to a report, and a finding on it.
+
+func (r *report) add(l level, about, format string, args ...any) *finding {
+	r.Findings = append(r.Findings, finding{Level: l, About: about, Text: fmt.Sprintf(format, args...)})
+	return &r.Findings[len(r.Findings)-1]
+}
+
+func (r *report) files(d watcher.Description) {
+	absent := 0
+	for _, p := range d.Paths {
+		if p.Kind == watcher.KindAbsent {
+			absent++
+		}
+	}
+	for _, p := range d.Paths {
+		file := fileReport{Path: p.Path, Kind: string(p.Kind), Files: p.Files}
+		switch {
+		case p.Kind == watcher.KindAbsent && absent < len(d.Paths):
+			r.add(levelWarn, "file", "%v", p.Err).File = p.Path
+		case p.Err != nil:
+			r.add(levelFail, "file", "%v", p.Err).File = p.Path
+		case p.Files == 0:
+			r.add(levelWarn, "file", "%s (%s) shows no file: put one in, or correct FILE", p.Path, p.Kind).File = p.Path
+		case p.Kind == watcher.KindFile:
+			r.add(levelOK, "file", "%s is a file", p.Path).File = p.Path
+		default:
+			r.add(levelOK, "file", "%s is a %s with %s", p.Path, p.Kind, count(p.Files, "file")).File = p.Path
+		}
+		if p.Err != nil {
+			file.Error = p.Err.Error()
+		}
+		on, below, err := signal.SubPaths(p.Path)
+		if err != nil {
+			r.add(levelWarn, "file", "mounts cannot be read: %v", err).File = p.Path
+		}
+		for _, s := range on {
+			r.add(levelFail, "file", "%s lies on %s: %s", p.Path, describeSubPath(s), mountTheFolder).File = p.Path
+		}
+		for _, s := range below {
+			r.add(levelWarn, "file", "%s has in it %s: %s", p.Path, describeSubPath(s), mountTheFolder).File = p.Path
+		}
+		file.SubPaths = subPathReports(append(on, below...))
+		r.Files = append(r.Files, file)
+	}
+}
+
+const mountTheFolder = "subPath mounts never receive updates; mount the folder"
+
+func describeSubPath(s signal.SubPath) string {
+	if s.Stale {
+		return fmt.Sprintf("a subPath mount at %s, which is stale already", s.Point)
+	}
+	return fmt.Sprintf("a subPath mount at %s", s.Point)
+}
+
+func subPathReports(all []signal.SubPath) (out []subPathReport) {
+	for _, s := range all {
+		out = append(out, subPathReport{s.Point, s.Stale})
+	}
+	return out
+}
+
+func (r *report) watches(d watcher.Description) {
+	const some = 5
+	list := strings.Join(d.Folders[:min(some, len(d.Folders))], ", ")
+	if more := len(d.Folders) - some; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	if len(d.Folders) > 0 {
+		r.add(levelOK, "watch", "%s to be watched: %s", count(len(d.Folders), "folder"), list)
+	}
+	l := d.Limits
+	r.Inotify = inotifyReport{Instances: l.Instances, MaxInstances: l.MaxInstances, Watches: l.Watches, MaxWatches: l.MaxWatches}
+	taken := fmt.Sprintf("uid %d has taken %d of %d instances and %d of %d watches, as far as is in sight",
+		r.UID, l.Instances, l.MaxInstances, l.Watches, l.MaxWatches)
+	if d.Inotify != nil {
+		r.Inotify.Error = d.Inotify.Error()
+		r.add(levelWarn, "inotify", "cannot be had, so that podsignal polls every 2 s: %v (%s)", d.Inotify, taken)
+		return
+	}
+	r.add(levelOK, "inotify", "an instance and %s can be had; %s", count(len(d.Folders), "watch"), taken)
+}
+
+func (r *report) processes(s signal.Survey) {
+	r.Processes = []processReport{} // an empty list in JSON, not null
+	if !s.Shared {
+		r.add(levelFail, "namespace", "%s", why(s.Err))
+		return
+	}
+	r.add(levelOK, "namespace", "the process namespace is shared: %s in sight", count(s.InSight, "process"))
+
+	roles := make(map[signal.Role]int)
+	for _, p := range s.Processes {
+		roles[p.Role]++
+	}
+	if s.Err == nil {
+		text := count(roles[signal.RoleTarget], "target") + " named " + r.Process
+		if n := roles[signal.RoleWorker]; n > 0 {
+			text += ", " + count(n, "worker") + " left alone"
+		}
+		if n := roles[signal.RoleLeftOut]; n > 0 {
+			text += fmt.Sprintf(", %d left out, not mounting what FILE is in", n)
+		}
+		r.add(levelOK, "process", "%s", text)
+	} else {
+		r.add(levelFail, "process", "%s", why(s.Err)+r.near(s.Near))
+	}
+	for _, p := range s.Processes {
+		about := processReport{PID: p.PID, Parent: p.Parent, UID: p.UID, Name: p.Name, Role: string(p.Role)}
+		if p.Role == signal.RoleTarget {
+			about.Target = r.target(p)
+		}
+		r.Processes = append(r.Processes, about)
+	}
+}
+
+// why is the reason alone: that there is no target, the finding says by itself.
+func why(err error) string {
+	return strings.TrimPrefix(err.Error(), signal.ErrNoTarget.Error()+": ")
+}
+
+func (r *report) near(near []signal.Near) string {
+	const some = 3
+	var names []string
+	for _, n := range near {
+		r.Near = append(r.Near, nearReport{n.PID, n.Name, n.Why})
+		if len(names) < some {
+			names = append(names, fmt.Sprintf("%s (pid %d; %s)", printable(n.Name), n.PID, n.Why))
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	return "; did you mean " + strings.Join(names, ", or ") + "?"
+}
+
+func (r *report) target(p signal.Process) *targetReport {
+	who := fmt.Sprintf("%s (pid %d)", p.Name, p.PID)
+	add := func(l level, kind, format string, args ...any) { r.add(l, kind, format, args...).PID = p.PID }
+
+	about := &targetReport{Permitted: p.Denied == nil, Handling: string(p.Handling), Runtime: p.Runtime}
+	if p.Denied == nil {
+		add(levelOK, "permission", "%s runs as uid %d, podsignal as uid %d: it may be signalled", who, p.UID, r.UID)
+	} else {
+		add(levelFail, "permission", "%v", p.Denied)
+	}
+
+	switch {
+	case p.Refusal != nil:
+		add(levelFail, "handler", "%v", p.Refusal)
+	case p.Handling == signal.Ends:
+		add(levelOK, "handler", "%s has no handler for %s, which ends it, to be started again", who, r.Signal)
+	case p.Handling == signal.Blocks:
+		add(levelOK, "handler", "%s blocks %s, to take it by signalfd or sigwait", who, r.Signal)
+	case p.Runtime != "":
+		add(levelWarn, "handler", "%s is a %s program, %s: look up that it reloads on %s", who, p.Runtime, runtimes[p.Runtime], r.Signal)
+	default:
+		add(levelOK, "handler", "%s catches %s", who, r.Signal)
+	}
+
+	if p.Unseen != nil {
+		add(levelWarn, "volume", "what %s mounts cannot be read: %v", who, p.Unseen)
+	}
+	for _, m := range p.Mounts {
+		for _, s := range m.SubPaths {
+			l := levelWarn
+			if m.Folders == nil {
+				l = levelFail
+			}
+			add(l, "volume", "%s has %s: %s", who, describeSubPath(s), mountTheFolder)
+		}
+		switch {
+		case m.Folders != nil:
+			add(levelOK, "volume", "%s mounts what is at %s here, at %s", who, m.Own, strings.Join(m.Folders, ", "))
+		case m.SubPaths == nil:
+			add(levelWarn, "volume", "%s does not mount what is at %s here: see that it reads the same files", who, m.Own)
+		}
+		about.Mounts = append(about.Mounts, mountReport{m.Own, m.Folders, subPathReports(m.SubPaths)})
+	}
+	return about
+}
+
+// runtimes say why the masks of these programs tell nothing.
+var runtimes = map[string]string{
+	"Go":   "which shows every signal as caught, and dies of one that it has no handler of its own for",
+	"Java": "and a JVM shows HUP, INT and TERM as caught, and exits on those that the program does not handle",
+	"Node": "and USR1 opens Node's debugger",
+}
+
+func count(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "s") || strings.HasSuffix(noun, "ch"):
+		return fmt.Sprintf("%d %ses", n, noun)
+	default:
+		return fmt.Sprintf("%d %ss", n, noun)
+	}
+}

@@ -1,0 +1,131 @@
+package signal
+
+import (
+	"fmt"
+	"math/bits"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// blockedFor is how long a signal must have been blocked to count as taken by
+	// signalfd(2) or sigwait(3): a fork blocks all signals for about 0.1 ms.
+	blockedFor = 20 * time.Millisecond
+
+	// goCatches is how many signals the Go runtime catches at the least, whatever
+	// the program does with them (initsig in runtime/signal_unix.go); other
+	// programs catch a dozen.
+	goCatches = 50
+)
+
+// Handling is what a process would do with a signal, as far as its masks tell.
+type Handling string
+
+// Only the first three let a signal through.
+const (
+	Catches Handling = "catches" // it has a handler
+	Blocks  Handling = "blocks"  // a thread takes it by signalfd(2) or sigwait(3)
+	Ends    Handling = "ends"    // TERM, INT or QUIT without a handler, which mean just that
+	Ignores Handling = "ignores"
+	Drops   Handling = "drops" // PID 1 of its namespace has no handler: the kernel drops it
+	Dies    Handling = "dies"  // it has no handler, and the signal is none that means to end it
+)
+
+func (st status) catches(sig syscall.Signal) bool {
+	bit := uint64(1) << (sig - 1)
+	return st.catch&bit != 0 && st.ignored&bit == 0
+}
+
+// saysNothing tells whether the mask of signals caught is that of a Go program.
+func (st status) saysNothing() bool { return bits.OnesCount64(st.catch) >= goCatches }
+
+// handling reads the threads' masks only if the process does not catch the signal.
+func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
+	if st.catches(sig) {
+		return Catches, nil
+	}
+	bit := uint64(1) << (sig - 1)
+	blocked, err := t.blocks(bit)
+	switch {
+	case err != nil:
+		return "", err
+	case blocked && !t.caught:
+		return Blocks, nil
+	case st.innermost == 1 && st.ignored&bit == 0:
+		return Drops, nil
+	case sig == unix.SIGTERM || sig == unix.SIGINT || sig == unix.SIGQUIT:
+		return Ends, nil
+	case st.ignored&bit != 0:
+		return Ignores, nil
+	default:
+		return Dies, nil
+	}
+}
+
+// gate holds back a signal that would end the target or be lost.
+func (t *Target) gate(sig syscall.Signal, st status) error {
+	f, catches := t.finder, st.catches(sig)
+	t.caught = t.caught || catches
+
+	// The mask of a Go program says nothing, and the start time is not that of an
+	// exec: such a program must have been in sight for a while too.
+	born := t.Started
+	if catches && st.saysNothing() {
+		born = t.since
+	}
+	if age := f.sys.now() - born; age < f.opts.Grace {
+		return &NotReadyError{
+			Why:   fmt.Sprintf("%s (pid %d) has only just started", t.Name, t.PID),
+			Retry: f.opts.Grace - age,
+		}
+	}
+	handling, err := t.handling(sig, st)
+	if err != nil {
+		return err
+	}
+	if handling != Blocks {
+		t.blocked = 0
+		return t.refusal(handling, sig)
+	}
+	if t.blocked == 0 {
+		t.blocked = f.sys.now()
+	}
+	if rest := blockedFor - (f.sys.now() - t.blocked); rest > 0 {
+		return &NotReadyError{
+			Why:   fmt.Sprintf("%s (pid %d) blocks %s", t.Name, t.PID, Name(sig)),
+			Retry: rest,
+		}
+	}
+	return nil
+}
+
+// refusal says why a signal that is handled so is not sent, and what would mend
+// it; it is nil if it is sent.
+func (t *Target) refusal(handling Handling, sig syscall.Signal) error {
+	why := ""
+	switch handling {
+	case Drops:
+		why = "%s (pid %d) is PID 1 of its namespace and has no handler for %s, so that the kernel would drop it: set SIGNAL to the one that it reloads on, or put an init before it (shareProcessNamespace: true; Compose: init: true)"
+	case Ignores:
+		why = "%s (pid %d) ignores %s: set SIGNAL to the one that it reloads on"
+	case Dies:
+		why = "%s (pid %d) has no handler for %s, which would end it or be lost: set SIGNAL to the one that it reloads on"
+	default:
+		return nil
+	}
+	return &NotReadyError{Why: fmt.Sprintf(why, t.Name, t.PID, Name(sig))}
+}
+
+// blocks tells whether a thread blocks the signal, to take it by signalfd(2) or
+// sigwait(3).
+func (t *Target) blocks(bit uint64) (bool, error) {
+	threads, err := t.finder.sys.threads(t.PID)
+	for _, st := range threads {
+		if st.blocked&bit != 0 {
+			return true, nil
+		}
+	}
+	return false, err
+}

@@ -1,0 +1,205 @@
+package signal
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// A Survey is all that is to be known about the processes of a name at one moment,
+// by the same rules by which a Finder chooses and a Target is signalled.
+type Survey struct {
+	UID       int       // ours
+	InSight   int       // processes, podsignal's own among them
+	Shared    bool      // some of those are of other containers
+	Processes []Process // that match, each after its parent
+	Near      []Near    // if none matches: those that may be meant
+	Err       error     // why there is no target, with the mend; nil if there is one
+}
+
+// Role is what podsignal would do about a process.
+type Role string
+
+// The roles.
+const (
+	RoleTarget  Role = "target"   // it is signalled
+	RoleWorker  Role = "worker"   // its parent is one of the matches too: left alone
+	RoleLeftOut Role = "left out" // it does not mount what the files lie on
+)
+
+// A Process is one that matches. What stands below Role is known of targets only.
+type Process struct {
+	PID, Parent int
+	UID         int // its real one
+	Name        string
+	Role        Role
+
+	Denied   error    // why it may not be signalled, with the mend; nil: it may
+	Handling Handling // of the signal; empty: it could not be read
+	Refusal  error    // why the signal would be held back, with the mend
+	Runtime  string   // Go, Java or Node: Handling says nothing then
+	Mounts   []Mounted
+	Unseen   error // why Mounts could not be read
+}
+
+// Mounted tells how a target mounts what one or more of the files lie on. It is
+// not mounted at all if both lists are empty.
+type Mounted struct {
+	Own      string    // where podsignal mounts it
+	Folders  []string  // where the target does, and sees updates
+	SubPaths []SubPath // where it does, and sees none
+}
+
+// A Near is a process whose name is not the one looked for, but like it.
+type Near struct {
+	PID  int
+	Name string // what PROCESS would have to be
+	Why  string
+
+	rank int // 0: the likeliest
+}
+
+// Look surveys the processes that Options mean, and how they would take sig. It
+// sends nothing but signal 0, which has no effect. Only /proc's errors are returned.
+func Look(ctx context.Context, opts Options, sig syscall.Signal) (Survey, error) {
+	opts.Log = slog.New(slog.DiscardHandler) // all of it is in the Survey
+	f := NewFinder(opts)
+	defer f.adopt(ctx, nil) // closes the pidfds
+	return f.survey(ctx, sig)
+}
+
+func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error) {
+	in, err := f.look(ctx)
+	if err != nil {
+		return Survey{}, err
+	}
+	s := Survey{UID: f.sys.uid, InSight: in.inSight, Shared: !in.alone || len(in.matches) > 0}
+	targets := make(map[int]*Target)
+	for _, t := range f.adopt(ctx, in.seen) {
+		targets[t.PID] = t
+	}
+	if len(targets) == 0 {
+		s.Err = fmt.Errorf("%w: %s", ErrNoTarget, f.why(in))
+	}
+	if len(in.matches) == 0 && s.Shared {
+		s.Near, err = f.near(ctx)
+		if err != nil {
+			return Survey{}, err
+		}
+	}
+	for _, p := range tree(in.matches) {
+		st, err := f.sys.status(p.pid)
+		if err != nil {
+			continue // it has ended
+		}
+		about := Process{PID: p.pid, Parent: p.parent, UID: st.uid, Name: f.opts.Name, Role: RoleLeftOut}
+		switch t := targets[p.pid]; {
+		case t != nil:
+			about.Role = RoleTarget
+			err = t.survey(ctx, sig, &about)
+		case f.workers[p.identity()]:
+			about.Role = RoleWorker
+		}
+		if !errors.Is(err, ErrGone) {
+			s.Processes = append(s.Processes, about)
+		}
+	}
+	return s, nil
+}
+
+// survey tells of a target what a signal to it would meet. The error is ErrGone.
+func (t *Target) survey(ctx context.Context, sig syscall.Signal, about *Process) error {
+	f := t.finder
+	st, err := t.status(ctx)
+	if err != nil {
+		return ErrGone
+	}
+	about.Denied = t.send(0, sig, st)
+	if errors.Is(about.Denied, ErrGone) {
+		return ErrGone
+	}
+	about.Handling, err = t.handling(sig, st)
+	about.Refusal = err
+	if err == nil {
+		about.Refusal = t.refusal(about.Handling, sig)
+	}
+	args, _ := f.sys.cmdline(ctx, t.PID) // without them it is told by its name
+	about.Runtime = runtimeOf(st, args)
+
+	about.Mounts, about.Unseen = f.mountsOf(t.PID)
+	return nil
+}
+
+func (f *Finder) mountsOf(pid int) (all []Mounted, err error) {
+	ours, _, err := f.sys.shared(f.opts.Files)
+	if err != nil {
+		return nil, err
+	}
+	for i, our := range ours {
+		if slices.Contains(ours[:i], our) {
+			continue
+		}
+		theirs, err := f.sys.sharedBy(pid, []mount{our})
+		if err != nil {
+			return nil, err
+		}
+		m := Mounted{Own: our.point}
+		for _, their := range theirs {
+			if s, is := their.subPath(); is {
+				m.SubPaths = append(m.SubPaths, s)
+			} else {
+				m.Folders = append(m.Folders, their.point)
+			}
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// runtimeOf names the runtime whose handlers say nothing of the program's, if it
+// is one of those.
+func runtimeOf(st status, args []string) string {
+	is := func(names ...string) bool {
+		return slices.Contains(names, st.comm) || slices.Contains(names, titleName(args))
+	}
+	switch {
+	case st.saysNothing():
+		return "Go"
+	case is("java") || slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(arg, "libjvm") }):
+		return "Java"
+	case is("node", "nodejs"):
+		return "Node"
+	}
+	return ""
+}
+
+// tree puts each process after its parent, siblings by age.
+func tree(matches map[int]candidate) []candidate {
+	children := make(map[int][]candidate)
+	for _, p := range matches {
+		parent := 0
+		if _, ok := matches[p.parent]; ok {
+			parent = p.parent
+		}
+		children[parent] = append(children[parent], p)
+	}
+	var all []candidate
+	var add func(parent int)
+	add = func(parent int) {
+		list := children[parent]
+		slices.SortFunc(list, func(a, b candidate) int {
+			return cmp.Or(cmp.Compare(a.started, b.started), cmp.Compare(a.pid, b.pid))
+		})
+		for _, p := range list {
+			all = append(all, p)
+			add(p.pid)
+		}
+	}
+	add(0)
+	return all
+}

@@ -1,0 +1,98 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Kind is what a path leads to.
+type Kind string
+
+// The kinds. Only the last two come with an error.
+const (
+	KindVolume   Kind = "kubelet volume"           // the folder that ..data is in
+	KindInVolume Kind = "part of a kubelet volume" // a file or folder in there
+	KindFile     Kind = "file"
+	KindFolder   Kind = "folder"
+	KindAbsent   Kind = "absent"
+	KindUnusable Kind = "unusable"
+)
+
+// A Description is what there is at the paths now, and what it takes to watch them.
+type Description struct {
+	Paths   []PathDescription
+	Folders []string // to be watched, without links
+	Inotify error    // why not, with the mend; nil: an instance and all watches can be had
+	Limits  InotifyLimits
+}
+
+// PathDescription tells of one path.
+type PathDescription struct {
+	Path  string
+	Kind  Kind
+	Files int   // that it shows
+	Err   error // of an absent or unusable one, with the mend
+}
+
+// Describe looks at the paths once, as a Watcher would, and tries to watch them for
+// a moment. It does not open the files: that would pass for a program that reads
+// its configuration anew (see Opens). The error is ctx's.
+func Describe(ctx context.Context, paths []string) (Description, error) {
+	s := newScan(ctx, nil)
+	var d Description
+	for _, path := range paths {
+		before := len(s.shown)
+		kind, err := s.path(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			kind = KindAbsent
+			err = absent(path, err)
+		case err != nil:
+			kind = KindUnusable
+		}
+		d.Paths = append(d.Paths, PathDescription{path, kind, len(s.shown) - before, err})
+	}
+	if err := ctx.Err(); err != nil {
+		return d, err
+	}
+	for _, f := range s.folders {
+		d.Folders = append(d.Folders, f.path)
+	}
+	slices.Sort(d.Folders)
+	d.Limits = readLimits() // before an instance of our own counts
+	d.Inotify = tryNotify(d.Folders)
+	return d, nil
+}
+
+// absent says from where on there is nothing.
+func absent(path string, err error) error {
+	missing := ""
+	if at, ok := errors.AsType[*fs.PathError](err); ok && at.Path != path {
+		missing = fmt.Sprintf(" (%s is missing)", at.Path)
+	}
+	return fmt.Errorf("%s does not exist%s: correct FILE, or mount the volume there into podsignal's container", path, missing)
+}
+
+// tryNotify watches the folders for a moment.
+func tryNotify(folders []string) error {
+	n, err := newNotifier()
+	if err != nil {
+		return withMend(err)
+	}
+	defer func() { _ = n.close() }() // of no use any more whatever it says
+	for _, folder := range folders {
+		err := n.add(folder)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+			continue // gone since the walk
+		}
+		if err != nil {
+			return withMend(fmt.Errorf("watching %s: %w", folder, err))
+		}
+	}
+	return nil
+}
