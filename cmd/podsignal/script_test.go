@@ -39,8 +39,11 @@ exec 3<> fifo
 while :; do read -r line <&3; done
 `
 
-// processes are those that a script has started, by the name that it uses.
-type processes map[string]*exec.Cmd
+// processes are those that a script has started.
+type processes struct {
+	running map[string]*exec.Cmd // by the name that the script uses
+	all     []*exec.Cmd
+}
 
 type processesKey struct{}
 
@@ -82,11 +85,14 @@ func setup(env *testscript.Env) error {
 	if err := errors.Join(unix.Mkfifo(fifo, 0o666), os.Chmod(fifo, 0o666)); err != nil {
 		return err
 	}
-	started := make(processes)
+	started := &processes{running: make(map[string]*exec.Cmd)}
 	env.Values[processesKey{}] = started
 	env.Defer(func() {
-		for _, cmd := range started {
-			_ = cmd.Process.Kill()
+		for _, cmd := range started.all {
+			// With all that it has started, which is in a group of its own.
+			_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+		}
+		for _, cmd := range started.running {
 			_ = cmd.Wait()
 		}
 	})
@@ -194,18 +200,19 @@ func start(ts *testscript.TestScript, name string, uid int, args []string) {
 	for _, key := range []string{"FILE", "PROCESS", "SIGNAL", "CMDLINE", "DEBOUNCE", "MIN_INTERVAL", "RESYNC", "START_GRACE", "LOG_LEVEL", "LOG_FORMAT", "DRY_RUN", "VERIFY", "CONF", "PATH"} {
 		cmd.Env = append(cmd.Env, key+"="+ts.Getenv(key))
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if uid != 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
 	}
 	ts.Check(cmd.Start())
-	ts.Value(processesKey{}).(processes)[name] = cmd
+	started := ts.Value(processesKey{}).(*processes)
+	started.running[name], started.all = cmd, append(started.all, cmd)
 	ts.Setenv("pid_"+name, strconv.Itoa(cmd.Process.Pid))
 }
 
 // started is a program that start has started.
 func started(ts *testscript.TestScript, name string) *exec.Cmd {
-	cmd := ts.Value(processesKey{}).(processes)[name]
+	cmd := ts.Value(processesKey{}).(*processes).running[name]
 	if cmd == nil {
 		ts.Fatalf("%s was not started", name)
 	}
@@ -235,7 +242,7 @@ func floodCommand(ts *testscript.TestScript, _ bool, args []string) {
 // exit with 0.
 func endCommand(ts *testscript.TestScript, _ bool, args []string) {
 	cmd := started(ts, args[0])
-	delete(ts.Value(processesKey{}).(processes), args[0])
+	delete(ts.Value(processesKey{}).(*processes).running, args[0])
 	sig := syscall.SIGTERM
 	if len(args) > 1 {
 		sig = unix.SignalNum("SIG" + args[1])
