@@ -3,6 +3,7 @@ package signal
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,14 @@ import (
 type SubPath struct {
 	Point string // where it is mounted
 	Stale bool   // what it shows is removed already: an update has passed it by
+}
+
+// Mounted tells how a target mounts what one or more of the files lie on. It is
+// not mounted at all if both lists are empty.
+type Mounted struct {
+	Own      string    // where podsignal mounts it
+	Folders  []string  // where the target does, and sees updates
+	SubPaths []SubPath // where it does, and sees none
 }
 
 // stamped is the name of a folder that the kubelet swaps in as a whole. It is in
@@ -61,6 +70,33 @@ func (s *system) sharedBy(pid int, ours []mount) (theirs []mount, err error) {
 		}
 	}
 	return theirs, err
+}
+
+// mountsOf tells of each of our mounts that files lie on how a process mounts it.
+func (f *Finder) mountsOf(pid int) (all []Mounted, err error) {
+	ours, _, err := f.sys.shared(f.opts.Files)
+	if err != nil {
+		return nil, err
+	}
+	for i, our := range ours {
+		if slices.Contains(ours[:i], our) {
+			continue
+		}
+		theirs, err := f.sys.sharedBy(pid, []mount{our})
+		if err != nil {
+			return nil, err
+		}
+		m := Mounted{Own: our.point}
+		for _, their := range theirs {
+			if s, is := their.subPath(); is {
+				m.SubPaths = append(m.SubPaths, s)
+			} else {
+				m.Folders = append(m.Folders, their.point)
+			}
+		}
+		all = append(all, m)
+	}
+	return all, nil
 }
 
 // warnOfSubPaths says once for a new target that it will not see the updates.

@@ -47,14 +47,6 @@ type Process struct {
 	Unseen   error // why Mounts could not be read
 }
 
-// Mounted tells how a target mounts what one or more of the files lie on. It is
-// not mounted at all if both lists are empty.
-type Mounted struct {
-	Own      string    // where podsignal mounts it
-	Folders  []string  // where the target does, and sees updates
-	SubPaths []SubPath // where it does, and sees none
-}
-
 // A Near is a process whose name is not the one looked for, but like it.
 type Near struct {
 	PID  int
@@ -133,32 +125,6 @@ func (t *Target) survey(ctx context.Context, sig syscall.Signal, about *Process)
 
 	about.Mounts, about.Unseen = f.mountsOf(t.PID)
 	return nil
-}
-
-func (f *Finder) mountsOf(pid int) (all []Mounted, err error) {
-	ours, _, err := f.sys.shared(f.opts.Files)
-	if err != nil {
-		return nil, err
-	}
-	for i, our := range ours {
-		if slices.Contains(ours[:i], our) {
-			continue
-		}
-		theirs, err := f.sys.sharedBy(pid, []mount{our})
-		if err != nil {
-			return nil, err
-		}
-		m := Mounted{Own: our.point}
-		for _, their := range theirs {
-			if s, is := their.subPath(); is {
-				m.SubPaths = append(m.SubPaths, s)
-			} else {
-				m.Folders = append(m.Folders, their.point)
-			}
-		}
-		all = append(all, m)
-	}
-	return all, nil
 }
 
 // runtimeOf names the runtime whose handlers say nothing of the program's, if it

@@ -144,59 +144,6 @@ func (r *report) near(near []signal.Near) string {
 	return "; did you mean " + strings.Join(names, ", or ") + "?"
 }
 
-func (r *report) target(p signal.Process) *targetReport {
-	who := fmt.Sprintf("%s (pid %d)", p.Name, p.PID)
-	add := func(l level, kind, format string, args ...any) { r.add(l, kind, format, args...).PID = p.PID }
-
-	about := &targetReport{Permitted: p.Denied == nil, Handling: string(p.Handling), Runtime: p.Runtime}
-	if p.Denied == nil {
-		add(levelOK, "permission", "%s runs as uid %d, podsignal as uid %d: it may be signalled", who, p.UID, r.UID)
-	} else {
-		add(levelFail, "permission", "%v", p.Denied)
-	}
-
-	switch {
-	case p.Refusal != nil:
-		add(levelFail, "handler", "%v", p.Refusal)
-	case p.Handling == signal.Ends:
-		add(levelOK, "handler", "%s has no handler for %s, which ends it, to be started again", who, r.Signal)
-	case p.Handling == signal.Blocks:
-		add(levelOK, "handler", "%s blocks %s, to take it by signalfd or sigwait", who, r.Signal)
-	case p.Runtime != "":
-		add(levelWarn, "handler", "%s is a %s program, %s: look up that it reloads on %s", who, p.Runtime, runtimes[p.Runtime], r.Signal)
-	default:
-		add(levelOK, "handler", "%s catches %s", who, r.Signal)
-	}
-
-	if p.Unseen != nil {
-		add(levelWarn, "volume", "what %s mounts cannot be read: %v", who, p.Unseen)
-	}
-	for _, m := range p.Mounts {
-		for _, s := range m.SubPaths {
-			l := levelWarn
-			if m.Folders == nil {
-				l = levelFail
-			}
-			add(l, "volume", "%s has %s: %s", who, describeSubPath(s), mountTheFolder)
-		}
-		switch {
-		case m.Folders != nil:
-			add(levelOK, "volume", "%s mounts what is at %s here, at %s", who, m.Own, strings.Join(m.Folders, ", "))
-		case m.SubPaths == nil:
-			add(levelWarn, "volume", "%s does not mount what is at %s here: see that it reads the same files", who, m.Own)
-		}
-		about.Mounts = append(about.Mounts, mountReport{m.Own, m.Folders, subPathReports(m.SubPaths)})
-	}
-	return about
-}
-
-// runtimes say why the masks of these programs tell nothing.
-var runtimes = map[string]string{
-	"Go":   "which shows every signal as caught, and dies of one that it has no handler of its own for",
-	"Java": "and a JVM shows HUP, INT and TERM as caught, and exits on those that the program does not handle",
-	"Node": "and USR1 opens Node's debugger",
-}
-
 func count(n int, noun string) string {
 	switch {
 	case n == 1:

@@ -327,6 +327,7 @@ var unsteady = []struct {
 }{
 	{regexp.MustCompile(`\bweb\d+`), "web"},
 	{regexp.MustCompile(`\b(pid|parent) \d+`), "$1 N"},
+	{regexp.MustCompile(`uid \d+ has taken`), "uid N has taken"},
 	{regexp.MustCompile(`\d+ of \d+ `), "N of N "},
 	{regexp.MustCompile(`\d+ processes in sight`), "N processes in sight"},
 	{regexp.MustCompile(`\.\.\d{4}[\d_.]+`), "..STAMP"},
