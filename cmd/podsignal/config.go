@@ -166,10 +166,11 @@ these variables of the environment:
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	const rows = "VARIABLE\tDEFAULT\tMEANING\n" +
-		"{{range .}}{{usage_key .}}\t{{usage_default .}}\t{{usage_description .}}\n{{end}}"
-	if err := envconfig.Usagef("", &environment{}, table, rows); err != nil {
-		return err
+	// Not envconfig.Usagef: text/template calls methods by name, so that the linker
+	// has to keep all of them, 2 MB.
+	fmt.Fprintln(table, "VARIABLE\tDEFAULT\tMEANING")
+	for field := range reflect.TypeFor[environment]().Fields() {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", field.Tag.Get("envconfig"), field.Tag.Get("default"), field.Tag.Get("desc"))
 	}
 	return table.Flush()
 }
