@@ -74,6 +74,9 @@ type Target struct {
 	blocked time.Duration // since boot; since when it blocks the signal; 0: it does not
 }
 
+// Age is how long ago the process started.
+func (t *Target) Age() time.Duration { return boottime() - t.Started }
+
 // candidate is a process that matches.
 type candidate struct {
 	pid int

@@ -79,21 +79,14 @@ func (w *Watcher) interval() time.Duration {
 	}
 }
 
-func (w *Watcher) mode() string {
-	if w.notify == nil {
-		return "poll"
-	}
-	return "inotify"
-}
-
 // degrade goes on without inotify.
 func (w *Watcher) degrade(err error) {
 	w.stopNotify()
+	w.errors.Add(1)
 	w.resync = time.Now().Add(pollEvery)
-	if w.degraded {
+	if w.degraded.Swap(true) {
 		return
 	}
-	w.degraded = true
 	w.opts.Log.Warn("inotify cannot be had: polling instead", "every", pollEvery, "err", withMend(err))
 }
 
@@ -146,8 +139,7 @@ func (w *Watcher) syncWatches(needed map[id]*folder) (complete bool) {
 		}
 		w.watched[f.path] = f
 	}
-	if complete && w.degraded {
-		w.degraded = false
+	if complete && w.degraded.Swap(false) {
 		w.opts.Log.Info("inotify is back", "folders", len(w.watched))
 	}
 	return complete

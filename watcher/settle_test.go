@@ -410,3 +410,29 @@ func TestSettling(t *testing.T) {
 		}
 	})
 }
+
+// What others are told of how changes are noticed.
+func TestModeAndErrors(t *testing.T) {
+	settle(t, []string{"file"}, func(r *rig) { r.write("0"); r.refused = time.Now().Add(30 * time.Second) }, func(r *rig) {
+		told := func(when, mode string, errors uint64) {
+			synctest.Wait()
+			if r.watcher.Mode() != mode || r.watcher.Errors() != errors {
+				t.Errorf("%s: mode %s and %d errors, want %s and %d", when, r.watcher.Mode(), r.watcher.Errors(), mode, errors)
+			}
+		}
+		told("without inotify", "poll", 1)
+		time.Sleep(59 * time.Second)
+		told("before it is asked for again", "poll", 1)
+		time.Sleep(2 * time.Second)
+		told("after that", "inotify", 1)
+		r.errors <- fsnotify.ErrEventOverflow
+		told("events were lost", "inotify", 2)
+		time.Sleep(time.Second)
+		if err := os.Remove(filepath.Join(r.dir, "file")); err != nil {
+			t.Fatal(err)
+		}
+		r.event(fsnotify.Remove, "file")
+		time.Sleep(time.Second)
+		told("the file is gone", "inotify", 3)
+	})
+}

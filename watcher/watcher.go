@@ -37,13 +37,12 @@ type Watcher struct {
 	paths []path
 	cache cache
 
-	open     func() (*notifier, error)
-	notify   *notifier          // nil: polling
-	opened   time.Time          // when inotify was last asked for
-	degraded bool               // that there is no inotify has been said
-	watched  map[string]*folder // by path
-	resync   time.Time          // when everything is looked at anyway
-	recheck  time.Time          // when a file read too soon is read again; zero: none was
+	open    func() (*notifier, error)
+	notify  *notifier          // nil: polling
+	opened  time.Time          // when inotify was last asked for
+	watched map[string]*folder // by path
+	resync  time.Time          // when everything is looked at anyway
+	recheck time.Time          // when a file read too soon is read again; zero: none was
 
 	burst     burst
 	lastEvent time.Duration     // since boot; the burst's last; 0: it has none
@@ -51,8 +50,11 @@ type Watcher struct {
 	seenAt    time.Duration     // since boot; of the first look that saw it
 	good      *Snapshot         // the last without an error; nil: none yet
 	current   Snapshot          // what is to be sent
-	settling  atomic.Bool
-	files     atomic.Pointer[[]string] // what the last settled look has shown, without links
+
+	settling atomic.Bool
+	files    atomic.Pointer[[]string] // what the last settled look has shown, without links
+	degraded atomic.Bool              // there is no inotify, and that has been said
+	errors   atomic.Uint64
 }
 
 // path is one of those to follow, and what is remembered of it.
@@ -82,6 +84,19 @@ func New(opts Options) *Watcher {
 // has gone on for too long. Any goroutine may ask.
 func (w *Watcher) Settling() bool { return w.settling.Load() }
 
+// Mode is how changes are noticed: inotify, or poll where it cannot be had. Any
+// goroutine may ask.
+func (w *Watcher) Mode() string {
+	if w.degraded.Load() {
+		return "poll"
+	}
+	return "inotify"
+}
+
+// Errors is how often inotify lost events or could not be had, or a look found a
+// path gone or unreadable. Any goroutine may ask.
+func (w *Watcher) Errors() uint64 { return w.errors.Load() }
+
 // Run watches until ctx is done, and then returns nil. It sends a Snapshot after
 // every look that is settled, changed or not: at the start, after each burst of
 // events, and at each resync. While out is not ready, a newer one replaces it.
@@ -92,7 +107,7 @@ func (w *Watcher) Run(ctx context.Context, out chan<- Snapshot) error {
 	if w.look(ctx) {
 		ready = out
 	}
-	w.opts.Log.Info("watching", "folders", len(w.watched), "mode", w.mode())
+	w.opts.Log.Info("watching", "folders", len(w.watched), "mode", w.Mode())
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -163,6 +178,7 @@ func (w *Watcher) timeUp(events <-chan fsnotify.Event) bool {
 // only new watches are sure to be whole.
 func (w *Watcher) failure(err error) {
 	w.opts.Log.Debug("inotify lost events, looking at everything", "err", err)
+	w.errors.Add(1)
 	w.settling.Store(true)
 	w.stopNotify()
 	w.startNotify()
@@ -204,6 +220,7 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	switch {
 	case err != nil:
 		w.current.Err = err
+		w.errors.Add(1)
 	case unchanged:
 		w.current = *w.good
 	default:
@@ -234,6 +251,8 @@ func (w *Watcher) changed(s *scan) time.Duration {
 	now := boottime()
 	written := min(now, now-time.Since(s.newest))
 	switch {
+	case w.good == nil && s.newest.IsZero():
+		return 0 // nothing is there: no program can have missed it
 	case w.good == nil:
 		return written
 	case w.lastEvent != 0:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -33,6 +34,7 @@ type environment struct {
 	Resync      string `envconfig:"RESYNC" default:"1m" desc:"how often everything is looked at anyway; 0: never"`
 	StartGrace  string `envconfig:"START_GRACE" default:"1s" desc:"least age of a process before it is signalled"`
 	Verify      string `envconfig:"VERIFY" default:"5s" desc:"how long the effect of a signal is watched; 0: not at all"`
+	Listen      string `envconfig:"LISTEN" desc:"address of /metrics, /healthz, /readyz and /status, such as :9533; unset: off"`
 	LogLevel    string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	LogFormat   string `envconfig:"LOG_FORMAT" default:"text" desc:"text or json"`
 	DryRun      string `envconfig:"DRY_RUN" default:"false" desc:"true: say what would be signalled, and send nothing"`
@@ -49,6 +51,7 @@ type config struct {
 	resync      time.Duration
 	startGrace  time.Duration
 	verify      time.Duration
+	listen      string // empty: off
 	logLevel    slog.Level
 	logJSON     bool
 	dryRun      bool
@@ -99,6 +102,7 @@ func (env *environment) validate() (config, error) {
 		resync:      duration("RESYNC", env.Resync),
 		startGrace:  duration("START_GRACE", env.StartGrace),
 		verify:      duration("VERIFY", env.Verify),
+		listen:      env.Listen,
 	}
 	for path := range strings.SplitSeq(env.File, ",") {
 		path = strings.TrimSpace(path)
@@ -131,6 +135,9 @@ func (env *environment) validate() (config, error) {
 			fault("CMDLINE", env.Cmdline, fmt.Sprintf("is no regular expression (%v): use RE2's syntax, such as -jar .*app\\.jar", err))
 		}
 	}
+	if env.Listen != "" && !isAddress(env.Listen) {
+		fault("LISTEN", env.Listen, "is no address: use a port such as :9533, or an address and a port such as 127.0.0.1:9533")
+	}
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	level, ok := levels[strings.ToLower(env.LogLevel)]
 	if !ok {
@@ -150,6 +157,17 @@ func (env *environment) validate() (config, error) {
 	return cfg, errors.Join(faults...)
 }
 
+// isAddress tells whether s is HOST:PORT, with a number for the port. The host may
+// be empty; whether it is one of this machine's only listening tells.
+func isAddress(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || strings.ContainsAny(host, " /,") {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
 // usage prints what --help does: the table of the variables.
 func usage(out io.Writer) error {
 	const head = `podsignal signals a program when its mounted ConfigMap or Secret changes.
@@ -166,10 +184,11 @@ these variables of the environment:
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	const rows = "VARIABLE\tDEFAULT\tMEANING\n" +
-		"{{range .}}{{usage_key .}}\t{{usage_default .}}\t{{usage_description .}}\n{{end}}"
-	if err := envconfig.Usagef("", &environment{}, table, rows); err != nil {
-		return err
+	// Not envconfig.Usagef: text/template calls methods by name, so that the linker
+	// has to keep all of them, 2 MB.
+	fmt.Fprintln(table, "VARIABLE\tDEFAULT\tMEANING")
+	for field := range reflect.TypeFor[environment]().Fields() {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", field.Tag.Get("envconfig"), field.Tag.Get("default"), field.Tag.Get("desc"))
 	}
 	return table.Flush()
 }

@@ -46,17 +46,23 @@ type delivery struct {
 	find func(context.Context) ([]*signal.Target, error)
 	send func(ctx context.Context, t *signal.Target, before func()) error
 
+	watcher  *watcher.Watcher
 	settling func() bool // the files are changing just now
 	children func(*signal.Target) (map[int]bool, error)
 	ended    func(*signal.Target) bool
 	opens    func() (*watcher.Opens, error)
+	asked    chan chan<- *status // for the state, by LISTEN's pages; nil: it is off
 
 	desired watcher.Snapshot
+	changed time.Time // when its digest came to be; zero: there is none yet
 	targets []*told
 	search  time.Time // when to look for targets
 	missing trouble   // that there is no target
 	lost    trouble   // that targets end before they are signalled
 	held    trouble   // that the files are gone or unreadable
+	reached [32]byte  // the last digest that a target is known to run
+	behind  time.Time // since when what the files show has not reached the targets; zero: it has
+	counts  counts
 
 	verifications []*verification
 }
@@ -65,15 +71,19 @@ type delivery struct {
 type told struct {
 	*signal.Target
 	found    time.Time
+	begun    time.Time // when it started, by the wall clock
 	applied  [32]byte  // the digest it runs, as far as is known
 	sent     time.Time // its last signal
 	failing  trouble
-	replaced bool // a signal has replaced its children once
+	outcome  outcome // of its last signal; empty: none yet
+	replaced bool    // a signal has replaced its children once
 }
 
 // trouble is something that fails, and is tried again.
 type trouble struct {
-	since time.Time // zero: all is well
+	began time.Time // whatever the files have shown since; zero: all is well
+	err   error     // of the last attempt
+	since time.Time // with what the files show now
 	next  time.Time // when to try again
 	wait  time.Duration
 	said  slog.Level // the highest level at which it has been told
@@ -83,8 +93,9 @@ type trouble struct {
 }
 
 func newDelivery(cfg config, w *watcher.Watcher, finder *signal.Finder, log *slog.Logger) *delivery {
-	d := &delivery{cfg: cfg, find: finder.Find, settling: w.Settling, opens: w.Opens}
+	d := &delivery{cfg: cfg, find: finder.Find, watcher: w, settling: w.Settling, opens: w.Opens}
 	d.children, d.ended = (*signal.Target).Children, (*signal.Target).Ended
+	d.counts.outcomes = make(map[outcome]uint64)
 	d.log = log.With("file", strings.Join(cfg.files, ","), "process", cfg.process)
 	d.send = func(ctx context.Context, t *signal.Target, before func()) error {
 		if cfg.dryRun {
@@ -106,6 +117,9 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 			return nil
 		case s := <-snapshots:
 			d.desire(s)
+		case answer := <-d.asked:
+			answer <- d.status()
+			continue
 		case <-timer.C:
 			whole = !d.settling() // nothing may read half of a change; a snapshot follows
 		}
@@ -113,6 +127,7 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 		var next time.Time
 		if whole {
 			next = d.pass(ctx)
+			d.compare()
 		}
 		for _, v := range d.verifications {
 			next = earlier(next, v.next)
@@ -128,9 +143,14 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 // desire takes what the files show now. What was pending is replaced.
 func (d *delivery) desire(s watcher.Snapshot) {
 	if s.Digest != d.desired.Digest {
-		d.missing, d.lost = trouble{}, trouble{}
+		if d.desired.Digest != ([32]byte{}) {
+			d.counts.changes++
+		}
+		d.changed = time.Now().Add(-s.Age())
+		d.missing.renew()
+		d.lost.renew()
 		for _, t := range d.targets {
-			t.failing = trouble{}
+			t.failing.renew()
 		}
 	} else {
 		d.log.Debug("looked: no change", "digest", d.digest())
@@ -171,9 +191,7 @@ func earlier(a, b time.Time) time.Time {
 
 // hold keeps what is pending until the files are back.
 func (d *delivery) hold(err error) time.Time {
-	if d.held.since.IsZero() {
-		d.held.since = time.Now()
-	}
+	d.held.fails(err)
 	warnAt := d.held.since
 	if errors.Is(err, fs.ErrNotExist) {
 		warnAt = warnAt.Add(patience)
@@ -201,7 +219,7 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 		if d.missing.worse(level) {
 			d.log.Log(ctx, level, "no process to signal, looking for it", "tries", d.missing.tries, "err", err)
 		}
-		d.search = d.missing.retry(retryFind)
+		d.search = d.missing.retry(retryFind, err)
 		if !errors.Is(err, signal.ErrNoTarget) {
 			return nil
 		}
@@ -218,7 +236,7 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 			d.targets = append(d.targets, known[i])
 			continue
 		}
-		t := &told{Target: target, found: time.Now()}
+		t := &told{Target: target, found: time.Now(), begun: time.Now().Add(-target.Age())}
 		d.targets, news = append(d.targets, t), append(news, t)
 		d.log.Info("process found", "pid", target.PID)
 	}
@@ -234,7 +252,7 @@ func (d *delivery) deliver(ctx context.Context, targets []*told) {
 		}
 		if t.Started >= d.desired.Changed+readBy {
 			d.log.Debug("no signal: it started after the change", "pid", t.PID, "digest", d.digest())
-			t.applied = d.desired.Digest
+			t.applied, d.reached = d.desired.Digest, d.desired.Digest
 			continue
 		}
 		if due := t.sent.Add(d.cfg.minInterval); t.failing.next.Before(due) {
@@ -254,19 +272,22 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 	var unready *signal.NotReadyError
 	switch {
 	case err == nil:
-		t.applied, t.sent = d.desired.Digest, time.Now()
+		t.applied, d.reached, t.sent = d.desired.Digest, d.desired.Digest, time.Now()
 		t.failing, d.lost = trouble{}, trouble{}
-		log := d.log.With("digest", d.digest(), "pid", t.PID, "signal", signal.Name(d.cfg.signal), "after", d.desired.Age())
+		after := d.desired.Age()
+		log := d.log.With("digest", d.digest(), "pid", t.PID, "signal", signal.Name(d.cfg.signal), "after", after)
 		if d.cfg.dryRun {
 			log.Info("would signal")
 		} else {
 			log.Info("signalled")
+			d.counts.sent(after)
 		}
 	case errors.Is(err, signal.ErrGone):
 		// Its successor has read what is there, or is told.
 		d.targets = slices.DeleteFunc(d.targets, func(known *told) bool { return known == t })
-		d.search = d.lost.retry(retryReady)
+		d.search = d.lost.retry(retryReady, err)
 	case errors.As(err, &unready):
+		d.counts.heldBack++
 		level := slog.LevelDebug
 		if t.failing.lasts() {
 			level = slog.LevelWarn
@@ -274,11 +295,12 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 		if t.failing.worse(level) {
 			d.log.Log(ctx, level, "signal held back", "pid", t.PID, "tries", t.failing.tries, "err", err)
 		}
-		t.failing.retry(retryReady)
+		t.failing.retry(retryReady, err)
 		if unready.Retry > 0 {
 			t.failing.next = time.Now().Add(unready.Retry)
 		}
 	default:
+		d.counts.failed++
 		level := slog.LevelInfo
 		if t.failing.lasts() || errors.Is(err, unix.EPERM) {
 			level = slog.LevelWarn
@@ -286,7 +308,7 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 		if t.failing.worse(level) {
 			d.log.Log(ctx, level, "signal failed, trying again", "pid", t.PID, "tries", t.failing.tries, "err", err)
 		}
-		t.failing.retry(retrySend)
+		t.failing.retry(retrySend, err)
 	}
 }
 
@@ -304,11 +326,25 @@ func (t *trouble) worse(level slog.Level) bool {
 	return true
 }
 
-// retry plans the next attempt and returns when that is.
-func (t *trouble) retry(times [2]time.Duration) time.Time {
+// fails notes that an attempt has failed.
+func (t *trouble) fails(err error) {
+	now := time.Now()
 	if t.since.IsZero() {
-		t.since = time.Now()
+		t.since = now
 	}
+	if t.began.IsZero() {
+		t.began = now
+	}
+	t.err = err
+}
+
+// renew is for other content: that is tried at once, and told about anew, but the
+// trouble has begun when it did.
+func (t *trouble) renew() { *t = trouble{began: t.began, err: t.err} }
+
+// retry plans the attempt after one that failed, and returns when that is.
+func (t *trouble) retry(times [2]time.Duration, err error) time.Time {
+	t.fails(err)
 	t.wait = min(max(2*t.wait, times[0]), times[1])
 	t.next = time.Now().Add(t.wait)
 	return t.next
@@ -319,4 +355,7 @@ func (t *trouble) lasts() bool {
 	return !t.since.IsZero() && time.Since(t.since) >= patience
 }
 
-func (d *delivery) digest() string { return hex.EncodeToString(d.desired.Digest[:6]) }
+func (d *delivery) digest() string { return short(d.desired.Digest) }
+
+// short is a digest as it is shown: enough to tell any two of a file's life apart.
+func short(digest [32]byte) string { return hex.EncodeToString(digest[:6]) }

@@ -31,6 +31,7 @@ type stage struct {
 	settling  atomic.Bool                // the files are changing
 	children  atomic.Value               // []int: those of every target
 	ended     atomic.Bool                // every target has
+	asked     chan chan<- *status
 	log       logBuffer
 	began     time.Time
 	events    []string
@@ -66,6 +67,8 @@ func play(t *testing.T, verify time.Duration, act func(*stage)) (events []string
 		cfg := config{files: []string{"/v"}, process: "web", signal: syscall.SIGHUP, minInterval: time.Second, verify: verify}
 		d := newDelivery(cfg, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), slog.New(slog.NewTextHandler(&s.log, nil)))
 		d.settling = s.settling.Load
+		d.asked = make(chan chan<- *status)
+		s.asked = d.asked
 		d.find = func(context.Context) ([]*signal.Target, error) {
 			s.note("find")
 			s.mu.Lock()

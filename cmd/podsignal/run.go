@@ -62,7 +62,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	snapshots := make(chan watcher.Snapshot)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return w.Run(ctx, snapshots) })
-	group.Go(func() error { return newDelivery(cfg, w, f, log).run(ctx, snapshots) })
+	d := newDelivery(cfg, w, f, log)
+	if cfg.listen != "" {
+		d.asked = make(chan chan<- *status)
+		group.Go(func() error { return listen(ctx, cfg.listen, d.asked, log) })
+	}
+	group.Go(func() error { return d.run(ctx, snapshots) })
 	return group.Wait()
 }
 

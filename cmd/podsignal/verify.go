@@ -150,6 +150,8 @@ func (d *delivery) tell(v *verification) {
 	v.close()
 	seen := d.outcome(v)
 	v.target.replaced = v.target.replaced || seen == replaced
+	v.target.outcome = seen
+	d.counts.outcomes[seen]++
 	log := d.log.With("digest", v.digest, "pid", v.target.PID, "outcome", string(seen))
 	switch seen {
 	case died:

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/podsignal/podsignal/signal"
+)
+
+// status is what podsignal knows and does at one moment: the page /status, and all
+// that the other pages say. It is a copy, made by the delivery loop when asked.
+type status struct {
+	Version   string         `json:"version"`
+	Files     []string       `json:"file"`
+	Process   string         `json:"process"`
+	Signal    string         `json:"signal"`
+	DryRun    bool           `json:"dry_run,omitempty"`
+	Mode      string         `json:"mode"` // inotify or poll
+	Digest    string         `json:"digest,omitempty"`
+	Changed   moment         `json:"changed,omitzero"`
+	OutOfSync moment         `json:"out_of_sync_since,omitzero"`
+	Pending   string         `json:"pending,omitempty"` // why nothing reaches any target
+	Failing   moment         `json:"failing_since,omitzero"`
+	Targets   []targetStatus `json:"targets"`
+
+	at          time.Time
+	counts      counts
+	watchErrors uint64
+}
+
+type targetStatus struct {
+	PID       int     `json:"pid"`
+	Started   moment  `json:"started"`
+	Applied   string  `json:"applied,omitempty"`
+	Signalled moment  `json:"signalled,omitzero"`
+	Outcome   outcome `json:"outcome,omitempty"` // of that signal
+	Pending   string  `json:"pending,omitempty"` // why it has not been told of the digest
+	Failing   moment  `json:"failing_since,omitzero"`
+}
+
+// moment is a time that is shown in UTC and to the millisecond.
+type moment struct{ time.Time }
+
+// MarshalJSON is RFC 3339.
+func (m moment) MarshalJSON() ([]byte, error) {
+	return m.UTC().Truncate(time.Millisecond).MarshalJSON()
+}
+
+// counts are what the metrics count. The delivery loop owns them.
+type counts struct {
+	changes     uint64
+	arrived     uint64 // signals sent
+	heldBack    uint64 // and tried again
+	failed      uint64 // the same
+	lastArrived time.Time
+	latency     histogram // of the signals sent, since the change
+	outcomes    map[outcome]uint64
+}
+
+func (c *counts) sent(after time.Duration) {
+	c.arrived++
+	c.lastArrived = time.Now()
+	c.latency.observe(after.Seconds())
+}
+
+// compare notes since when what the files show has not reached all targets.
+func (d *delivery) compare() {
+	behind := d.desired.Err != nil || len(d.targets) == 0 && d.reached != d.desired.Digest
+	for _, t := range d.targets {
+		behind = behind || t.applied != d.desired.Digest
+	}
+	switch {
+	case !behind:
+		d.behind = time.Time{}
+	case d.behind.IsZero():
+		d.behind = time.Now()
+	}
+}
+
+func (d *delivery) status() *status {
+	s := &status{
+		Version:     version,
+		Files:       d.cfg.files,
+		Process:     d.cfg.process,
+		Signal:      signal.Name(d.cfg.signal),
+		DryRun:      d.cfg.dryRun,
+		Mode:        d.watcher.Mode(),
+		Changed:     moment{d.changed},
+		OutOfSync:   moment{d.behind},
+		Targets:     make([]targetStatus, 0, len(d.targets)),
+		at:          time.Now(),
+		counts:      d.counts,
+		watchErrors: d.watcher.Errors(),
+	}
+	s.counts.outcomes = maps.Clone(d.counts.outcomes)
+	if d.desired.Digest != ([32]byte{}) {
+		s.Digest = d.digest()
+	}
+	for _, all := range []trouble{d.held, d.missing} {
+		if !all.began.IsZero() {
+			s.Pending, s.Failing = all.err.Error(), moment{all.began}
+			break
+		}
+	}
+	for _, t := range d.targets {
+		s.Targets = append(s.Targets, d.targetStatus(t))
+	}
+	return s
+}
+
+func (d *delivery) targetStatus(t *told) targetStatus {
+	s := targetStatus{PID: t.PID, Started: moment{t.begun}, Outcome: t.outcome}
+	if t.applied != ([32]byte{}) {
+		s.Applied = short(t.applied)
+	}
+	if !d.cfg.dryRun {
+		s.Signalled = moment{t.sent}
+	}
+	switch {
+	case t.applied == d.desired.Digest:
+	case !t.failing.began.IsZero():
+		s.Pending, s.Failing = t.failing.err.Error(), moment{t.failing.began}
+	case d.desired.Err != nil:
+		s.Pending = "the files cannot be read"
+	default:
+		s.Pending = fmt.Sprintf("MIN_INTERVAL=%v since the last signal is not over", d.cfg.minInterval)
+	}
+	return s
+}
+
+// ready is an error if podsignal is not watching, or a delivery has been failing
+// for so long that somebody should know.
+func (s *status) ready() error {
+	if s.Digest == "" {
+		return errors.New(cmp.Or(s.Pending, "the first look at the files is not over"))
+	}
+	failing := slices.Concat([]targetStatus{{Pending: s.Pending, Failing: s.Failing}}, s.Targets)
+	var errs []error
+	for _, f := range failing {
+		if !f.Failing.IsZero() && s.at.Sub(f.Failing.Time) > patience {
+			errs = append(errs, fmt.Errorf("since %s: %s", f.Failing.UTC().Format(time.RFC3339), f.Pending))
+		}
+	}
+	return errors.Join(errs...)
+}
