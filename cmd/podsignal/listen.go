@@ -118,6 +118,7 @@ func pages(ask func(context.Context) (*status, error)) http.Handler {
 	page("/status", func(w http.ResponseWriter, _ *http.Request, s *status) {
 		w.Header().Set("Content-Type", "application/json")
 		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
 		_ = encoder.Encode(s) // whoever asked has gone away
 	})
