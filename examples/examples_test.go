@@ -84,6 +84,8 @@ func TestCompose(t *testing.T) {
 		t.Errorf("nginx was %s and is %s: it has been restarted, not reloaded", nginx, now)
 	}
 	p.wantSignals(1)
+	p.wantMetrics(`podsignal_signals_total{result="sent",signal="HUP"} 1`,
+		"podsignal_out_of_sync 0", "podsignal_targets 1", `podsignal_watch_mode{mode="inotify"} 1`)
 
 	// podsignal outlives nginx, and knows the new one by its next change at the latest.
 	for i, restart := range [][]string{{"restart"}, {"stop", "start"}} {
@@ -165,17 +167,11 @@ type project struct {
 	env     []string
 	conf    string // the file to change
 	url     string
+	metrics string // podsignal's page
 }
 
 func newProject(t *testing.T) *project {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().(*net.TCPAddr)
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address, metrics := freeAddress(t), freeAddress(t)
 	conf := filepath.Join(t.TempDir(), "conf.d")
 	if err := os.CopyFS(conf, os.DirFS("nginx/conf.d")); err != nil {
 		t.Fatal(err)
@@ -187,10 +183,11 @@ func newProject(t *testing.T) *project {
 		command: append(composeCommand(t), "-f", "nginx/compose.yaml", "-p", name),
 		env: []string{
 			goproxy(t), "NGINX_CONF=" + conf, "PODSIGNAL_IMAGE=" + image,
-			fmt.Sprintf("NGINX_PORT=%d", address.Port),
+			fmt.Sprintf("NGINX_PORT=%d", address.Port), fmt.Sprintf("PODSIGNAL_PORT=%d", metrics.Port),
 		},
-		conf: filepath.Join(conf, "site.conf"),
-		url:  "http://" + address.String(),
+		conf:    filepath.Join(conf, "site.conf"),
+		url:     "http://" + address.String(),
+		metrics: "http://" + metrics.String() + "/metrics",
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -261,6 +258,37 @@ func (p *project) waitFor(want string) {
 		}
 	}
 	p.Fatalf("no answer %q within %v, the last one is %s", want, deadline, last)
+}
+
+func freeAddress(t *testing.T) *net.TCPAddr {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return listener.Addr().(*net.TCPAddr)
+}
+
+// wantMetrics scrapes podsignal as Prometheus would.
+func (p *project) wantMetrics(lines ...string) {
+	p.Helper()
+	response, err := http.Get(p.metrics)
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err != nil {
+		p.Fatal(err)
+	}
+	for _, line := range lines {
+		if !strings.Contains(string(page), line+"\n") {
+			p.Errorf("no line %s in the metrics:\n%s", line, page)
+		}
+	}
 }
 
 // wantSignals waits until podsignal's log tells of want signals, and no more.
