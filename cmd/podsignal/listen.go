@@ -28,11 +28,14 @@ const (
 
 // listen serves the pages at address until ctx is done, and then returns nil. That
 // it cannot listen is said, and tried again: podsignal is there to signal.
-func listen(ctx context.Context, address string, asked chan<- chan<- *status, log *slog.Logger) error {
-	handler := pages(func(ctx context.Context) (*status, error) { return ask(ctx, asked) })
+func listen(ctx context.Context, cfg config, asked chan<- chan<- *status, log *slog.Logger) error {
+	handler := pages(
+		func(ctx context.Context) (*status, error) { return ask(ctx, asked) },
+		func(ctx context.Context) (*report, error) { return examine(ctx, cfg) },
+	)
 	level := slog.LevelError
 	for ctx.Err() == nil {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.listen)
 		if err == nil {
 			log.Info("listening", "address", listener.Addr().String())
 			level = slog.LevelError
@@ -92,7 +95,10 @@ func ask(ctx context.Context, asked chan<- chan<- *status) (*status, error) {
 
 // pages are what is served, to be read only. Each asks for the status, so that none
 // of them shows what was once true while the loop is stuck.
-func pages(ask func(context.Context) (*status, error)) http.Handler {
+func pages(
+	ask func(context.Context) (*status, error),
+	examine func(context.Context) (*report, error),
+) http.Handler {
 	mux := http.NewServeMux()
 	page := func(path string, show func(http.ResponseWriter, *http.Request, *status)) {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
@@ -115,7 +121,13 @@ func pages(ask func(context.Context) (*status, error)) http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	page("/status", func(w http.ResponseWriter, _ *http.Request, s *status) {
+	page("/status", func(w http.ResponseWriter, r *http.Request, s *status) {
+		found, err := examine(r.Context())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		s.add(found)
 		w.Header().Set("Content-Type", "application/json")
 		encoder := json.NewEncoder(w)
 		encoder.SetEscapeHTML(false)

@@ -23,7 +23,7 @@ import (
 // get is what a page says.
 func (s *stage) get(path string) (code int, body string) {
 	w := httptest.NewRecorder()
-	handler := pages(func(ctx context.Context) (*status, error) { return ask(ctx, s.asked) })
+	handler := pages(func(ctx context.Context) (*status, error) { return ask(ctx, s.asked) }, found)
 	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w.Code, strings.TrimSpace(w.Body.String())
 }
@@ -182,7 +182,7 @@ func TestStatus(t *testing.T) {
 			time.Sleep(time.Minute)
 		},
 		`{"digest":"010000000000","mode":"inotify","targets":[` +
-			`{"applied":"010000000000","outcome":"replaced","pid":7,"signalled":"2000-01-01T00:00:00Z"}]}`,
+			`{"applied":"010000000000","outcome":"replaced","pid":7,"signalled":"2000-01-01T00:00:00Z","uid":101}]}`,
 	}, {
 		"MIN_INTERVAL", func(s *stage) {
 			s.have(target(7))
@@ -191,7 +191,7 @@ func TestStatus(t *testing.T) {
 			s.shows(2)
 		},
 		`{"digest":"020000000000","mode":"inotify","out_of_sync_since":"2000-01-01T00:00:00.5Z","targets":[` +
-			`{"applied":"010000000000","pending":"MIN_INTERVAL=1s since the last signal is not over","pid":7,"signalled":"2000-01-01T00:00:00Z"}]}`,
+			`{"applied":"010000000000","pending":"MIN_INTERVAL=1s since the last signal is not over","pid":7,"signalled":"2000-01-01T00:00:00Z","uid":101}]}`,
 	}, {
 		"one of two fails", func(s *stage) {
 			s.have(target(7), target(8))
@@ -206,7 +206,7 @@ func TestStatus(t *testing.T) {
 			s.shows(2)
 		},
 		`{"digest":"020000000000","mode":"inotify","out_of_sync_since":"2000-01-01T00:00:00Z","targets":[` +
-			`{"applied":"020000000000","outcome":"unseen","pid":7,"signalled":"2000-01-01T00:00:10Z"},` +
+			`{"applied":"020000000000","outcome":"unseen","pid":7,"signalled":"2000-01-01T00:00:10Z","uid":101},` +
 			`{"failing_since":"2000-01-01T00:00:00Z","pending":"operation not permitted","pid":8}]}`,
 	}, {
 		"files that cannot be read, with a change pending", func(s *stage) {
@@ -217,7 +217,7 @@ func TestStatus(t *testing.T) {
 		},
 		`{"digest":"020000000000","failing_since":"2000-01-01T00:00:00Z","mode":"inotify","out_of_sync_since":"2000-01-01T00:00:00Z",` +
 			`"pending":"permission denied","targets":[` +
-			`{"applied":"010000000000","pending":"the files cannot be read","pid":7,"signalled":"2000-01-01T00:00:00Z"}]}`,
+			`{"applied":"010000000000","pending":"the files cannot be read","pid":7,"signalled":"2000-01-01T00:00:00Z","uid":101}]}`,
 	}, {
 		"a target that has ended has no successor yet", func(s *stage) {
 			s.have(target(7))
@@ -241,6 +241,10 @@ func TestStatus(t *testing.T) {
 				if err := json.Unmarshal([]byte(body), &page); err != nil {
 					t.Fatal(err)
 				}
+				if diff := cmp.Diff("ok", page["check"].(map[string]any)["verdict"]); diff != "" {
+					t.Errorf("check's verdict (-want +got):\n%s", diff)
+				}
+				delete(page, "check")
 				known := map[string]any{"version": version, "file": []any{"/v"}, "process": "web", "signal": "HUP"}
 				for key, want := range known {
 					if diff := cmp.Diff(want, page[key]); diff != "" {
@@ -266,7 +270,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestReadOnly(t *testing.T) {
-	handler := pages(func(context.Context) (*status, error) { return new(status), nil })
+	handler := pages(func(context.Context) (*status, error) { return new(status), nil }, found)
 	for _, path := range []string{"/healthz", "/readyz", "/status", "/metrics"} {
 		for method, want := range map[string]bool{
 			http.MethodGet: true, http.MethodHead: true,
@@ -287,7 +291,7 @@ func TestListenEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- listen(ctx, "127.0.0.1:0", make(chan chan<- *status), slog.New(slog.NewTextHandler(&log, nil)))
+		done <- listen(ctx, config{listen: "127.0.0.1:0"}, make(chan chan<- *status), slog.New(slog.NewTextHandler(&log, nil)))
 	}()
 	var address string
 	for end := time.Now().Add(deadline); address == "" && time.Now().Before(end); time.Sleep(ms) {
@@ -324,4 +328,9 @@ func TestListenAddress(t *testing.T) {
 			t.Errorf("isAddress(%q) = %t", address, got)
 		}
 	}
+}
+
+// found is what podsignal check finds.
+func found(context.Context) (*report, error) {
+	return &report{Verdict: levelOK, Processes: []processReport{{PID: 7, UID: 101}}}, nil
 }

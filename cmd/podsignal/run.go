@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	d := newDelivery(cfg, w, f, log)
 	if cfg.listen != "" {
 		d.asked = make(chan chan<- *status)
-		group.Go(func() error { return listen(ctx, cfg.listen, d.asked, log) })
+		group.Go(func() error { return listen(ctx, cfg, d.asked, log) })
 	}
 	group.Go(func() error { return d.run(ctx, snapshots) })
 	return group.Wait()

@@ -26,6 +26,7 @@ type status struct {
 	Pending   string         `json:"pending,omitempty"` // why nothing reaches any target
 	Failing   moment         `json:"failing_since,omitzero"`
 	Targets   []targetStatus `json:"targets"`
+	Check     *report        `json:"check"` // as podsignal check --json prints it
 
 	at          time.Time
 	counts      counts
@@ -34,6 +35,7 @@ type status struct {
 
 type targetStatus struct {
 	PID       int     `json:"pid"`
+	UID       *int    `json:"uid,omitempty"` // unknown if it has just ended
 	Started   moment  `json:"started"`
 	Applied   string  `json:"applied,omitempty"`
 	Signalled moment  `json:"signalled,omitzero"`
@@ -130,6 +132,18 @@ func (d *delivery) targetStatus(t *told) targetStatus {
 		s.Pending = fmt.Sprintf("MIN_INTERVAL=%v since the last signal is not over", d.cfg.minInterval)
 	}
 	return s
+}
+
+// add adds what podsignal check finds now.
+func (s *status) add(found *report) {
+	s.Check = found
+	for i := range s.Targets {
+		for _, p := range found.Processes {
+			if p.PID == s.Targets[i].PID {
+				s.Targets[i].UID = &p.UID
+			}
+		}
+	}
 }
 
 // ready is an error if podsignal is not watching, or a delivery has been failing
