@@ -17,15 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// maxEntries bounds one look: more than this in FILE is a mistake (a whole
-	// disk, a data folder), and would cost every pod dearly.
-	maxEntries = 100_000
-
-	// racy is how long after its ctime a file may be written again without a
-	// change of that ctime: the kernel's clock for it ticks every 1 to 10 ms.
-	racy = 100 * time.Millisecond
-)
+// maxEntries bounds one look: more than this in FILE is a mistake (a whole disk, a
+// data folder), and would cost every pod dearly.
+const maxEntries = 100_000
 
 // A Snapshot is what the watched paths show at one moment, whole.
 type Snapshot struct {
@@ -41,37 +35,8 @@ type Snapshot struct {
 	Err error
 }
 
-// id names a folder or file whatever its path: a bind mount shows one twice, a
-// folder made anew has another.
-type id struct{ dev, ino uint64 }
-
-// version tells whether a file could have changed since it was read. The ctime
-// cannot be set back by a program, unlike the mtime.
-type version struct {
-	id
-	size  int64
-	ctime unix.Timespec
-}
-
-func versionOf(st *unix.Stat_t) version {
-	return version{id{st.Dev, st.Ino}, st.Size, st.Ctim}
-}
-
-// content is what is remembered of a file, so that it is read again only if it
-// could have changed.
-type content struct {
-	version
-	sum  [sha256.Size]byte
-	racy time.Time // when it was read within racy of its ctime; else zero
-	used uint64    // the scan that last came across it
-}
-
-// cache holds contents by real path.
-type cache struct {
-	files map[string]*content
-	scan  uint64
-	buf   []byte
-}
+// Age is how long ago Digest came to be.
+func (s Snapshot) Age() time.Duration { return boottime() - s.Changed }
 
 // A scan is one walk over the paths: it finds what they show and which folders
 // must be watched to notice when that changes.
@@ -262,55 +227,6 @@ func (s *scan) files() *[]string {
 	return &files
 }
 
-// read hashes a regular file. It does not wait for the other end if the file has
-// become a FIFO.
-func (c *cache) read(ctx context.Context, path string) (*content, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return nil, err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, fs.ErrNotExist
-	}
-	got := &content{version: versionOf(&st)}
-	if now := time.Now(); now.Sub(time.Unix(st.Ctim.Unix())) < racy {
-		got.racy = now
-	}
-	if c.buf == nil {
-		c.buf = make([]byte, 64<<10)
-	}
-	h := sha256.New()
-	for {
-		n, err := f.Read(c.buf)
-		h.Write(c.buf[:n])
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-	}
-	h.Sum(got.sum[:0])
-	return got, nil
-}
-
-// forget drops what the last scan did not come across.
-func (c *cache) forget() {
-	for path, f := range c.files {
-		if f.used != c.scan {
-			delete(c.files, path)
-		}
-	}
-}
-
 func readNames(dir string) ([]string, error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -335,6 +251,3 @@ func unreadable(path string, err error) error {
 	return fmt.Errorf("podsignal runs as uid %d and may not read %s (uid %d, gid %d, mode %04o): set securityContext.runAsUser to its owner, or the pod's fsGroup, or the volume's defaultMode: 0440: %w",
 		os.Geteuid(), path, st.Uid, st.Gid, st.Mode&0o7777, err)
 }
-
-// Age is how long ago Digest came to be.
-func (s Snapshot) Age() time.Duration { return boottime() - s.Changed }
