@@ -1,6 +1,8 @@
 package watcher
 
 import (
+	"log/slog"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,5 +42,36 @@ func TestStall(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// An event that comes late, because the node is busy, does not make half of a file
+// the change: its ctime tells that it has not been quiet for long enough.
+func TestLateEvent(t *testing.T) {
+	const quiet = 300 * ms
+	r := &rig{t: t, dir: t.TempDir(), events: make(chan fsnotify.Event), errors: make(chan error)}
+	r.write("0")
+	w := New(Options{Paths: []string{filepath.Join(r.dir, "file")}, Debounce: quiet, Resync: time.Minute, Log: slog.New(slog.DiscardHandler)})
+	w.open = r.open
+	out := make(chan Snapshot)
+	done := make(chan error)
+	go func() { done <- w.Run(t.Context(), out) }()
+	t.Cleanup(func() { <-done })
+	first := <-out
+
+	r.write("half")
+	r.events <- fsnotify.Event{Name: filepath.Join(r.dir, "file"), Op: fsnotify.Write}
+	time.Sleep(quiet / 2) // the burst would end in the middle of the writing
+	r.write("half and half")
+	written := time.Now()
+	for s := range out {
+		if s.Digest == first.Digest {
+			continue // a look that was due
+		}
+		// The kernel's clock for ctimes is up to 10 ms late.
+		if waited := time.Since(written); waited < quiet-10*ms {
+			t.Errorf("taken for whole %v after it was written, want at least %v", waited, quiet)
+		}
+		return
 	}
 }

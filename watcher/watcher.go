@@ -209,7 +209,8 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 
 	unchanged := w.good != nil && digest == w.good.Digest
 	twice := digest == known
-	if !w.burst.tooLong(now) && (!stable || err == nil && !unchanged && !twice && !w.announced(s)) {
+	whole := unchanged || !w.young(s) && (twice || w.announced(s))
+	if !w.burst.tooLong(now) && (!stable || err == nil && !whole) {
 		w.settling.Store(true)
 		w.burst.touch(now)
 		return false
@@ -243,6 +244,13 @@ func (w *Watcher) announced(s *scan) bool {
 		return time.Since(s.written) >= w.opts.Debounce
 	}
 	return w.lastEvent != 0
+}
+
+// young tells whether a file was written within the quiet time, though no event has
+// told of it yet: events come late where this process, or the node, is busy.
+func (w *Watcher) young(s *scan) bool {
+	age := time.Since(s.written)
+	return 0 <= age && age < w.opts.Debounce
 }
 
 // changed is when the new digest came to be. The wall clock of ctimes can be
