@@ -56,7 +56,11 @@ func TestLateEvent(t *testing.T) {
 	out := make(chan Snapshot)
 	done := make(chan error)
 	go func() { done <- w.Run(t.Context(), out) }()
-	t.Cleanup(func() { <-done })
+	t.Cleanup(func() {
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
 	first := <-out
 
 	r.write("half")
