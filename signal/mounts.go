@@ -16,7 +16,8 @@ type mount struct {
 }
 
 func readMounts(pid string) ([]mount, error) {
-	b, err := readProc("/proc/" + pid + "/mountinfo")
+	var buf [4 << 10]byte
+	b, err := readProc("/proc/"+pid+"/mountinfo", buf[:])
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +30,7 @@ func parseMounts(b []byte) ([]mount, error) {
 		// Not Fields: the kernel escapes no other spaces than that of ASCII.
 		fields := strings.SplitN(string(line), " ", 6)
 		if len(fields) < 6 {
-			return nil, fmt.Errorf("parsing /proc/PID/mountinfo: %q", line)
+			return nil, fmt.Errorf("parsing /proc/PID/mountinfo: %q", string(line))
 		}
 		all = append(all, mount{fields[2], unescape(fields[3]), unescape(fields[4])})
 	}

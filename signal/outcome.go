@@ -1,12 +1,5 @@
 package signal
 
-import (
-	"errors"
-	"path/filepath"
-	"strconv"
-	"strings"
-)
-
 // Children are the pids of the processes that the target has forked and not yet
 // reaped (proc_tid_children(5)). They are empty for one that has ended.
 func (t *Target) Children() (map[int]bool, error) {
@@ -17,29 +10,4 @@ func (t *Target) Children() (map[int]bool, error) {
 func (t *Target) Ended() bool {
 	st, err := t.finder.sys.stat(t.PID)
 	return err != nil || st.ended() || st.started != t.Started
-}
-
-func readChildren(pid int) (map[int]bool, error) {
-	paths, err := filepath.Glob(procPath(pid, "task/*/children"))
-	if err != nil {
-		return nil, err
-	}
-	children := make(map[int]bool)
-	for _, path := range paths {
-		b, err := readProc(path)
-		if errors.Is(err, errGone) {
-			continue // a thread that has ended
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, field := range strings.Fields(string(b)) {
-			child, err := strconv.Atoi(field)
-			if err != nil {
-				return nil, err
-			}
-			children[child] = true
-		}
-	}
-	return children, nil
 }

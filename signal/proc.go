@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -77,23 +76,55 @@ func pids(ctx context.Context) ([]int32, error) {
 	return process.PidsWithContext(ourProc(ctx))
 }
 
-func cmdline(ctx context.Context, pid int) ([]string, error) {
-	// Not NewProcess: that reads the process's create time, which is not needed.
-	p := process.Process{Pid: int32(pid)}
-	return p.CmdlineSliceWithContext(ourProc(ctx))
+// cmdline is read directly, for every process at every search: gopsutil's
+// CmdlineSlice takes ten system calls, this one four.
+func cmdline(_ context.Context, pid int) ([]string, error) {
+	var buf [1 << 10]byte
+	b, err := readProc(procPath(pid, "cmdline"), buf[:])
+	if err != nil || len(b) == 0 {
+		return nil, err // a kernel thread, or a zombie
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00"), nil
 }
 
 func procPath(pid int, name string) string {
 	return "/proc/" + strconv.Itoa(pid) + "/" + name
 }
 
-// readProc turns the ways in which /proc says that a process has ended into errGone.
-func readProc(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-		return nil, fmt.Errorf("reading %s: %w", path, errGone)
+// readProc reads a file into buf, or into more where that is too small, and turns
+// the ways in which /proc says that a process has ended into errGone. os.ReadFile
+// asks for the file's size and whether it can be polled: ten system calls, not four.
+func readProc(path string, buf []byte) ([]byte, error) {
+	fd, err := openProc(path)
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	defer unix.Close(fd)
+	for n := 0; ; {
+		if n == len(buf) {
+			buf = append(buf, make([]byte, len(buf))...)
+		}
+		m, err := unix.Read(fd, buf[n:])
+		if m <= 0 || err != nil {
+			return buf[:n], gone(path, err)
+		}
+		n += m
+	}
+}
+
+func openProc(path string) (fd int, err error) {
+	fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	return fd, gone(path, err)
+}
+
+func gone(path string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ESRCH):
+		err = errGone
+	}
+	return fmt.Errorf("reading %s: %w", path, err)
 }
 
 // stat is what /proc/PID/stat tells. It is read directly: gopsutil's create time
@@ -110,7 +141,8 @@ type stat struct {
 func (s stat) ended() bool { return s.state == 'Z' || s.state == 'X' || s.state == 'x' }
 
 func readStat(pid int) (stat, error) {
-	b, err := readProc(procPath(pid, "stat"))
+	var buf [1 << 10]byte
+	b, err := readProc(procPath(pid, "stat"), buf[:])
 	if err != nil {
 		return stat{}, err
 	}
@@ -122,22 +154,33 @@ func readStat(pid int) (stat, error) {
 func parseStat(b []byte) (stat, error) {
 	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
 	if open < 0 || end < open {
-		return stat{}, fmt.Errorf("parsing /proc/PID/stat: no name in %q", b)
+		return stat{}, fmt.Errorf("parsing /proc/PID/stat: no name in %q", string(b))
 	}
+	st := stat{comm: string(b[open+1 : end])}
 	const state, parent, started = 3, 4, 22 // fields, counted from 1
-	fields := bytes.Fields(b[end+1:])
-	if len(fields) <= started-state || len(fields[0]) != 1 {
-		return stat{}, fmt.Errorf("parsing /proc/PID/stat: too few fields in %q", b)
+	rest := bytes.TrimSpace(b[end+1:])
+	for field := state; field <= started; field++ {
+		var text []byte
+		var err error
+		text, rest, _ = bytes.Cut(rest, []byte(" "))
+		switch field {
+		case state:
+			if len(text) != 1 {
+				return stat{}, fmt.Errorf("parsing /proc/PID/stat: no state in %q", string(b))
+			}
+			st.state = text[0]
+		case parent:
+			st.parent, err = strconv.Atoi(string(text))
+		case started:
+			var ticks int64
+			ticks, err = strconv.ParseInt(string(text), 10, 64)
+			st.started = time.Duration(ticks) * tick
+		}
+		if err != nil {
+			return stat{}, fmt.Errorf("parsing /proc/PID/stat: field %d: %w", field, err)
+		}
 	}
-	ppid, err := strconv.Atoi(string(fields[parent-state]))
-	if err != nil {
-		return stat{}, fmt.Errorf("parsing /proc/PID/stat: parent: %w", err)
-	}
-	ticks, err := strconv.ParseInt(string(fields[started-state]), 10, 64)
-	if err != nil {
-		return stat{}, fmt.Errorf("parsing /proc/PID/stat: start time: %w", err)
-	}
-	return stat{string(b[open+1 : end]), fields[0][0], ppid, time.Duration(ticks) * tick}, nil
+	return st, nil
 }
 
 // status is what /proc/PID/status tells of a thread. It is read directly, because
@@ -154,7 +197,8 @@ type status struct {
 var plain = strings.NewReplacer(`\n`, "\n", `\\`, `\`)
 
 func readStatus(path string) (status, error) {
-	b, err := readProc(path)
+	var buf [4 << 10]byte
+	b, err := readProc(path, buf[:])
 	if err != nil {
 		return status{}, err
 	}
@@ -174,8 +218,16 @@ func parseStatus(b []byte) (s status, err error) {
 		return n
 	}
 	found := make(map[string]bool, 6)
-	for line := range bytes.Lines(b) {
-		key, value, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), ":\t")
+	for len(b) > 0 {
+		var line []byte
+		line, b, _ = bytes.Cut(b, []byte("\n"))
+		name, rest, _ := bytes.Cut(line, []byte(":\t"))
+		switch string(name) {
+		case "Name", "State", "Uid", "NSpid", "SigBlk", "SigIgn", "SigCgt":
+		default:
+			continue // a hot path: most lines are not even copied
+		}
+		key, value := string(name), string(rest)
 		fields := strings.Fields(value)
 		if len(fields) == 0 && key != "Name" {
 			continue
@@ -187,7 +239,7 @@ func parseStatus(b []byte) (s status, err error) {
 			s.state = fields[0][0]
 		case "Uid":
 			if len(fields) < 3 {
-				return status{}, fmt.Errorf("parsing /proc/PID/status: %q", line)
+				return status{}, fmt.Errorf("parsing /proc/PID/status: %q", string(line))
 			}
 			s.uid, s.savedUID = number(fields[0]), number(fields[2])
 		case "NSpid":
@@ -199,13 +251,11 @@ func parseStatus(b []byte) (s status, err error) {
 			s.ignored = mask(fields[0])
 		case "SigCgt":
 			s.catch = mask(fields[0])
-		default:
-			continue
 		}
 		found[key] = true
 	}
 	if err != nil || len(found) < 6 {
-		return status{}, fmt.Errorf("parsing /proc/PID/status: fields missing or unreadable in %q", b)
+		return status{}, fmt.Errorf("parsing /proc/PID/status: fields missing or unreadable")
 	}
 	return s, nil
 }
@@ -213,22 +263,61 @@ func parseStatus(b []byte) (s status, err error) {
 // readThreads reads the status of each thread: masks of blocked signals are a
 // thread's own, and which one takes a signal the program decides.
 func readThreads(pid int) ([]status, error) {
-	paths, err := filepath.Glob(procPath(pid, "task/*/status"))
-	if err != nil {
-		return nil, err
-	}
 	var all []status
-	for _, path := range paths {
-		s, err := readStatus(path)
-		if errors.Is(err, errGone) {
-			continue
+	err := eachThread(pid, func(folder string) error {
+		s, err := readStatus(folder + "/status")
+		if err == nil {
+			all = append(all, s)
 		}
-		if err != nil {
-			return nil, err
+		return err
+	})
+	return all, err
+}
+
+// readChildren reads what each thread has forked.
+func readChildren(pid int) (map[int]bool, error) {
+	children := make(map[int]bool)
+	err := eachThread(pid, func(folder string) error {
+		var buf [1 << 10]byte
+		b, err := readProc(folder+"/children", buf[:])
+		for field := range bytes.FieldsSeq(b) {
+			child, bad := strconv.Atoi(string(field))
+			err = errors.Join(err, bad)
+			children[child] = true
 		}
-		all = append(all, s)
+		return err
+	})
+	return children, err
+}
+
+// eachThread calls f for the folder of each thread in /proc/PID/task. There are none
+// of a process that has ended, and a thread that has ended is passed over.
+func eachThread(pid int, f func(folder string) error) error {
+	task := procPath(pid, "task")
+	fd, err := openProc(task)
+	if errors.Is(err, errGone) {
+		return nil
 	}
-	return all, nil
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for {
+		var buf [2 << 10]byte
+		n, err := unix.ReadDirent(fd, buf[:])
+		if err = gone(task, err); err != nil && !errors.Is(err, errGone) {
+			return err
+		}
+		if n <= 0 {
+			return nil
+		}
+		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
+		for _, name := range names {
+			if err := f(task + "/" + name); err != nil && !errors.Is(err, errGone) {
+				return err
+			}
+		}
+	}
 }
 
 // boottime is the time since boot, in which start times count (clock_gettime(2)).
