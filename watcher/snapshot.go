@@ -228,10 +228,11 @@ func (s *scan) files() *[]string {
 }
 
 func readNames(dir string) ([]string, error) {
-	f, err := os.Open(dir)
+	fd, err := open(dir, unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}
+	f := os.NewFile(uintptr(fd), dir)
 	defer f.Close()
 	return f.Readdirnames(-1)
 }
