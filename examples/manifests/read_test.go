@@ -20,10 +20,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/apimachinery/pkg/util/yaml"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/kubectl/pkg/cmd/kustomize"
 	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/yaml"
 )
 
 // decoder refuses fields that a type has not, keys that come twice, and kinds of any
@@ -45,7 +46,7 @@ var decoder = func() runtime.Decoder {
 // decode returns the objects in a file of YAML documents.
 func decode(content []byte) ([]runtime.Object, error) {
 	var objects []runtime.Object
-	documents := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
 	for {
 		document, err := documents.Read()
 		if errors.Is(err, io.EOF) {
@@ -53,6 +54,9 @@ func decode(content []byte) ([]runtime.Object, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if json, err := yaml.YAMLToJSON(document); err == nil && string(json) == "null" {
+			continue // only comments, which kubectl passes over too
 		}
 		object, _, err := decoder.Decode(document, nil, nil)
 		if err != nil {
@@ -65,7 +69,8 @@ func decode(content []byte) ([]runtime.Object, error) {
 // decodeKustomization reads a kustomization.yaml, also that of a component.
 func decodeKustomization(content []byte) (types.Kustomization, error) {
 	var k types.Kustomization
-	if err := k.Unmarshal(content); err != nil {
+	// Its own Unmarshal lets keys pass that come twice.
+	if err := yaml.UnmarshalStrict(content, &k); err != nil {
 		return k, err
 	}
 	if faults := k.EnforceFields(); len(faults) > 0 {
