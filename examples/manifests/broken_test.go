@@ -95,6 +95,7 @@ func TestFaults(t *testing.T) {
 		{"the program's subPath", "mountPath: /usr/local/etc/haproxy", "mountPath: /usr/local/etc/haproxy, subPathExpr: $(A)", []string{"subPath: the mount of config in container haproxy"}},
 		{"writable", ", readOnly: true", "", []string{"read-only: "}},
 		{"another volume", "{name: config, mountPath: /usr", "{name: other, mountPath: /usr", []string{"volume: no other container mounts config"}},
+		{"no such volume", "- name: config\n      configMap", "- name: conf\n      configMap", []string{"volume: the pod has none named config"}},
 		{"another uid", "securityContext: {capabilities", "securityContext: {runAsUser: 100, capabilities", []string{"uid: podsignal runs as 99, container haproxy as 100"}},
 		{"an unknown uid", "runAsUser: 99", "", []string{"uid: that of container haproxy is not known"}},
 

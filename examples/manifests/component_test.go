@@ -77,21 +77,24 @@ func TestComponent(t *testing.T) {
 }
 
 func TestOverlay(t *testing.T) {
-	want := render(t, "../kustomize/base")
 	added := sidecar()
 	added.VolumeMounts[0].Name = "nginx-conf"
-	for _, object := range want {
-		if deployment, ok := object.(*appsv1.Deployment); ok {
-			deployment.Spec.Template.Spec.ShareProcessNamespace = new(true)
-			deployment.Spec.Template.Spec.InitContainers = []corev1.Container{added}
-		}
-	}
+	want := render(t, "../kustomize/base") // a ConfigMap, and then the Deployment
+	deployment := &want[1].(*appsv1.Deployment).Spec.Template.Spec
+	deployment.ShareProcessNamespace = new(true)
+	deployment.InitContainers = []corev1.Container{added}
+
 	same(t, want, render(t, "../kustomize/overlay"))
 }
 
 func same(t *testing.T, want, got []runtime.Object) {
 	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("want - and got +:\n%s", diff)
+	if len(got) != len(want) {
+		t.Fatalf("%d objects, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if diff := cmp.Diff(want[i], got[i]); diff != "" {
+			t.Errorf("want - and got +:\n%s", diff)
+		}
 	}
 }

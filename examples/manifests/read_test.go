@@ -10,14 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -28,7 +26,7 @@ import (
 )
 
 // decoder refuses fields that a type has not, keys that come twice, and kinds of any
-// other group than these.
+// other group than these. A kind that has pods needs its case in podOf too.
 var decoder = func() runtime.Decoder {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
@@ -82,35 +80,16 @@ func decodeKustomization(content []byte) (types.Kustomization, error) {
 // render returns what `kubectl kustomize dir` prints, as objects.
 func render(t *testing.T, dir string) []runtime.Object {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	command := kustomize.NewCmdKustomize(genericiooptions.IOStreams{In: os.Stdin, Out: &stdout, ErrOut: &stderr})
+	var stdout bytes.Buffer
+	command := kustomize.NewCmdKustomize(genericiooptions.IOStreams{Out: &stdout, ErrOut: io.Discard})
 	command.SetArgs([]string{dir})
-	command.SetOut(&stderr)
-	command.SetErr(&stderr)
+	command.SilenceErrors, command.SilenceUsage = true, true
 	if err := command.Execute(); err != nil {
-		t.Fatalf("kubectl kustomize %s: %v\n%s", dir, err, stderr.String())
+		t.Fatalf("kubectl kustomize %s: %v", dir, err)
 	}
 	objects, err := decode(stdout.Bytes())
 	if err != nil {
 		t.Fatalf("kubectl kustomize %s: %v\n%s", dir, err, stdout.String())
 	}
 	return objects
-}
-
-// podOf returns the pod in an object that has one, as a template.
-func podOf(object runtime.Object) (name string, pod corev1.PodTemplateSpec, ok bool) {
-	named := func(kind string, meta metav1.ObjectMeta) string { return kind + "/" + meta.Name }
-	switch o := object.(type) {
-	case *appsv1.Deployment:
-		return named("Deployment", o.ObjectMeta), o.Spec.Template, true
-	case *appsv1.StatefulSet:
-		return named("StatefulSet", o.ObjectMeta), o.Spec.Template, true
-	case *appsv1.DaemonSet:
-		return named("DaemonSet", o.ObjectMeta), o.Spec.Template, true
-	case *appsv1.ReplicaSet:
-		return named("ReplicaSet", o.ObjectMeta), o.Spec.Template, true
-	case *corev1.Pod:
-		return named("Pod", o.ObjectMeta), corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}, true
-	}
-	return "", corev1.PodTemplateSpec{}, false
 }

@@ -2,25 +2,15 @@ package manifests_test
 
 import (
 	"fmt"
-	"iter"
 	"net"
-	"path"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 )
-
-// users are the uids that images run their first process as, where a manifest does
-// not say.
-var users = map[string]int64{
-	"nginx":     0,
-	"podsignal": 65532,
-}
 
 // exceptions are the faults that an example has for a reason. One that it has no
 // longer fails the test.
@@ -106,35 +96,45 @@ func sidecarFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []str
 	}
 
 	for _, mount := range podsignal.VolumeMounts {
-		if mount.SubPath != "" || mount.SubPathExpr != "" {
-			found.add("subPath: podsignal's mount of %s never shows an update", mount.Name)
-		}
-		if !mount.ReadOnly {
-			found.add("read-only: podsignal only reads %s", mount.Name)
-		}
-		targets := 0
-		for _, c := range pod.Spec.Containers {
-			i := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == mount.Name })
-			if i < 0 || isPodsignal(c) {
-				continue
-			}
-			targets++
-			if c.VolumeMounts[i].SubPath != "" || c.VolumeMounts[i].SubPathExpr != "" {
-				found.add("subPath: the mount of %s in container %s never shows an update", mount.Name, c.Name)
-			}
-			ours, known := userOf(pod, podsignal)
-			theirs, alsoKnown := userOf(pod, c)
-			if !known || !alsoKnown {
-				found.add("uid: that of container %s is not known: set runAsUser, or add its image to users", c.Name)
-			} else if ours != theirs {
-				found.add("uid: podsignal runs as %d, container %s as %d", ours, c.Name, theirs)
-			}
-		}
-		if targets == 0 {
-			found.add("volume: no other container mounts %s", mount.Name)
-		}
+		found = append(found, mountFaults(pod, podsignal, mount)...)
 	}
 	return append(found, listenFaults(podsignal, setting(pod, podsignal, "LISTEN"))...)
+}
+
+// mountFaults compares a mount of podsignal with the volume, and with the mounts of it
+// in the containers whose programs are to be signalled.
+func mountFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount corev1.VolumeMount) []string {
+	var found faultList
+	if !slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name }) {
+		found.add("volume: the pod has none named %s", mount.Name)
+	}
+	if mount.SubPath != "" || mount.SubPathExpr != "" {
+		found.add("subPath: podsignal's mount of %s never shows an update", mount.Name)
+	}
+	if !mount.ReadOnly {
+		found.add("read-only: podsignal only reads %s", mount.Name)
+	}
+	ours, _ := userOf(pod, podsignal) // known: users has its image
+	targets := 0
+	for _, c := range pod.Spec.Containers {
+		i := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == mount.Name })
+		if i < 0 || c.Name == podsignal.Name {
+			continue
+		}
+		targets++
+		if c.VolumeMounts[i].SubPath != "" || c.VolumeMounts[i].SubPathExpr != "" {
+			found.add("subPath: the mount of %s in container %s never shows an update", mount.Name, c.Name)
+		}
+		if theirs, known := userOf(pod, c); !known {
+			found.add("uid: that of container %s is not known: set runAsUser, or add its image to users", c.Name)
+		} else if ours != theirs {
+			found.add("uid: podsignal runs as %d, container %s as %d", ours, c.Name, theirs)
+		}
+	}
+	if targets == 0 {
+		found.add("volume: no other container mounts %s", mount.Name)
+	}
+	return found
 }
 
 // listenFaults compares the ports and probes of podsignal with its LISTEN.
@@ -173,101 +173,4 @@ type faultList []string
 
 func (l *faultList) add(format string, args ...any) {
 	*l = append(*l, fmt.Sprintf(format, args...))
-}
-
-// containers yields all containers of a pod.
-func containers(pod corev1.PodSpec) iter.Seq[corev1.Container] {
-	return slices.Values(slices.Concat(pod.InitContainers, pod.Containers))
-}
-
-// podsignals yields those that run podsignal.
-func podsignals(pod corev1.PodTemplateSpec) iter.Seq[corev1.Container] {
-	return func(yield func(corev1.Container) bool) {
-		for c := range containers(pod.Spec) {
-			if nameOf(c.Image) == "podsignal" && !yield(c) {
-				return
-			}
-		}
-	}
-}
-
-// probes yields the probes of a container by their names in YAML.
-func probes(c corev1.Container) iter.Seq2[string, *corev1.Probe] {
-	return func(yield func(string, *corev1.Probe) bool) {
-		_ = (c.LivenessProbe == nil || yield("livenessProbe", c.LivenessProbe)) &&
-			(c.ReadinessProbe == nil || yield("readinessProbe", c.ReadinessProbe)) &&
-			(c.StartupProbe == nil || yield("startupProbe", c.StartupProbe))
-	}
-}
-
-// portOf returns the number of the port that a probe asks, 0 for one that runs a
-// program, and whether it can be told.
-func portOf(c corev1.Container, probe *corev1.Probe) (int32, bool) {
-	var port intstr.IntOrString
-	switch {
-	case probe.HTTPGet != nil:
-		port = probe.HTTPGet.Port
-	case probe.TCPSocket != nil:
-		port = probe.TCPSocket.Port
-	case probe.GRPC != nil:
-		return probe.GRPC.Port, true
-	}
-	if port.Type == intstr.Int {
-		return port.IntVal, true
-	}
-	for _, p := range c.Ports {
-		if p.Name == port.StrVal {
-			return p.ContainerPort, true
-		}
-	}
-	return 0, false
-}
-
-// setting returns a variable of the environment, as the kubelet would fill it in.
-func setting(pod corev1.PodTemplateSpec, c corev1.Container, name string) string {
-	for _, env := range c.Env {
-		if env.Name != name {
-			continue
-		}
-		if env.ValueFrom == nil || env.ValueFrom.FieldRef == nil {
-			return env.Value
-		}
-		for key, value := range pod.Annotations {
-			if env.ValueFrom.FieldRef.FieldPath == "metadata.annotations['"+key+"']" {
-				return value
-			}
-		}
-	}
-	return ""
-}
-
-// userOf returns the uid of a container's first process, and whether it is known.
-func userOf(pod corev1.PodTemplateSpec, c corev1.Container) (int64, bool) {
-	if s := c.SecurityContext; s != nil && s.RunAsUser != nil {
-		return *s.RunAsUser, true
-	}
-	if s := pod.Spec.SecurityContext; s != nil && s.RunAsUser != nil {
-		return *s.RunAsUser, true
-	}
-	uid, ok := users[nameOf(c.Image)]
-	return uid, ok
-}
-
-// nameOf returns nginx for registry.example:5000/library/nginx:1.28.
-func nameOf(image string) string {
-	name, _, _ := strings.Cut(path.Base(image), ":")
-	name, _, _ = strings.Cut(name, "@")
-	return name
-}
-
-// pinned tells whether an image has a tag other than latest, or a digest.
-func pinned(image string) bool {
-	_, tag, _ := strings.Cut(path.Base(image), ":")
-	return tag != "" && tag != "latest"
-}
-
-// within tells whether a file is in a folder, or is that folder.
-func within(file, folder string) bool {
-	file = strings.TrimSpace(file)
-	return file == folder || strings.HasPrefix(file, strings.TrimSuffix(folder, "/")+"/")
 }
