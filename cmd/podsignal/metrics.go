@@ -73,7 +73,7 @@ func (s *status) Collect(metrics chan<- prometheus.Metric) {
 			n, prometheus.Labels{"signal": s.Signal, "result": result})
 	}
 	gauge("signal_last_success_timestamp_seconds", "When a signal was last sent; 0 before the first.", stamp(s.counts.lastArrived), nil)
-	for _, seen := range []outcome{died, restarted, replaced, kept, read, unseen} {
+	for _, seen := range []outcome{died, ended, restarted, replaced, kept, read, unseen} {
 		counter("reload_outcome_total", "Signals by what was seen of their effect within VERIFY.",
 			s.counts.outcomes[seen], prometheus.Labels{"outcome": string(seen)})
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"regexp"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,6 +121,29 @@ func TestOutcome(t *testing.T) {
 			})
 			if warned := regexp.MustCompile(`level=WARN .*read its container's log`).MatchString(log); warned != warnings {
 				t.Errorf("warned: %t, want %t:\n%s", warned, warnings, log)
+			}
+		})
+	}
+}
+
+// That a process ends is what some signals are for, and no reason to warn.
+func TestOutcomeEnded(t *testing.T) {
+	for sig, want := range map[syscall.Signal]string{
+		syscall.SIGTERM: `level=INFO msg="the signal's effect" file=/v process=web digest=010000000000 pid=7 outcome=ended`,
+		syscall.SIGINT:  `level=INFO msg="the signal's effect" file=/v process=web digest=010000000000 pid=7 outcome=ended`,
+		syscall.SIGQUIT: `level=INFO msg="the signal's effect" file=/v process=web digest=010000000000 pid=7 outcome=ended`,
+		syscall.SIGUSR1: `level=WARN msg="the process ended after the signal: read its container's log" file=/v process=web digest=010000000000 pid=7 outcome=died`,
+	} {
+		t.Run(signal.Name(sig), func(t *testing.T) {
+			_, log := playAs(t, config{signal: sig, verify: 5 * time.Second}, func(s *stage) {
+				s.have(target(7))
+				s.shows(1)
+				s.ended.Store(true)
+				s.have()
+				time.Sleep(10 * time.Second)
+			})
+			if !strings.Contains(log, want) {
+				t.Errorf("no line %s in:\n%s", want, log)
 			}
 		})
 	}
