@@ -185,8 +185,11 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 	}
 	if err != nil {
 		level := slog.LevelInfo
-		if d.missing.lasts() || !errors.Is(err, signal.ErrNoTarget) {
+		switch {
+		case d.missing.lasts() || !errors.Is(err, signal.ErrNoTarget):
 			level = slog.LevelWarn
+		case d.restarting():
+			level = slog.LevelDebug
 		}
 		if d.missing.worse(level) {
 			d.log.Log(ctx, level, "no process to signal, looking for it", "tries", d.missing.tries, "err", err)

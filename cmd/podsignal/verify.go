@@ -149,6 +149,11 @@ func (d *delivery) outcome(v *verification) outcome {
 	}
 }
 
+// restarting tells whether a target has ended just now, as the signal asks.
+func (d *delivery) restarting() bool {
+	return signal.MeansEnd(d.cfg.signal) && slices.ContainsFunc(d.verifications, func(v *verification) bool { return v.ended })
+}
+
 // tell logs the outcome.
 func (d *delivery) tell(v *verification) {
 	v.close()
