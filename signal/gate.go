@@ -5,8 +5,6 @@ import (
 	"math/bits"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -55,7 +53,7 @@ func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
 		return Blocks, nil
 	case st.innermost == 1 && st.ignored&bit == 0:
 		return Drops, nil
-	case sig == unix.SIGTERM || sig == unix.SIGINT || sig == unix.SIGQUIT:
+	case MeansEnd(sig):
 		return Ends, nil
 	case st.ignored&bit != 0:
 		return Ignores, nil
