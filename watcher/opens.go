@@ -12,8 +12,9 @@ import (
 // Opens tells whether files have been opened since it began: by a program that
 // reads its configuration anew. (fsnotify does not offer IN_OPEN, inotify(7).)
 type Opens struct {
-	fd    int
-	names map[int32]map[string]bool // by watch: the files that matter
+	watcher *Watcher
+	fd      int
+	names   map[int32]map[string]bool // by watch: the files that matter
 }
 
 // Opens begins to watch for the opening of the files that the last settled look
@@ -23,22 +24,31 @@ func (w *Watcher) Opens() (*Opens, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Opens{fd: fd, names: make(map[int32]map[string]bool)}
-	files := w.files.Load()
+	o := &Opens{watcher: w, fd: fd, names: make(map[int32]map[string]bool)}
+	if err := o.Renew(); err != nil {
+		return nil, errors.Join(err, o.Close())
+	}
+	return o, nil
+}
+
+// Renew watches the files that the last settled look has shown, besides those that
+// are watched already.
+func (o *Opens) Renew() error {
+	files := o.watcher.files.Load()
 	if files == nil {
-		return o, nil
+		return nil
 	}
 	watches := make(map[string]int32)
 	for _, path := range *files {
 		dir, name := filepath.Split(path)
 		wd, ok := watches[dir]
 		if !ok {
-			n, err := unix.InotifyAddWatch(fd, dir, unix.IN_OPEN|unix.IN_ONLYDIR)
+			n, err := unix.InotifyAddWatch(o.fd, dir, unix.IN_OPEN|unix.IN_ONLYDIR)
 			if errors.Is(err, unix.ENOENT) {
 				continue // changed since: the next look tells
 			}
 			if err != nil {
-				return nil, errors.Join(err, o.Close())
+				return err
 			}
 			wd = int32(n)
 			watches[dir] = wd
@@ -48,7 +58,7 @@ func (w *Watcher) Opens() (*Opens, error) {
 		}
 		o.names[wd][name] = true
 	}
-	return o, nil
+	return nil
 }
 
 // Seen tells whether one of the files has been opened since the last call.
@@ -65,6 +75,9 @@ func (o *Opens) Seen() bool {
 			at += unix.SizeofInotifyEvent
 			name := buf[at : at+int(event.Len)]
 			at += int(event.Len)
+			if event.Mask&unix.IN_IGNORED != 0 {
+				delete(o.names, event.Wd) // the folder is gone
+			}
 			if end := bytes.IndexByte(name, 0); end >= 0 {
 				name = name[:end]
 			}

@@ -49,6 +49,7 @@ type delivery struct {
 	counts  counts
 
 	verifications []*verification
+	watching      *watcher.Opens // for all of these; nil: there are none, or it cannot be had
 }
 
 // told is a target and what it has been told.
@@ -82,12 +83,14 @@ func newDelivery(cfg config, w *watcher.Watcher, finder *signal.Finder, log *slo
 func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) error {
 	timer := time.NewTimer(0)
 	timer.Stop()
+	defer d.stopOpens()
 	for {
 		whole := true
 		select {
 		case <-ctx.Done():
 			return nil
 		case s := <-snapshots:
+			d.forgetOpens()
 			d.desire(s)
 		case answer := <-d.asked:
 			answer <- d.status()

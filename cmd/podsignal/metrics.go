@@ -73,7 +73,7 @@ func (s *status) metrics() []byte {
 	}
 
 	gauge("build_info", "The version of podsignal; always 1.", 1,
-		label{"version", version}, label{"commit", commit}, label{"goversion", runtime.Version()})
+		label{"commit", commit}, label{"goversion", runtime.Version()}, label{"version", version})
 	for _, mode := range []string{"inotify", "poll"} {
 		gauge("watch_mode", "1 for how changes are noticed now: inotify, or poll where it cannot be had.",
 			truth(s.Mode == mode), label{"mode", mode})

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/podsignal/podsignal/signal"
-	"github.com/podsignal/podsignal/watcher"
 )
 
 // An outcome is what was seen of a signal's effect, no more. None of them but died
@@ -39,7 +38,7 @@ type verification struct {
 	fresh    bool         // at the last look there were others among them
 	replaced bool         // at one look there were only others
 	ended    bool
-	opens    *watcher.Opens // nil: not to be known
+	watched  bool // for read
 	read     bool
 }
 
@@ -52,20 +51,50 @@ func (d *delivery) prepare(t *told) *verification {
 	if children, err := d.children(t.Target); err == nil {
 		v.before = children
 	}
-	if opens, err := d.opens(); err == nil {
-		v.opens = opens
-	}
+	v.watched = d.watchOpens() == nil
 	return v
+}
+
+// watchOpens has the opening of the files noticed from here on. One inotify instance
+// serves for all targets: there are few on a node.
+func (d *delivery) watchOpens() (err error) {
+	if d.watching == nil {
+		d.watching, err = d.opens()
+		return err
+	}
+	d.noteOpens()
+	return d.watching.Renew()
+}
+
+// noteOpens credits what was opened to all whose effect is being watched.
+func (d *delivery) noteOpens() {
+	if d.watching == nil || !d.watching.Seen() {
+		return
+	}
+	for _, v := range d.verifications {
+		v.read = v.read || v.watched
+	}
+}
+
+// forgetOpens drops what podsignal has opened itself, before its snapshot came.
+func (d *delivery) forgetOpens() {
+	if d.watching != nil {
+		d.watching.Seen()
+	}
+}
+
+// stopOpens gives the inotify instance back. The kernel takes some 10 ms for that.
+func (d *delivery) stopOpens() {
+	if d.watching != nil {
+		_ = d.watching.Close() // nothing was written
+		d.watching = nil
+	}
 }
 
 // begin watches the effect of a signal, if it was sent. One that is still being
 // watched for the same target ends with what has been seen of it.
 func (d *delivery) begin(v *verification, err error) {
-	if v == nil {
-		return
-	}
-	if err != nil {
-		v.close()
+	if v == nil || err != nil {
 		return
 	}
 	d.verifyAll(func(other *verification) bool { return other.target == v.target })
@@ -79,6 +108,9 @@ func (d *delivery) begin(v *verification, err error) {
 func (d *delivery) verify() {
 	now := time.Now()
 	d.verifyAll(func(v *verification) bool { return now.Sub(v.sent) >= d.cfg.verify })
+	if len(d.verifications) == 0 {
+		d.stopOpens()
+	}
 }
 
 // verifyAll looks at those that are due, and ends those that over says.
@@ -119,12 +151,8 @@ func (d *delivery) look(v *verification) {
 		v.fresh = fresh > 0
 		v.replaced = v.replaced || fresh > 0 && fresh == len(children)
 	}
-	switch {
-	case v.opens == nil:
-	case d.settling(): // podsignal reads the files itself, at the end of a change
-		v.close()
-	default:
-		v.read = v.opens.Seen() || v.read
+	if !d.settling() { // podsignal reads the files itself, at the end of a change
+		d.noteOpens()
 	}
 }
 
@@ -156,7 +184,6 @@ func (d *delivery) restarting() bool {
 
 // tell logs the outcome.
 func (d *delivery) tell(v *verification) {
-	v.close()
 	seen := d.outcome(v)
 	v.target.replaced = v.target.replaced || seen == replaced
 	v.target.outcome = seen
@@ -169,13 +196,5 @@ func (d *delivery) tell(v *verification) {
 		log.Warn("the process kept its workers, so it refused what it has read: read its container's log")
 	default:
 		log.Info("the signal's effect")
-	}
-}
-
-// close ends the watch for files being opened.
-func (v *verification) close() {
-	if v.opens != nil {
-		_ = v.opens.Close() // nothing was written
-		v.opens = nil
 	}
 }
