@@ -115,7 +115,7 @@ func (f *Finder) look(ctx context.Context) (sight, error) {
 	}
 	in := sight{inSight: len(pids), matches: make(map[int]candidate)}
 	var own, first string // names: ours, and that of PID 1
-	alive := make(map[identity]bool, len(pids))
+	workers := make(map[identity]bool) // those known that are still there
 	for _, pid := range pids {
 		st, err := f.sys.stat(int(pid))
 		if errors.Is(err, errGone) || errors.Is(err, fs.ErrPermission) {
@@ -125,7 +125,9 @@ func (f *Finder) look(ctx context.Context) (sight, error) {
 			return sight{}, err
 		}
 		p := candidate{int(pid), st}
-		alive[p.identity()] = true
+		if f.workers[p.identity()] {
+			workers[p.identity()] = true
+		}
 		if p.pid == f.sys.self {
 			own = st.comm
 		}
@@ -138,7 +140,8 @@ func (f *Finder) look(ctx context.Context) (sight, error) {
 	}
 	// PID 1 may also be the podsignal that this one was started beside, by an exec.
 	in.alone = f.sys.self == 1 || in.inSight <= 1 || first != "" && first == own
-	in.roots = f.roots(in.matches, alive)
+	f.workers = workers
+	in.roots = f.roots(in.matches)
 	in.seen, err = f.mounting(in.roots)
 	return in, err
 }
@@ -189,12 +192,7 @@ func titleName(args []string) string {
 
 // roots are the matches whose parent is none. The others are workers, and stay so
 // for life: orphaned by their master's end they must not be taken for it.
-func (f *Finder) roots(matches map[int]candidate, alive map[identity]bool) []candidate {
-	for known := range f.workers {
-		if !alive[known] {
-			delete(f.workers, known)
-		}
-	}
+func (f *Finder) roots(matches map[int]candidate) []candidate {
 	var roots []candidate
 	for _, p := range matches {
 		if _, ok := matches[p.parent]; ok {

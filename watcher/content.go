@@ -66,7 +66,7 @@ func (c *cache) read(ctx context.Context, path string) (*content, error) {
 		got.racy = now
 	}
 	if c.buf == nil {
-		c.buf = make([]byte, 64<<10)
+		c.buf = make([]byte, 16<<10)
 	}
 	h := sha256.New()
 	for {
