@@ -46,6 +46,17 @@ func (p *place) mode() uint32 { return p.stat.Mode & unix.S_IFMT }
 // in: nothing in there changes until the next swap.
 func (p *place) frozen() bool { return within(p.real, p.volume) }
 
+// swapped tells whether the kubelet has swapped a volume since the scan came by.
+func (s *scan) swapped() bool {
+	for _, data := range s.data {
+		dir, name := filepath.Split(data.real)
+		if target, err := os.Readlink(dir + dataLink); err != nil || target != name {
+			return true
+		}
+	}
+	return false
+}
+
 func within(path, folder string) bool {
 	return folder != "" && (path == folder || strings.HasPrefix(path, folder+"/"))
 }
@@ -95,6 +106,10 @@ func (s *scan) resolveIn(at place, path string) (place, error) {
 			at.real, at.stat = up.real, up.stat
 			continue
 		}
+		if data, ok := s.data[at.id()]; ok && name == dataLink {
+			at = data
+			continue
+		}
 		next := place{real: filepath.Join(at.real, name), volume: at.volume}
 		if at.mode() != unix.S_IFDIR {
 			return place{}, &fs.PathError{Op: "lstat", Path: next.real, Err: fs.ErrNotExist}
@@ -119,7 +134,13 @@ func (s *scan) resolveIn(at place, path string) (place, error) {
 			return place{}, err
 		}
 		if name == dataLink && !strings.Contains(target, "/") {
-			at.volume = filepath.Join(at.real, target)
+			data := place{real: filepath.Join(at.real, target)}
+			data.volume, at.volume = data.real, data.real
+			if unix.Lstat(data.real, &data.stat) == nil && data.mode() == unix.S_IFDIR {
+				s.data[at.id()] = data
+				at = data
+				continue
+			}
 		}
 		if filepath.IsAbs(target) {
 			root, err := s.resolve("/", "")

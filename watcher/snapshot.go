@@ -50,6 +50,8 @@ type scan struct {
 	written time.Time     // the newest of files that may still be written to
 	recheck bool          // a file was read within racy of its ctime
 	walking map[id]string // folders being walked, against link loops
+	data    map[id]place  // where ..data leads, by the volume's folder
+	thawed  bool          // not all that is shown lies in such a place
 }
 
 // shown is one file as a reader sees it.
@@ -68,6 +70,7 @@ func newScan(ctx context.Context, c *cache) *scan {
 		cache:   c,
 		folders: make(map[id]*folder),
 		walking: make(map[id]string),
+		data:    make(map[id]place),
 	}
 }
 
@@ -155,6 +158,7 @@ func (s *scan) entry(path string, in place, name string) error {
 
 func (s *scan) file(path string, at place) error {
 	s.saw(&at.stat)
+	s.thawed = s.thawed || !at.frozen()
 	if t := time.Unix(at.stat.Ctim.Unix()); !at.frozen() && t.After(s.written) {
 		s.written = t
 	}

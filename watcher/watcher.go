@@ -45,6 +45,7 @@ type Watcher struct {
 	recheck time.Time          // when a file read too soon is read again; zero: none was
 
 	burst     burst
+	lastStep  bool              // the last event was the kubelet's last step
 	lastEvent time.Duration     // since boot; the burst's last; 0: it has none
 	seen      [sha256.Size]byte // what the last look without an error saw, settled or not
 	seenAt    time.Duration     // since boot; of the first look that saw it
@@ -157,7 +158,8 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 	}
 	w.settling.Store(true)
 	w.lastEvent = boottime()
-	return w.burst.add(time.Now(), ev)
+	w.lastStep = w.burst.add(time.Now(), ev)
+	return w.lastStep
 }
 
 // timeUp tells whether to look now that it is time. Where this process was
@@ -271,9 +273,12 @@ func (w *Watcher) changed(s *scan) time.Duration {
 }
 
 // scan walks the paths until the folders that they depend on were watched before
-// they were read, and nothing changed in the meantime (then it is stable).
+// they were read, and nothing changed in the meantime (then it is stable). After the
+// kubelet's last step nothing can, in a volume that has not been swapped again.
 func (w *Watcher) scan(ctx context.Context) (s *scan, stable bool, err error) {
 	before := w.seen
+	last := w.lastStep
+	w.lastStep = false
 	for range attempts {
 		s = newScan(ctx, &w.cache)
 		err = w.walk(s)
@@ -282,7 +287,7 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, stable bool, err error) {
 		}
 		complete := w.syncWatches(s.folders)
 		digest := s.digest()
-		if complete && digest == before {
+		if complete && (digest == before || last && !s.thawed && !s.swapped()) {
 			stable = true
 			break
 		}
