@@ -256,12 +256,10 @@ func (d daemon) afterBroken(pid string) string {
 	if state := stat(pid); state == nil || state[0] == "Z" {
 		return exits
 	}
-	switch err := d.answers(d.change[1]); {
-	case err == nil:
-		return keeps
-	default:
+	if d.answers(d.change[1]) != nil {
 		return stopsServing
 	}
+	return keeps
 }
 
 // wantOwner checks whom the process belongs to: kill(2) asks for the real and the
@@ -306,7 +304,7 @@ func (d daemon) startPodsignal(t *testing.T) *process {
 	t.Helper()
 	cmd := exec.Command("/bin/podsignal")
 	cmd.Dir = "/"
-	cmd.Env = append(d.env, "FILE="+d.dir, "PROCESS="+d.process, "SIGNAL="+d.signal, "VERIFY=3s")
+	cmd.Env = slices.Concat(d.env, []string{"FILE=" + d.dir, "PROCESS=" + d.process, "SIGNAL=" + d.signal, "VERIFY=3s"})
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Chroot: container, Cloneflags: unix.CLONE_NEWNS, Credential: credential(d.owner()),
 	}

@@ -1,7 +1,7 @@
 package daemons_test
 
 import (
-		"fmt"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
