@@ -59,7 +59,7 @@ soak: ## cause random faults for SOAK (10m), and check what is promised
 	SOAK=$(SOAK) SEED=$(SEED) go test -tags soak -run '^TestSoak$$' -count=1 -timeout 0 -v ./cmd/podsignal
 
 # Its variables are in examples/e2e/README.md. It takes a minute where the kubelet looks
-# at volumes every 5 s, and some minutes where it does so once a minute, as by default.
+# at volumes every 5 s, and about 4 where it does so once a minute, as by default.
 .PHONY: e2e
 e2e: ## run examples on kubectl's present cluster, in the namespace E2E_NAMESPACE
 	go test -tags e2e -run '^TestE2E$$' -count=1 -timeout 20m -v ./examples/e2e

@@ -75,7 +75,7 @@ func (c *cluster) clean(t *testing.T, stdin []byte, args ...string) string {
 
 // kubectl returns what it printed; its error holds what it complained of.
 func kubectl(ctx context.Context, stdin []byte, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, deadline+time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "kubectl", args...)
 	var stdout, stderr bytes.Buffer
