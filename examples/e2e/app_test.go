@@ -220,4 +220,7 @@ func (a *app) report() {
 	logs := []string{"logs", a.selector(), "--all-containers", "--prefix", "--tail=300", "--ignore-errors"}
 	a.Log("logs:\n" + a.clean(a.T, nil, logs...))
 	a.Log("logs before a restart:\n" + a.clean(a.T, nil, append(logs, "--previous")...))
+	if a.name == "nginx" { // which logs to the container's log only in the official image
+		a.Log("error log:\n" + a.clean(a.T, nil, "exec", "deployment/nginx", "-c", "nginx", "--", "cat", "/var/log/nginx/error.log"))
+	}
 }

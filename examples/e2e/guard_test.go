@@ -87,6 +87,7 @@ func TestWithoutCluster(t *testing.T) {
 			`"configMap":{"name":`:                 2,
 			`"kind":"Secret"`:                      1,
 			`"secret":{"secretName":"nginx-conf"}`: 1,
+			`"mountPath":"/var/log/nginx"`:         2,
 		} {
 			if got := strings.Count(applied.String(), want); got != count {
 				t.Errorf("%d times %s in what is applied, want %d:\n%s", got, want, count, applied.String())

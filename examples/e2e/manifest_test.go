@@ -59,6 +59,10 @@ func (a *app) readConfig(o object) {
 	}
 }
 
+// debian are the folders of Debian's nginx that are written to, or show a site of its
+// own on port 80. The official image can do without them too.
+var debian = []string{"/var/lib/nginx", "/var/log/nginx", "/etc/nginx/sites-enabled"}
+
 func (a *app) readPod(spec object) {
 	variables := map[string]string{
 		"podsignal": "E2E_PODSIGNAL_IMAGE",
@@ -73,6 +77,14 @@ func (a *app) readPod(spec object) {
 		}
 		if image := os.Getenv(variable); image != "" {
 			o["image"] = image
+			if o["name"] == "nginx" {
+				o["command"] = []string{"nginx", "-g", "daemon off;"}
+				for _, folder := range debian {
+					name := strings.ReplaceAll(folder[1:], "/", "-")
+					o["volumeMounts"] = append(o["volumeMounts"].([]any), object{"name": name, "mountPath": folder})
+					spec["volumes"] = append(spec["volumes"].([]any), object{"name": name, "emptyDir": object{}})
+				}
+			}
 		}
 		// The default of an image :latest is to pull it, though the node has it.
 		o["imagePullPolicy"] = "IfNotPresent"
