@@ -50,7 +50,8 @@ type daemon struct {
 	// change makes of a word in the files another; it is also what setting answers then.
 	change  [2]string
 	setting func() (string, error)
-	// idle opens a connection that has nothing to do; nil if there is no such thing.
+	// idle opens a connection that has nothing to do, or waits for the rest of a request;
+	// nil if there is no such thing.
 	idle func() (net.Conn, error)
 	// breaks makes of a word in the files one that the daemon cannot use.
 	breaks [2]string
@@ -68,8 +69,10 @@ type daemon struct {
 const (
 	nothing         = "nothing"
 	idleConnections = "idle connections"
+	idleLater       = "idle connections, after 6 s"
 	refusals        = "idle connections, and new ones for a moment"
 	newcomers       = "new connections for a moment"
+	everything      = "all connections"
 	programs        = "its programs, for a moment"
 )
 
@@ -130,6 +133,9 @@ func (d daemon) test(t *testing.T) {
 		idle, err = d.idle()
 		check(t, err)
 		defer idle.Close()
+		if isClosed(t, idle, 100*time.Millisecond) {
+			t.Fatal("the idle connection is closed before the reload")
+		}
 	}
 
 	failures := d.ask()
@@ -139,14 +145,18 @@ func (d daemon) test(t *testing.T) {
 	await(t, "the new setting", func() error { return d.answers(d.change[1]) })
 	t.Logf("in effect after %v", time.Since(start).Round(time.Millisecond))
 	d.wantOutcome(t, p, 1, d.effect)
-	if failed := failures(); len(failed) > 0 && !strings.Contains(d.lost, "for a moment") {
+	if failed := failures(); len(failed) > 0 && slices.Contains([]string{nothing, idleConnections, idleLater}, d.lost) {
 		t.Errorf("%d requests failed during the reload, the first: %v", len(failed), failed[0])
 	}
 	if now := startTime(t, pid); now != before {
 		t.Errorf("process %s has started at tick %s, it was %s: it has been restarted", pid, now, before)
 	}
 	if idle != nil {
-		if closed := isClosed(t, idle); closed != strings.Contains(d.lost, idleConnections) {
+		closes, patience := d.lost != nothing && d.lost != newcomers, 100*time.Millisecond
+		if closes {
+			patience = deadline
+		}
+		if closed := isClosed(t, idle, patience); closed != closes {
 			t.Errorf("an idle connection is closed: %v; the table says that it loses %s", closed, d.lost)
 		}
 	}
@@ -404,10 +414,10 @@ func startTime(t *testing.T, pid string) string {
 	return fields[19]
 }
 
-// isClosed says whether the other side has closed a connection.
-func isClosed(t *testing.T, conn net.Conn) bool {
+// isClosed says whether the other side closes a connection within some time.
+func isClosed(t *testing.T, conn net.Conn, within time.Duration) bool {
 	t.Helper()
-	check(t, conn.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+	check(t, conn.SetReadDeadline(time.Now().Add(within)))
 	_, err := io.Copy(io.Discard, conn)
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }

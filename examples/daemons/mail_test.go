@@ -39,7 +39,7 @@ userdb {
 		idle:    loggedIn,
 		breaks:  [2]string{"passdb {", "passdb"},
 		effect:  "read",
-		lost:    nothing,
+		lost:    idleLater,
 		broken:  keeps,
 		outcome: "read",
 	},

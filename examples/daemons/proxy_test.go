@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -21,45 +20,47 @@ import (
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
 
-var (
-	hitchKey, hitchCerts = certificates("one", "two")
-	proxies              = []daemon{
-		{
-			name:    "Hitch",
-			program: "/usr/sbin/hitch",
-			pkg:     "hitch",
-			process: "hitch",
-			signal:  "HUP",
-			args:    []string{"--config=/etc/hitch/hitch.conf"},
-			as:      "_hitch",
-			prepare: backend,
-			dir:     "/etc/hitch",
-			files: volumetest.Files{
-				"hitch.conf": `frontend = "[127.0.0.1]:8443"
+// The certificate that Hitch shows, and its successor.
+var hitchKey, hitchCerts = certificates([2]string{"one", "two"})
+
+// proxies stand before other servers.
+var proxies = []daemon{
+	{
+		name:    "Hitch",
+		program: "/usr/sbin/hitch",
+		pkg:     "hitch",
+		process: "hitch",
+		signal:  "HUP",
+		args:    []string{"--config=/etc/hitch/hitch.conf"},
+		as:      "_hitch",
+		prepare: backend,
+		dir:     "/etc/hitch",
+		files: volumetest.Files{
+			"hitch.conf": `frontend = "[127.0.0.1]:8443"
 backend = "[127.0.0.1]:8000"
 pem-file = "/etc/hitch/tls.pem"
 `,
-				"tls.pem": hitchKey + hitchCerts[0],
-			},
-			change:  hitchCerts,
-			setting: certificate,
-			idle:    func() (net.Conn, error) { return tls.Dial("tcp", "127.0.0.1:8443", insecure) },
-			breaks:  [2]string{"BEGIN CERTIFICATE", "BEGIN CERTIFIKATE"},
-			effect:  "read",
-			lost:    newcomers,
-			broken:  keeps,
-			outcome: "read",
+			"tls.pem": hitchKey + hitchCerts[0],
 		},
-		{
-			name:    "Squid",
-			program: "/usr/sbin/squid",
-			pkg:     "squid",
-			process: "squid",
-			signal:  "HUP",
-			args:    []string{"-f", "/etc/squid/squid.conf", "-NYC"},
-			as:      "proxy",
-			dir:     "/etc/squid",
-			files: volumetest.Files{"squid.conf": `http_port 3128
+		change:  hitchCerts,
+		setting: certificate,
+		idle:    func() (net.Conn, error) { return tls.Dial("tcp", "127.0.0.1:8443", insecure) },
+		breaks:  [2]string{"BEGIN CERTIFICATE", "BEGIN CERTIFIKATE"},
+		effect:  "read",
+		lost:    newcomers,
+		broken:  keeps,
+		outcome: "read",
+	},
+	{
+		name:    "Squid",
+		program: "/usr/sbin/squid",
+		pkg:     "squid",
+		process: "squid",
+		signal:  "HUP",
+		args:    []string{"-f", "/etc/squid/squid.conf", "-NYC"},
+		as:      "proxy",
+		dir:     "/etc/squid",
+		files: volumetest.Files{"squid.conf": `http_port 3128
 pid_filename /tmp/squid.pid
 cache_log /tmp/cache.log
 access_log stdio:/tmp/access.log
@@ -67,49 +68,49 @@ pinger_enable off
 http_access allow all
 visible_hostname one
 `},
-			prepare: backend,
-			change:  [2]string{"one", "two"},
-			setting: via(":3128"),
-			idle:    tunnel(":3128"),
-			breaks:  [2]string{"http_port", "http_prot"},
-			effect:  "read",
-			lost:    newcomers,
-			broken:  exits,
-			outcome: "died",
-		},
-		{
-			name:    "Tinyproxy",
-			program: "/usr/bin/tinyproxy",
-			pkg:     "tinyproxy-bin",
-			process: "tinyproxy",
-			signal:  "USR1",
-			args:    []string{"-d", "-c", "/etc/tinyproxy/tinyproxy.conf"},
-			as:      "tinyproxy",
-			dir:     "/etc/tinyproxy",
-			files: volumetest.Files{"tinyproxy.conf": `Port 8888
+		prepare: backend,
+		change:  [2]string{"one", "two"},
+		setting: via(":3128"),
+		idle:    tunnel(":3128"),
+		breaks:  [2]string{"http_port", "http_prot"},
+		effect:  "read",
+		lost:    newcomers,
+		broken:  exits,
+		outcome: "died",
+	},
+	{
+		name:    "Tinyproxy",
+		program: "/usr/bin/tinyproxy",
+		pkg:     "tinyproxy-bin",
+		process: "tinyproxy",
+		signal:  "USR1",
+		args:    []string{"-d", "-c", "/etc/tinyproxy/tinyproxy.conf"},
+		as:      "tinyproxy",
+		dir:     "/etc/tinyproxy",
+		files: volumetest.Files{"tinyproxy.conf": `Port 8888
 Timeout 600
 ViaProxyName "one"
 `},
-			prepare: backend,
-			change:  [2]string{"one", "two"},
-			setting: via(":8888"),
-			idle:    tunnel(":8888"),
-			breaks:  [2]string{"Timeout", "Tomeout"},
-			effect:  "read",
-			lost:    nothing,
-			broken:  keeps,
-			outcome: "read",
-		},
-		{
-			name:    "Varnish",
-			program: "/usr/sbin/varnishd",
-			pkg:     "varnish",
-			process: "varnishd",
-			signal:  "HUP",
-			args:    []string{"-F", "-f", "/etc/varnish/default.vcl", "-a", "127.0.0.1:8080", "-n", "/tmp/varnish"},
-			as:      "varnish",
-			dir:     "/etc/varnish",
-			files: volumetest.Files{"default.vcl": `vcl 4.1;
+		prepare: backend,
+		change:  [2]string{"one", "two"},
+		setting: via(":8888"),
+		idle:    tunnel(":8888"),
+		breaks:  [2]string{"Timeout", "Tomeout"},
+		effect:  "read",
+		lost:    nothing,
+		broken:  keeps,
+		outcome: "read",
+	},
+	{
+		name:    "Varnish",
+		program: "/usr/sbin/varnishd",
+		pkg:     "varnish",
+		process: "varnishd",
+		signal:  "HUP",
+		args:    []string{"-F", "-f", "/etc/varnish/default.vcl", "-a", "127.0.0.1:6081", "-n", "/tmp/varnish"},
+		as:      "varnish",
+		dir:     "/etc/varnish",
+		files: volumetest.Files{"default.vcl": `vcl 4.1;
 backend default none;
 sub vcl_recv { return (synth(200)); }
 sub vcl_synth {
@@ -117,12 +118,11 @@ sub vcl_synth {
 	return (deliver);
 }
 `},
-			change:  [2]string{"one", "two"},
-			setting: body(":8080"),
-			unfit:   ignored,
-		},
-	}
-)
+		change:  [2]string{"one", "two"},
+		setting: body(":6081"),
+		unfit:   ignored,
+	},
+}
 
 var insecure = &tls.Config{InsecureSkipVerify: true} // which certificate it is matters, not who has signed it
 
@@ -137,7 +137,7 @@ func certificate() (string, error) {
 }
 
 // certificates makes a key, and two certificates for it.
-func certificates(names ...string) (key string, certs [2]string) {
+func certificates(names [2]string) (key string, certs [2]string) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -204,9 +204,9 @@ func tunnel(address string) func() (net.Conn, error) {
 		if _, err := fmt.Fprint(conn, "CONNECT 127.0.0.1:8000 HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"); err != nil {
 			return nil, err
 		}
-		response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodConnect})
-		if err == nil && response.StatusCode != http.StatusOK {
-			err = errors.New(response.Status)
+		status, err := bufio.NewReader(conn).ReadString('\n')
+		if err == nil && !strings.Contains(status, " 200 ") {
+			err = fmt.Errorf("the answer to CONNECT is %q", status)
 		}
 		return conn, err
 	}
