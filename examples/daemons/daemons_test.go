@@ -50,8 +50,8 @@ type daemon struct {
 	// change makes of a word in the files another; it is also what setting answers then.
 	change  [2]string
 	setting func() (string, error)
-	// idle opens a connection that has nothing to do, or waits for the rest of a request;
-	// nil if there is no such thing.
+	// idle opens a connection that has nothing to do, or waits for the rest of a request,
+	// and that the daemon leaves open for 20 s at least; nil if there is no such thing.
 	idle func() (net.Conn, error)
 	// breaks makes of a word in the files one that the daemon cannot use.
 	breaks [2]string
@@ -154,7 +154,7 @@ func (d daemon) test(t *testing.T) {
 	if idle != nil {
 		closes, patience := d.lost != nothing && d.lost != newcomers, 100*time.Millisecond
 		if closes {
-			patience = deadline
+			patience = 10 * time.Second
 		}
 		if closed := isClosed(t, idle, patience); closed != closes {
 			t.Errorf("an idle connection is closed: %v; the table says that it loses %s", closed, d.lost)

@@ -20,14 +20,17 @@ var httpServers = []daemon{
 		pkg:     "apache2",
 		process: "apache2",
 		signal:  "USR1",
+		env:     []string{"VERIFY=5s"}, // it gives clients 2 s to close their side
 		args:    []string{"-DFOREGROUND", "-f", "/usr/local/apache2/conf/httpd.conf"},
 		as:      "www-data",
 		dir:     "/usr/local/apache2/conf",
 		files: volumetest.Files{"httpd.conf": `ServerName localhost
 Listen 8080
+KeepAliveTimeout 60
 PidFile /tmp/httpd.pid
 ErrorLog /tmp/error.log
 LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
 LoadModule headers_module /usr/lib/apache2/modules/mod_headers.so
 Header always set Setting one
 `},
@@ -103,6 +106,7 @@ Header always set Setting one
 		dir:     "/etc/lighttpd",
 		files: volumetest.Files{"lighttpd.conf": `server.port = 3000
 server.document-root = "/srv"
+server.max-keep-alive-idle = 60
 server.tag = "one"
 `},
 		change:  [2]string{"one", "two"},
