@@ -72,6 +72,7 @@ const (
 	idleLater       = "idle connections, after 6 s"
 	refusals        = "idle connections, and new ones for a moment"
 	newcomers       = "new connections for a moment"
+	aConnection     = "rarely a connection"
 	everything      = "all connections"
 	programs        = "its programs, for a moment"
 )

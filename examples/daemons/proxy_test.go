@@ -71,7 +71,7 @@ visible_hostname one
 		prepare: backend,
 		change:  [2]string{"one", "two"},
 		setting: via(":3128"),
-		idle:    tunnel(":3128"),
+		idle:    tunnel,
 		breaks:  [2]string{"http_port", "http_prot"},
 		effect:  "read",
 		lost:    newcomers,
@@ -94,10 +94,9 @@ ViaProxyName "one"
 		prepare: backend,
 		change:  [2]string{"one", "two"},
 		setting: via(":8888"),
-		idle:    tunnel(":8888"),
 		breaks:  [2]string{"Timeout", "Tomeout"},
 		effect:  "read",
-		lost:    nothing,
+		lost:    aConnection, // of the thread that the signal interrupts, if that is not the first
 		broken:  keeps,
 		outcome: "read",
 	},
@@ -194,20 +193,18 @@ func via(address string) func() (string, error) {
 	}
 }
 
-// tunnel opens a connection through a proxy to the backend, and leaves it open.
-func tunnel(address string) func() (net.Conn, error) {
-	return func() (net.Conn, error) {
-		conn, err := net.Dial("tcp", "127.0.0.1"+address)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := fmt.Fprint(conn, "CONNECT 127.0.0.1:8000 HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"); err != nil {
-			return nil, err
-		}
-		status, err := bufio.NewReader(conn).ReadString('\n')
-		if err == nil && !strings.Contains(status, " 200 ") {
-			err = fmt.Errorf("the answer to CONNECT is %q", status)
-		}
-		return conn, err
+// tunnel opens a connection through Squid to the backend, and leaves it open.
+func tunnel() (net.Conn, error) {
+	conn, err := net.Dial("tcp", "127.0.0.1:3128")
+	if err != nil {
+		return nil, err
 	}
+	if _, err := fmt.Fprint(conn, "CONNECT 127.0.0.1:8000 HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"); err != nil {
+		return nil, err
+	}
+	status, err := bufio.NewReader(conn).ReadString('\n')
+	if err == nil && !strings.Contains(status, " 200 ") {
+		err = fmt.Errorf("the answer to CONNECT is %q", status)
+	}
+	return conn, err
 }
