@@ -50,7 +50,8 @@ type daemon struct {
 	// change makes of a word in the files another; it is also what setting answers then.
 	change  [2]string
 	setting func() (string, error)
-	// idle opens a connection that has nothing to do; nil if there is no such thing.
+	// idle opens a connection that has nothing to do, or waits for the rest of a request,
+	// and that the daemon leaves open for 20 s at least; nil if there is no such thing.
 	idle func() (net.Conn, error)
 	// breaks makes of a word in the files one that the daemon cannot use.
 	breaks [2]string
@@ -68,9 +69,13 @@ type daemon struct {
 const (
 	nothing         = "nothing"
 	idleConnections = "idle connections"
+	idleLater       = "idle connections, after 6 s"
 	refusals        = "idle connections, and new ones for a moment"
 	newcomers       = "new connections for a moment"
 	queries         = "idle connections, and queries for a moment"
+	aConnection     = "rarely a connection"
+	everything      = "all connections"
+	programs        = "its programs, for a moment"
 )
 
 // What a daemon does with a configuration that it cannot use.
@@ -90,7 +95,8 @@ const (
 	noReload  = "it goes on with the old configuration"
 )
 
-var daemons = slices.Concat(webServers, nameServers, services, accesses, networks)
+var daemons = slices.Concat(webServers, httpServers, proxies, mailServers, supervisors,
+	nameServers, services, accesses, networks)
 
 func TestDaemons(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -131,6 +137,9 @@ func (d daemon) test(t *testing.T) {
 		idle, err = d.idle()
 		check(t, err)
 		defer idle.Close()
+		if isClosed(t, idle, 100*time.Millisecond) {
+			t.Fatal("the idle connection is closed before the reload")
+		}
 	}
 
 	failures := d.ask()
@@ -140,14 +149,18 @@ func (d daemon) test(t *testing.T) {
 	await(t, "the new setting", func() error { return d.answers(d.change[1]) })
 	t.Logf("in effect after %v", time.Since(start).Round(time.Millisecond))
 	d.wantOutcome(t, p, 1, d.effect)
-	if failed := failures(); len(failed) > 0 && !strings.Contains(d.lost, "for a moment") {
+	if failed := failures(); len(failed) > 0 && slices.Contains([]string{nothing, idleConnections, idleLater}, d.lost) {
 		t.Errorf("%d requests failed during the reload, the first: %v", len(failed), failed[0])
 	}
 	if now := startTime(t, pid); now != before {
 		t.Errorf("process %s has started at tick %s, it was %s: it has been restarted", pid, now, before)
 	}
 	if idle != nil {
-		if closed := isClosed(t, idle); closed != strings.Contains(d.lost, idleConnections) {
+		closes, patience := d.lost != nothing && d.lost != newcomers, 100*time.Millisecond
+		if closes {
+			patience = 10 * time.Second
+		}
+		if closed := isClosed(t, idle, patience); closed != closes {
 			t.Errorf("an idle connection is closed: %v; the table says that it loses %s", closed, d.lost)
 		}
 	}
@@ -313,7 +326,7 @@ func (d daemon) startPodsignal(t *testing.T) *process {
 	t.Helper()
 	cmd := exec.Command("/bin/podsignal")
 	cmd.Dir = "/"
-	cmd.Env = slices.Concat(d.env, []string{"FILE=" + d.dir, "PROCESS=" + d.process, "SIGNAL=" + d.signal, "VERIFY=3s"})
+	cmd.Env = slices.Concat([]string{"FILE=" + d.dir, "PROCESS=" + d.process, "SIGNAL=" + d.signal, "VERIFY=3s"}, d.env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Chroot: container, Cloneflags: unix.CLONE_NEWNS, Credential: credential(d.owner()),
 	}
@@ -409,10 +422,10 @@ func startTime(t *testing.T, pid string) string {
 	return fields[19]
 }
 
-// isClosed says whether the other side has closed a connection.
-func isClosed(t *testing.T, conn net.Conn) bool {
+// isClosed says whether the other side closes a connection within some time.
+func isClosed(t *testing.T, conn net.Conn, within time.Duration) bool {
 	t.Helper()
-	check(t, conn.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+	check(t, conn.SetReadDeadline(time.Now().Add(within)))
 	_, err := io.Copy(io.Discard, conn)
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -17,10 +17,10 @@ func TestTables(t *testing.T) {
 	var fit, unfit []string
 	for _, d := range slices.SortedFunc(slices.Values(daemons), byName) {
 		if d.unfit == "" {
-			fit = append(fit, fmt.Sprintf("| %s | `%s` | `%s` | %s | %s (`%s`) | %s |",
-				d.title(), d.process, d.signal, d.runsAs(), d.broken, d.outcome, d.lost))
+			fit = append(fit, fmt.Sprintf("| %s | %s | `%s` | %s | %s (`%s`) | %s |",
+				d.title(), d.match(), d.signal, d.runsAs(), d.broken, d.outcome, d.lost))
 		} else {
-			unfit = append(unfit, fmt.Sprintf("| %s | `%s` | `%s` | %s |", d.title(), d.process, d.signal, d.unfit))
+			unfit = append(unfit, fmt.Sprintf("| %s | %s | `%s` | %s |", d.title(), d.match(), d.signal, d.unfit))
 		}
 	}
 	for header, want := range map[string][]string{
@@ -43,6 +43,17 @@ func (d daemon) title() string {
 		return d.name
 	}
 	return fmt.Sprintf("[%s](examples/%s)", d.name, d.folder)
+}
+
+// match is PROCESS, and CMDLINE where it takes both to find the process.
+func (d daemon) match() string {
+	match := "`" + d.process + "`"
+	for _, variable := range d.env {
+		if strings.HasPrefix(variable, "CMDLINE=") {
+			match += ", `" + variable + "`"
+		}
+	}
+	return match
 }
 
 func (d daemon) runsAs() string {
