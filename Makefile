@@ -12,7 +12,7 @@ FUZZTIME      = 10s
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/podsignal: static, stripped, with its version
@@ -62,6 +62,12 @@ SOAK ?= 10m
 .PHONY: soak
 soak: ## cause random faults for SOAK (10m), and check what is promised
 	SOAK=$(SOAK) SEED=$(SEED) go test -tags soak -run '^TestSoak$$' -count=1 -timeout 0 -v ./cmd/podsignal
+
+# Its variables are in examples/e2e/README.md. It takes a minute where the kubelet looks
+# at volumes every 5 s, and about 4 where it does so once a minute, as by default.
+.PHONY: e2e
+e2e: ## run examples on kubectl's present cluster, in the namespace E2E_NAMESPACE
+	go test -tags e2e -run '^TestE2E$$' -count=1 -timeout 20m -v ./examples/e2e
 
 # The name of the image, with its registry if it is to be pushed.
 IMAGE ?= podsignal
