@@ -26,10 +26,13 @@ var (
 type row struct {
 	*contestant
 	figures
-	perSwap  time.Duration // CPU
+	usage                  // since the swaps began; what it holds, at their end
 	watching time.Duration // from its start
 	idle     usage
 }
+
+// perSwap is CPU time.
+func (r row) perSwap() time.Duration { return r.cpu / time.Duration(r.swaps) }
 
 type rows []row
 
@@ -72,7 +75,7 @@ func (b *bench) compare(ctx context.Context) error {
 	end(pods)
 
 	for _, n := range b.processes[1:] {
-		run, err := b.crowd(ctx, n)
+		run, err := b.alike(ctx, usual, shape{processes: n, keys: 1, volumes: 1, targets: 1})
 		if err != nil {
 			return err
 		}
@@ -85,9 +88,9 @@ func (b *bench) compare(ctx context.Context) error {
 	return res.faults()
 }
 
-// crowd is a run with another number of processes.
-func (b *bench) crowd(ctx context.Context, processes int) (rows, error) {
-	pods, err := b.pods(usual, shape{processes: processes, keys: 1, volumes: 1, targets: 1}, steady...)
+// alike is a run in pods that end with it.
+func (b *bench) alike(ctx context.Context, all []*contestant, s shape) (rows, error) {
+	pods, err := b.pods(all, s, steady...)
 	defer end(pods)
 	if err != nil {
 		return nil, err
@@ -239,7 +242,7 @@ func (p *pod) assess() (row, error) {
 	return row{
 		contestant: p.contestant,
 		figures:    assess(p.swaps, p.arrivals, len(p.targets)),
-		perSwap:    now.minus(p.at).cpu / time.Duration(len(p.swaps)),
+		usage:      now.minus(p.at),
 		watching:   p.watching,
 	}, err
 }

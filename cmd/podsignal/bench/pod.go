@@ -236,6 +236,7 @@ func innerPid(pid int) (string, error) {
 
 // listen takes in signals' arrivals until there are enough, or for some time.
 func (p *pod) listen(within time.Duration, enough func() bool) error {
+	within = max(within, time.Millisecond) // what has come is not read after the deadline
 	if err := p.pipe.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return err
 	}
@@ -261,14 +262,21 @@ func (p *pod) rest(d time.Duration) error {
 	return p.listen(d, func() bool { return false })
 }
 
-// calm listens until nothing has come for so long, at most until the end.
+// calm listens until no signal has come for so long, and the contestant has slept
+// through most of that: podsignal looks for new targets after the signal. It gives up
+// at the end.
 func (p *pod) calm(quiet time.Duration, end time.Time) error {
 	for {
-		before := len(p.arrivals)
-		if err := p.rest(quiet); err != nil {
+		signals := len(p.arrivals)
+		before, err := cpuOf(p.sidecar.Process.Pid)
+		if err := errors.Join(err, p.rest(quiet)); err != nil {
 			return err
 		}
-		if len(p.arrivals) == before || time.Now().After(end) {
+		after, err := cpuOf(p.sidecar.Process.Pid)
+		if err != nil {
+			return err
+		}
+		if len(p.arrivals) == signals && after-before < quiet/5 || time.Now().After(end) {
 			return nil
 		}
 	}

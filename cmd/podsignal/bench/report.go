@@ -68,7 +68,7 @@ func (b *bench) latencies(run rows) {
 				}
 			}
 		}
-		lines = append(lines, append(line, micro(r.perSwap)))
+		lines = append(lines, append(line, micro(r.perSwap())))
 	}
 	b.table("times in µs|missed|signals per swap|too early|from rename: p50|p99|max|from removal: p50|p99|max|CPU per swap", lines...)
 }
@@ -91,8 +91,7 @@ func (b *bench) fullSpeeds(run rows) {
 		if r.last {
 			last = "yes"
 		}
-		cpu := r.perSwap * time.Duration(r.swaps)
-		lines = append(lines, []string{r.name, fmt.Sprint(r.arrived), last, milli(cpu)})
+		lines = append(lines, []string{r.name, fmt.Sprint(r.arrived), last, milli(r.cpu)})
 	}
 	b.table("|signals|one after the last swap|CPU in ms", lines...)
 }

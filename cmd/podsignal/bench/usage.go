@@ -37,6 +37,18 @@ func usageOf(pid int) (usage, error) {
 	return sum, nil
 }
 
+// cpuOf is the CPU time alone, which costs the process nothing to be asked for.
+func cpuOf(pid int) (sum time.Duration, err error) {
+	for _, pid := range tree(pid) {
+		cpu, err := cpuTime(pid)
+		if err != nil && !gone(err) {
+			return sum, err
+		}
+		sum += cpu
+	}
+	return sum, nil
+}
+
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }
 
 // tree is the process and its descendants.
