@@ -304,28 +304,29 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // faults are promises that podsignal broke. (A budget of time that was missed is none:
 // machines differ.)
-func (r results) faults() error {
+func (r rows) faults() error {
 	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	check := func(run rows) {
-		for _, r := range run {
-			if r.contestant != podsignal && r.contestant != listening {
-				continue
-			}
-			if r.missed > 0 {
-				fault("%s missed %d of %d swaps", r.name, r.missed, r.swaps)
-			}
-			if r.signals != 1 {
-				fault("%s sent %.2f signals per swap", r.name, r.signals)
-			}
+	for _, r := range r {
+		if r.contestant != podsignal && r.contestant != listening {
+			continue
+		}
+		if r.missed > 0 {
+			faults = append(faults, fmt.Errorf("%s missed %d of %d swaps", r.name, r.missed, r.swaps))
+		}
+		if r.signals != 1 {
+			faults = append(faults, fmt.Errorf("%s sent %d signals for %d swaps", r.name, r.arrived, r.swaps))
 		}
 	}
+	return errors.Join(faults...)
+}
+
+func (r results) faults() error {
+	faults := []error{r.spare.faults()}
 	for _, run := range r.runs {
-		check(run)
+		faults = append(faults, run.faults())
 	}
-	check(r.spare)
 	if !r.full.of(podsignal).last {
-		fault("podsignal sent no signal after the last of the swaps at full speed")
+		faults = append(faults, errors.New("podsignal sent no signal after the last of the swaps at full speed"))
 	}
 	return errors.Join(faults...)
 }

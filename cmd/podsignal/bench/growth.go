@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -24,7 +25,7 @@ func (b *bench) growth(ctx context.Context) error {
 			s := common
 			dimension.set(&s, n)
 			run, err := b.alike(ctx, []*contestant{podsignal}, s)
-			if err != nil {
+			if err := errors.Join(err, run.faults()); err != nil {
 				return err
 			}
 			r := run.of(podsignal)
