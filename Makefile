@@ -69,7 +69,7 @@ BENCHFLAGS_full  =
 BENCHFLAGS_short = -swaps 8 -burst 100 -idle 3s -processes 90,5
 
 .PHONY: bench
-bench: ## compare podsignal with a floor and the shell, in 8 minutes, or 1 with BENCH=short; as root
+bench: ## compare podsignal with a floor and the shell, in 6 minutes, or 1 with BENCH=short; as root
 	@$(MAKE) --silent --no-print-directory build
 	@go build -o bin/bench ./cmd/podsignal/bench
 	@bin/bench -podsignal bin/podsignal $(BENCHFLAGS_$(BENCH))

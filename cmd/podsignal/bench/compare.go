@@ -168,7 +168,10 @@ func (b *bench) latency(ctx context.Context, pods []*pod) (rows, error) {
 	turn := slices.Clone(pods)
 	for i := range b.swaps {
 		for _, p := range turn {
-			if err := errors.Join(ctx.Err(), p.swap()); err != nil {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+			if err := p.swap(); err != nil {
 				return nil, err
 			}
 			// What a swap has caused is over before the next. Nothing that recurs always
@@ -254,7 +257,7 @@ func (b *bench) fullSpeed(ctx context.Context, p *pod) (row, error) {
 	}
 	for range b.burst {
 		s, err := p.volumes[0].swap()
-		if err := errors.Join(err, ctx.Err()); err != nil {
+		if err := errors.Join(err, context.Cause(ctx)); err != nil {
 			return row{}, err
 		}
 		p.swaps = append(p.swaps, s)
@@ -296,7 +299,7 @@ func (b *bench) watchIdle(ctx context.Context, pods []*pod, run rows) error {
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-time.After(d):
 		return nil
 	}

@@ -116,6 +116,7 @@ func (p *pod) startFirst(pause string, args []string) error {
 	p.first.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS,
 		Pdeathsig:  unix.SIGKILL,
+		Setpgid:    true, // Ctrl-C is for the bench alone, which then ends the pods
 	}
 	out, err := p.first.StdoutPipe()
 	if err != nil {
@@ -181,6 +182,7 @@ func (p *pod) startSidecar(b *bench, paths, env []string) error {
 
 // start starts a command as a container of the pod.
 func (p *pod) start(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	started := make(chan error)
 	go func() {
 		// A thread that has entered the pod is good for nothing else: it is never

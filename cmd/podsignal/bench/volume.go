@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,28 +33,46 @@ func (v *volume) next() volumetest.Files {
 // write makes the first content of the volume.
 func (v *volume) write() error { return volumetest.Write(v.path, v.next()) }
 
-// swap is a whole update. The last step is that of Update.Finish, but with the time
-// right before its last call; no key comes or goes, so that there is no more to do.
+// swap is a whole update. Its steps are those of volumetest, which lets nobody take
+// the time right before the last call of one; but no key comes or goes.
 func (v *volume) swap() (s swap, err error) {
-	old, err := os.Readlink(filepath.Join(v.path, "..data"))
+	link, tmp := filepath.Join(v.path, "..data"), filepath.Join(v.path, "..data_tmp")
+	old, err := os.Readlink(link)
 	if err != nil {
 		return s, err
 	}
 	old = filepath.Join(v.path, old)
-	update, err := volumetest.Begin(v.path, v.next())
+	folder, err := os.MkdirTemp(v.path, time.Now().UTC().Format("..2006_01_02_15_04_05."))
 	if err != nil {
+		return s, err
+	}
+	if err := os.Chmod(folder, 0o755); err != nil {
+		return s, err
+	}
+	keys := v.next()
+	for key, content := range keys {
+		if err := os.WriteFile(filepath.Join(folder, key), []byte(content), 0o644); err != nil {
+			return s, err
+		}
+	}
+	if err := os.Symlink(filepath.Base(folder), tmp); err != nil {
 		return s, err
 	}
 	s.renaming = monotonic()
-	if err := update.Swap(); err != nil {
+	if err := unix.Rename(tmp, link); err != nil {
 		return s, err
 	}
-	keys, err := os.ReadDir(old)
+	for key := range keys { // that each has its link
+		if _, err := os.Readlink(filepath.Join(v.path, key)); err != nil {
+			return s, err
+		}
+	}
+	entries, err := os.ReadDir(old)
 	if err != nil {
 		return s, err
 	}
-	for _, key := range keys {
-		if err := unix.Unlink(filepath.Join(old, key.Name())); err != nil {
+	for _, entry := range entries {
+		if err := unix.Unlink(filepath.Join(old, entry.Name())); err != nil {
 			return s, err
 		}
 	}
