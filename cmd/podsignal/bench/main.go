@@ -71,7 +71,7 @@ func (b *bench) run(ctx context.Context, processes string, growth bool) (err err
 		return errors.New("-swaps and -burst must be 1 or more")
 	}
 	if os.Geteuid() != 0 {
-		return errors.New("it makes PID namespaces, for which it must be run as root: sudo make bench")
+		return errors.New("it makes PID namespaces, for which it must be run as root: use sudo")
 	}
 	for _, tool := range []string{"cc", "inotifywait", "pgrep"} {
 		if _, err := exec.LookPath(tool); err != nil {
