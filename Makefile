@@ -66,7 +66,7 @@ soak: ## cause random faults for SOAK (10m), and check what is promised
 # BENCH=short is for CI: it shows that all works, and too little to be figures.
 BENCH ?= full
 BENCHFLAGS_full  =
-BENCHFLAGS_short = -swaps 8 -burst 100 -idle 3s -processes 90,5
+BENCHFLAGS_short = -swaps 5 -burst 100 -idle 3s -processes 90,5
 
 .PHONY: bench
 bench: ## compare podsignal with a floor and the shell, in 6 minutes, or 1 with BENCH=short; as root

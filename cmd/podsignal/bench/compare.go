@@ -113,6 +113,9 @@ func (b *bench) defaults(ctx context.Context, s shape, res *results) error {
 	b.section("%d processes in sight, %d swaps %v apart, at the defaults", s.processes, swaps, spacing)
 	b.latencies(res.spare)
 
+	if err := sleep(ctx, grace); err != nil { // MIN_INTERVAL at its default
+		return err
+	}
 	for _, p := range pods {
 		r, err := b.fullSpeed(ctx, p)
 		if err != nil {
@@ -252,7 +255,7 @@ func (p *pod) assess() (row, error) {
 
 // fullSpeed swaps as fast as it can, and waits until nothing more comes.
 func (b *bench) fullSpeed(ctx context.Context, p *pod) (row, error) {
-	if err := errors.Join(p.rest(grace), p.begin()); err != nil {
+	if err := errors.Join(p.rest(0), p.begin()); err != nil {
 		return row{}, err
 	}
 	for range b.burst {
