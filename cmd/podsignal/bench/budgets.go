@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -54,4 +55,33 @@ func (b *bench) budgets(res results) {
 		line("resident memory, "+r.name, mebi(r.idle.rss)+" MiB", "", "", fmt.Sprintf("≤ %d MiB", memory.rss), r.idle.rss <= memory.rss<<10)
 	}
 	b.table("figure|podsignal|floor|ratio|budget|", lines...)
+}
+
+// faults are promises that podsignal broke. (A budget of time that was missed is none:
+// machines differ.)
+func (r rows) faults() error {
+	var faults []error
+	for _, r := range r {
+		if r.contestant != podsignal && r.contestant != listening {
+			continue
+		}
+		if r.missed > 0 {
+			faults = append(faults, fmt.Errorf("%s missed %d of %d swaps", r.name, r.missed, r.swaps))
+		}
+		if r.signals != 1 {
+			faults = append(faults, fmt.Errorf("%s sent %d signals for %d swaps", r.name, r.arrived, r.swaps))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (r results) faults() error {
+	faults := []error{r.spare.faults()}
+	for _, run := range r.runs {
+		faults = append(faults, run.faults())
+	}
+	if !r.full.of(podsignal).last {
+		faults = append(faults, errors.New("podsignal sent no signal after the last of the swaps at full speed"))
+	}
+	return errors.Join(faults...)
 }
