@@ -12,7 +12,7 @@ FUZZTIME      = 10s
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/podsignal: static, stripped, with its version
@@ -62,6 +62,23 @@ SOAK ?= 10m
 .PHONY: soak
 soak: ## cause random faults for SOAK (10m), and check what is promised
 	SOAK=$(SOAK) SEED=$(SEED) go test -tags soak -run '^TestSoak$$' -count=1 -timeout 0 -v ./cmd/podsignal
+
+# BENCH=short is for CI: it shows that all works, and too little to be figures.
+BENCH ?= full
+BENCHFLAGS_full  =
+BENCHFLAGS_short = -swaps 5 -burst 100 -idle 3s -processes 90,5
+
+.PHONY: bench
+bench: ## compare podsignal with a floor and the shell, in 6 minutes, or 1 with BENCH=short; as root
+	@$(MAKE) --silent --no-print-directory build
+	@go build -o bin/bench ./cmd/podsignal/bench
+	@bin/bench -podsignal bin/podsignal $(BENCHFLAGS_$(BENCH))
+
+.PHONY: bench-growth
+bench-growth: ## measure podsignal with ever more processes, keys, volumes and targets; as root
+	@$(MAKE) --silent --no-print-directory build
+	@go build -o bin/bench ./cmd/podsignal/bench
+	@bin/bench -podsignal bin/podsignal -growth
 
 # Its variables are in examples/e2e/README.md. It takes a minute where the kubelet looks
 # at volumes every 5 s, and about 4 where it does so once a minute, as by default.

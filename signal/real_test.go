@@ -76,7 +76,7 @@ func play(role string) {
 // A program is a running process. It ends with the test.
 type program struct {
 	*exec.Cmd
-	t   *testing.T
+	t   testing.TB
 	in  *os.File
 	out *os.File
 	buf *bufio.Reader
@@ -88,7 +88,7 @@ func unique(pattern string) string {
 }
 
 // script runs a script under a name, with options of env(1) about signals.
-func script(t *testing.T, name, body string, env ...string) *program {
+func script(t testing.TB, name, body string, env ...string) *program {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body), 0o700); err != nil {
@@ -113,7 +113,7 @@ func goProgram(t *testing.T, name, role string, env ...string) *program {
 
 // start runs a program and waits until it says that it is ready. Whatever nohup
 // or the like has done to this process does not reach it.
-func start(t *testing.T, path string, env ...string) *program {
+func start(t testing.TB, path string, env ...string) *program {
 	t.Helper()
 	theirIn, in, errIn := os.Pipe()
 	out, theirOut, errOut := os.Pipe()

@@ -111,7 +111,7 @@ func (l *live) volume(files volumetest.Files) {
 	must(l.t, volumetest.Write(l.path("v"), files))
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

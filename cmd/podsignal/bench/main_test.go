@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// twice stands in for podsignal: it signals twice for each swap.
+const twice = `#!/bin/sh
+echo msg=watching >&2
+inotifywait -qm -e moved_to "$FILE" | while read -r event; do
+	pkill -HUP -x "$PROCESS"
+	pkill -HUP -x "$PROCESS"
+done
+`
+
+// TestBench runs what `make bench` runs, in its shortest form.
+func TestBench(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("run as root: it makes PID namespaces")
+	}
+	for _, tool := range []string{"cc", "inotifywait", "pgrep"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("install gcc, libc6-dev, inotify-tools and procps")
+		}
+	}
+	bin := t.TempDir() + "/"
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "..", ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	bench := func(t *testing.T, podsignal string, args ...string) (string, error) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, bin+"bench", append([]string{"-podsignal", podsignal, "-swaps", "5"}, args...)...)
+		cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+
+	t.Run("compared", func(t *testing.T) {
+		t.Parallel()
+		out, err := bench(t, bin+"podsignal", "-burst", "20", "-idle", "1s", "-processes", "8,5")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		for _, want := range []string{
+			`(?m)^\| podsignal +\| 0 +\| 1\.00 +\| 0 +\|( \d+ +\|){7}$`,
+			`(?m)^\| floor: kill at the removal +\| 0 +\| 1\.00 +\| 0 +\|( \d+ +\|){7}$`,
+			`(?m)^\| shell: inotifywait -m +\| \d+ +\| \d\.\d\d +\| \d+ +\|`,
+			`(?m)^\| podsignal +\| [1-5] +\| yes +\|`,
+			`(?m)^\| podsignal with LISTEN +\| \d+\.\d +\|`,
+			`(?m)^\| signals per swap, 5 processes +\| 1\.00, 0 missed +\|.*\| met +\|$`,
+		} {
+			if !regexp.MustCompile(want).MatchString(out) {
+				t.Errorf("it does not say %s:\n%s", want, out)
+				break
+			}
+		}
+	})
+	t.Run("two signals per swap", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "podsignal")
+		if err := os.WriteFile(path, []byte(twice), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		out, err := bench(t, path, "-growth")
+		if err == nil || !strings.Contains(out, "podsignal sent 10 signals for 5 swaps") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+}

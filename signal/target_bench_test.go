@@ -1,0 +1,60 @@
+package signal
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// crowd is a script that starts 90 processes. They end when their input does.
+const crowd = `exec 3<&0
+for ten in 1 2 3 4 5 6 7 8 9; do
+	for one in 0 1 2 3 4 5 6 7 8 9; do
+		cat <&3 >/dev/null &
+	done
+done
+echo ready
+wait
+`
+
+// BenchmarkFind looks at all processes, at least 90, and finds one that is known.
+func BenchmarkFind(b *testing.B) {
+	script(b, unique("crowd%s"), crowd)
+	name := unique("known%s")
+	script(b, name, scriptTraps)
+	f := finderOf(name)
+	if _, err := f.Find(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	pids, err := f.sys.pids(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := f.Find(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	// Other processes come and go on the machine.
+	each := b.Elapsed() / time.Duration(b.N*len(pids))
+	b.ReportMetric(float64(each), "ns/process")
+	b.ReportMetric(float64(len(pids)), "processes")
+}
+
+// BenchmarkReady is what a signal to a known target costs before it is sent.
+func BenchmarkReady(b *testing.B) {
+	name := unique("known%s")
+	script(b, name, scriptTraps)
+	targets, err := finderOf(name).Find(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := targets[0].Ready(b.Context(), unix.SIGHUP); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
