@@ -38,10 +38,12 @@ type daemon struct {
 	process string // PROCESS
 	signal  string // SIGNAL
 	env     []string
+	sidecar string // podsignal's user; that of the daemon's first process if empty
 
-	args []string
-	as   string // who starts it: a name or a uid; root if empty
-	user string // to whom its first process belongs when it runs; as if empty
+	args    []string
+	environ []string // more variables
+	as      string   // who starts it: a name or a uid; root if empty
+	user    string   // to whom its first process belongs when it runs; as if empty
 	// prepare does what its package or its image does before the start.
 	prepare func() error
 
@@ -87,7 +89,7 @@ const (
 	noReload  = "it goes on with the old configuration"
 )
 
-var daemons = slices.Concat(webServers)
+var daemons = slices.Concat(examples)
 
 func TestDaemons(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -292,6 +294,8 @@ func (d daemon) owner() string { return cmp.Or(d.user, d.as, "root") }
 func (d daemon) start(t *testing.T) *process {
 	t.Helper()
 	cmd := exec.Command(d.program, d.args...)
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), d.environ...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if d.as != "" {
 		cmd.SysProcAttr.Credential = credential(d.as)
@@ -306,7 +310,7 @@ func (d daemon) startPodsignal(t *testing.T) *process {
 	cmd.Dir = "/"
 	cmd.Env = slices.Concat(d.env, []string{"FILE=" + d.dir, "PROCESS=" + d.process, "SIGNAL=" + d.signal, "VERIFY=3s"})
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Chroot: container, Cloneflags: unix.CLONE_NEWNS, Credential: credential(d.owner()),
+		Chroot: container, Cloneflags: unix.CLONE_NEWNS, Credential: credential(cmp.Or(d.sidecar, d.owner())),
 	}
 	p := start(t, cmd)
 	await(t, "podsignal watches", func() error {
