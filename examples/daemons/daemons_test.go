@@ -76,6 +76,7 @@ const (
 // What a daemon does with a configuration that it cannot use.
 const (
 	keeps        = "keeps the old one"
+	resets       = "takes what is before the mistake, and defaults for the rest"
 	exits        = "exits"
 	stopsServing = "stops serving"
 	neverReads   = "does not read it"
@@ -258,8 +259,11 @@ func (d daemon) afterBroken(pid string) string {
 	if state := stat(pid); state == nil || state[0] == "Z" {
 		return exits
 	}
-	if d.answers(d.change[1]) != nil {
+	switch setting, err := d.setting(); {
+	case err != nil:
 		return stopsServing
+	case setting != d.change[1]:
+		return resets
 	}
 	return keeps
 }

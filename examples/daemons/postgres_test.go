@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 )
 
 // A postgres is a connection to PostgreSQL, or to PgBouncer, which speaks the same:
@@ -23,61 +24,59 @@ type postgres struct {
 }
 
 // session logs in and leaves the connection open.
-func session(password, database string) func() (net.Conn, error) {
-	return func() (net.Conn, error) { return login(password, database) }
+func session(database string) func() (net.Conn, error) {
+	return func() (net.Conn, error) { return login(database) }
 }
 
-// show asks PostgreSQL for a setting, in a new session.
-func show(setting string) func() (string, error) {
+// value asks for a value in a table of two columns or more, in a new session.
+func value(database, query, key string) func() (string, error) {
 	return func() (string, error) {
-		p, err := login("change-me", "postgres")
+		p, err := login(database)
 		if err != nil {
 			return "", err
 		}
 		defer p.Close()
-		p.send('Q', "SHOW "+setting+"\x00")
-		row, err := p.await('D')
-		if err != nil {
-			return "", err
-		}
-		return string(row[2+4:]), nil // the number of columns, and the length of the first
-	}
-}
-
-// acceptedPassword returns the one that PgBouncer takes for a login to its console.
-func acceptedPassword(passwords ...string) func() (string, error) {
-	return func() (string, error) {
-		var errs []error
-		for _, password := range passwords {
-			p, err := login(password, "pgbouncer")
-			if err == nil {
-				p.Close()
-				return password, nil
+		p.send('Q', query+"\x00")
+		for {
+			row, err := p.await('D')
+			if err != nil {
+				return "", err
 			}
-			errs = append(errs, err)
+			// The number of columns, then each with its length before it.
+			first, rest := column(row[2:])
+			if first == key {
+				second, _ := column(rest)
+				return second, nil
+			}
 		}
-		return "", errors.Join(errs...)
 	}
 }
 
-// login begins a session of the user postgres with a password, by SCRAM-SHA-256 (RFC
-// 7677).
-func login(password, database string) (*postgres, error) {
+func column(row []byte) (content string, rest []byte) {
+	length := binary.BigEndian.Uint32(row)
+	return string(row[4 : 4+length]), row[4+length:]
+}
+
+// login begins a session as the examples' user, by SCRAM-SHA-256 (RFC 7677).
+func login(database string) (*postgres, error) {
 	conn, err := net.Dial("tcp", "127.0.0.1:5432")
 	if err != nil {
 		return nil, err
 	}
 	p := &postgres{conn, bufio.NewReader(conn)}
-	if err := p.authenticate(password, database); err != nil {
+	if err := errors.Join(
+		conn.SetDeadline(time.Now().Add(10*time.Second)),
+		p.authenticate("postgres", "change-me", database),
+	); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *postgres) authenticate(password, database string) error {
+func (p *postgres) authenticate(user, password, database string) error {
 	const first = "n=,r=podsignal"
-	p.send(0, "\x00\x03\x00\x00user\x00postgres\x00database\x00"+database+"\x00\x00")
+	p.send(0, "\x00\x03\x00\x00user\x00"+user+"\x00database\x00"+database+"\x00\x00")
 	if _, err := p.await('R'); err != nil {
 		return err
 	}
