@@ -22,7 +22,7 @@ var examples = []daemon{
 		},
 		change:  [2]string{"hello from Gunicorn", "goodbye"},
 		setting: body(":8000"),
-		breaks:  [2]string{`{"greeting"`, `{greeting`},
+		breaks:  [2]string{"workers = 2", "workers ="},
 		effect:  "replaced",
 		lost:    nothing,
 		broken:  exits,
