@@ -1,9 +1,11 @@
-# podsignal and nothing else: one static binary on an empty image.
+# podsignal and nothing else: one static binary on an empty image, and the list of
+# what it is made of, /podsignal.cdx.json.
 #
-# Build (make image does the same, and fills VERSION and COMMIT from git):
+# Build (make image and make image-all do the same, and fill VERSION, COMMIT and
+# SOURCE_DATE_EPOCH from git):
 #
 #     docker build -t podsignal:dev .
-#     docker buildx build --platform linux/arm64 -t podsignal:dev-arm64 .
+#     docker buildx build --platform linux/arm64 --load -t podsignal:dev-arm64 .
 #
 # Use it beside the program to be signalled: in its PID namespace, with its uid
 # (0:0 for nginx), and with the watched folder mounted at the same path.
@@ -14,6 +16,9 @@
 #         -e PROCESS=nginx -e FILE=/etc/nginx/conf.d podsignal:dev
 #
 # examples/nginx has the same for Compose and for Kubernetes.
+
+ARG VERSION=dev
+ARG COMMIT=unknown
 
 # The compiler runs on the machine's own architecture and compiles for the other
 # one. The legacy builder sets no BUILDPLATFORM: "linux" is then the machine's.
@@ -26,15 +31,28 @@ COPY go.mod go.sum ./
 RUN go mod download
 
 COPY . .
+RUN go build -o /sbom ./cmd/sbom
+
 # Without BuildKit TARGETARCH is empty, which means the machine's own to Go.
 ARG TARGETARCH
-ARG VERSION=dev
-ARG COMMIT=unknown
+ARG VERSION
+ARG COMMIT
+# The time of the files, so that a commit makes the same layer whenever it is built.
+ARG SOURCE_DATE_EPOCH=0
 RUN CGO_ENABLED=0 GOOS=linux GOARCH=$TARGETARCH go build -trimpath \
-    -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT" \
-    -o /podsignal ./cmd/podsignal
+        -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT" \
+        -o /out/podsignal ./cmd/podsignal && \
+    /sbom -version "$VERSION" /out/podsignal >/out/podsignal.cdx.json && \
+    touch -d "@$SOURCE_DATE_EPOCH" /out/*
 
 FROM scratch
-COPY --from=build /podsignal /podsignal
+ARG VERSION
+ARG COMMIT
+LABEL org.opencontainers.image.title="podsignal" \
+      org.opencontainers.image.description="Signals a program when its mounted ConfigMap or Secret changes" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$COMMIT"
+COPY --from=build /out/podsignal /out/podsignal.cdx.json /
 USER 65532:65532
 ENTRYPOINT ["/podsignal"]

@@ -1,4 +1,4 @@
-# GNU make 4.3, Go and git; docker for the image.
+# GNU make 4.3, Go and git; docker for the image, and its buildx for image-all.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -12,7 +12,7 @@ FUZZTIME      = 10s
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/podsignal: static, stripped, with its version
@@ -24,15 +24,20 @@ demo: ## watch three swaps reload nginx on this machine, in 4 s and without a cl
 	@go build -o bin/ ./examples/greeter ./examples/demo
 	@bin/demo -podsignal bin/podsignal -greeter bin/greeter
 
+# examples/manifests is a module of its own, so that the types of Kubernetes stay out
+# of go.mod. It reads files outside of it, whose changes go's cache of results misses.
 .PHONY: test
 test: ## run all tests, with the race detector, in a random order
 	go test -race -shuffle=on $(TESTFLAGS) ./...
+	go -C examples/manifests test -race -shuffle=on -count=1 $(TESTFLAGS) ./...
 
+# Vulnerabilities are not looked for in examples/manifests: it has nothing but tests.
 # A program that fails under `go run` has its exit status replaced by 1, so what
 # govulncheck said must tell findings from data that it could not fetch.
 .PHONY: lint
 lint: ## look for mistakes and known vulnerabilities
 	go run $(GOLANGCI_LINT) run
+	go -C examples/manifests run $(GOLANGCI_LINT) run
 	@out=$$(go run $(GOVULNCHECK) ./... 2>&1) && status=0 || status=$$?; \
 	printf '%s\n' "$$out"; \
 	case $$out in \
@@ -58,11 +63,39 @@ SOAK ?= 10m
 soak: ## cause random faults for SOAK (10m), and check what is promised
 	SOAK=$(SOAK) SEED=$(SEED) go test -tags soak -run '^TestSoak$$' -count=1 -timeout 0 -v ./cmd/podsignal
 
+# Its variables are in examples/e2e/README.md. It takes a minute where the kubelet looks
+# at volumes every 5 s, and about 4 where it does so once a minute, as by default.
+.PHONY: e2e
+e2e: ## run examples on kubectl's present cluster, in the namespace E2E_NAMESPACE
+	go test -tags e2e -run '^TestE2E$$' -count=1 -timeout 20m -v ./examples/e2e
+
+# The name of the image, with its registry if it is to be pushed.
+IMAGE ?= podsignal
+# The time of the commit, not of the build, is that of the files in the image.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 # GOPROXY without a value is docker's way to say: from the environment, if set.
+BUILD_ARGS = --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
+	--build-arg SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) --build-arg GOPROXY
+
 .PHONY: image
 image: ## build the image podsignal:VERSION
-	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --build-arg GOPROXY \
-		-t podsignal:$(VERSION) .
+	docker build $(BUILD_ARGS) -t $(IMAGE):$(VERSION) .
+
+# Docker's classic store keeps one architecture under a tag, so each gets its own; a
+# registry keeps both under one. A provenance would hold the time of the build.
+BUILDX = docker buildx build --load --provenance=false $(BUILD_ARGS)
+
+.PHONY: image-all
+image-all: ## build it for amd64 and arm64; with PUSH=1 push both, as one, to IMAGE
+	@docker buildx version >/dev/null 2>&1 || { \
+		echo 'image-all: docker has no buildx: install its package docker-buildx-plugin or docker-buildx'; exit 1; }
+	$(BUILDX) --platform linux/amd64 -t $(IMAGE):$(VERSION)-amd64 .
+	$(BUILDX) --platform linux/arm64 -t $(IMAGE):$(VERSION)-arm64 .
+ifdef PUSH
+	docker push $(IMAGE):$(VERSION)-amd64
+	docker push $(IMAGE):$(VERSION)-arm64
+	docker buildx imagetools create -t $(IMAGE):$(VERSION) $(IMAGE):$(VERSION)-amd64 $(IMAGE):$(VERSION)-arm64
+endif
 
 .PHONY: clean
 clean: ## remove what was built

@@ -5,9 +5,15 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"debug/buildinfo"
 	"debug/elf"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +26,9 @@ import (
 	"testing"
 	"time"
 
+	cdx "github.com/CycloneDX/cyclonedx-go"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
 
@@ -29,23 +38,39 @@ const deadline = 30 * time.Second
 func TestImage(t *testing.T) {
 	needDocker(t)
 	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+	committed := time.Unix(1_700_000_000, 0)
 	for arch, machine := range machines {
 		t.Run(arch, func(t *testing.T) {
 			image := fmt.Sprintf("podsignal:test-%s-%d", arch, os.Getpid())
 			// With the legacy builder, --platform would ask for a base image of arch.
 			run(t, nil, "docker", "build", "-t", image, "--build-arg", "TARGETARCH="+arch,
-				"--build-arg", "VERSION=1.2.3", "--build-arg", "COMMIT=abcdef", "--build-arg", goproxy(t), "..")
+				"--build-arg", "VERSION=1.2.3", "--build-arg", "COMMIT=abcdef",
+				"--build-arg", fmt.Sprint("SOURCE_DATE_EPOCH=", committed.Unix()), "--build-arg", goproxy(t), "..")
 			t.Cleanup(func() { clean(t, "docker", "rmi", image) })
 
 			id := strings.TrimSpace(run(t, nil, "docker", "create", image))
 			t.Cleanup(func() { clean(t, "docker", "rm", id) })
-			program := fileOf(t, id, "/podsignal")
+			files, changed := filesOf(t, id)
+			names := slices.Sorted(maps.Keys(files))
+			if want := []string{"podsignal", "podsignal.cdx.json"}; !slices.Equal(names, want) {
+				t.Fatalf("the image has the files %v, want %v", names, want)
+			}
+			for name, at := range changed {
+				if !at.Equal(committed) {
+					t.Errorf("%s is of %v, want the time of the commit, %v", name, at, committed)
+				}
+			}
+			program, err := elf.NewFile(bytes.NewReader(files["podsignal"]))
+			if err != nil {
+				t.Fatal(err)
+			}
 			if program.Machine != machine {
 				t.Errorf("the binary is for %v, want %v", program.Machine, machine)
 			}
 			if libs, err := program.ImportedLibraries(); len(libs) > 0 {
 				t.Errorf("the binary needs %v, which an empty image has not (%v)", libs, err)
 			}
+			wantBOM(t, files["podsignal.cdx.json"], files["podsignal"])
 			if arch != runtime.GOARCH {
 				return
 			}
@@ -60,11 +85,108 @@ func TestImage(t *testing.T) {
 			if platform, want := inspect(t, "image", image, "{{.Os}}/{{.Architecture}}"), "linux/"+arch; platform != want {
 				t.Errorf("the image says that it is for %s, want %s", platform, want)
 			}
+			for label, want := range map[string]string{
+				"title": "podsignal", "licenses": "Apache-2.0", "version": "1.2.3", "revision": "abcdef",
+			} {
+				label = "org.opencontainers.image." + label
+				if got := inspect(t, "image", image, fmt.Sprintf("{{index .Config.Labels %q}}", label)); got != want {
+					t.Errorf("label %s is %q, want %q", label, got, want)
+				}
+			}
 			version := run(t, nil, "docker", "run", "--rm", "--read-only", "--cap-drop", "ALL", "--network", "none", image, "--version")
 			for _, want := range []string{"podsignal 1.2.3 ", "abcdef", "linux/" + arch} {
 				if !strings.Contains(version, want) {
 					t.Errorf("--version says %q, want %q in it", version, want)
 				}
+			}
+		})
+	}
+}
+
+// wantBOM wants all that the program says it is made of in its bill of materials, and
+// no more, each with a licence.
+func wantBOM(t *testing.T, content, program []byte) {
+	t.Helper()
+	var bom cdx.BOM
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&bom); err != nil {
+		t.Fatalf("the bill of materials: %v", err)
+	}
+	info, err := buildinfo.Read(bytes.NewReader(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	main := bom.Metadata.Component
+	if main.PackageURL != "pkg:golang/github.com/podsignal/podsignal@1.2.3" {
+		t.Errorf("the bill of materials is for %s", main.PackageURL)
+	}
+	sum := sha256.Sum256(program)
+	if want := (cdx.Hash{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(sum[:])}); (*main.Hashes)[0] != want {
+		t.Errorf("its hash is %v, want the program's, %v", (*main.Hashes)[0], want)
+	}
+	var got []string
+	for _, c := range append(*bom.Components, *main) {
+		got = append(got, c.PackageURL)
+		if c.Licenses == nil {
+			t.Errorf("%s has no licence", c.Name)
+		}
+	}
+	want := []string{main.PackageURL, "pkg:golang/stdlib@" + strings.TrimPrefix(info.GoVersion, "go")}
+	for _, module := range info.Deps {
+		want = append(want, "pkg:golang/"+module.Path+"@"+module.Version)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the program's modules (-) and the bill of materials (+):\n%s", diff)
+	}
+}
+
+// What make image-all has docker do, by one that only writes it down.
+func TestImageAll(t *testing.T) {
+	const script = `#!/bin/sh
+echo "docker $*" >>"$DOCKER_LOG"
+[ -n "$HAS_BUILDX" ] || [ "$1" != buildx ]
+`
+	const build = "docker buildx build --load --provenance=false --build-arg VERSION=1.2.3 --build-arg COMMIT=abcdef " +
+		"--build-arg SOURCE_DATE_EPOCH=1700000000 --build-arg GOPROXY --platform linux/%[1]s -t registry.example/podsignal:1.2.3-%[1]s ."
+	builds := []string{"docker buildx version", fmt.Sprintf(build, "amd64"), fmt.Sprintf(build, "arm64")}
+	pushes := []string{
+		"docker push registry.example/podsignal:1.2.3-amd64",
+		"docker push registry.example/podsignal:1.2.3-arm64",
+		"docker buildx imagetools create -t registry.example/podsignal:1.2.3 " +
+			"registry.example/podsignal:1.2.3-amd64 registry.example/podsignal:1.2.3-arm64",
+	}
+	tests := map[string]struct {
+		push, buildx string
+		want         []string
+		fails        string
+	}{
+		"built":     {"", "1", builds, ""},
+		"pushed":    {"1", "1", slices.Concat(builds, pushes), ""},
+		"no buildx": {"1", "", builds[:1], "install its package docker-buildx-plugin"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			bin, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
+			if err := os.WriteFile(filepath.Join(bin, "docker"), []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), "make", "-C", "..", "image-all", "PUSH="+tt.push,
+				"IMAGE=registry.example/podsignal", "VERSION=1.2.3", "COMMIT=abcdef", "SOURCE_DATE_EPOCH=1700000000")
+			cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "DOCKER_LOG="+log, "HAS_BUILDX="+tt.buildx)
+			out, err := cmd.CombinedOutput()
+			if failed := err != nil; failed != (tt.fails != "") || !strings.Contains(string(out), tt.fails) {
+				t.Errorf("make ends with %v, want %q:\n%s", err, tt.fails, out)
+			}
+			did, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, strings.Split(strings.TrimSpace(string(did)), "\n")); diff != "" {
+				t.Errorf("wanted (-) and done (+):\n%s", diff)
 			}
 		})
 	}
@@ -351,22 +473,28 @@ func inspect(t *testing.T, kind, name, format string) string {
 	return strings.TrimSpace(run(t, nil, "docker", kind, "inspect", "--format", format, name))
 }
 
-// fileOf returns a program out of a container that need not run.
-func fileOf(t *testing.T, container, path string) *elf.File {
+// filesOf returns the files of a container that need not run, and when they changed;
+// but not the empty ones, which Docker adds.
+func filesOf(t *testing.T, container string) (map[string][]byte, map[string]time.Time) {
 	t.Helper()
-	archive := tar.NewReader(strings.NewReader(run(t, nil, "docker", "cp", container+":"+path, "-")))
-	if _, err := archive.Next(); err != nil {
-		t.Fatal(err)
+	files, changed := make(map[string][]byte), make(map[string]time.Time)
+	archive := tar.NewReader(strings.NewReader(run(t, nil, "docker", "export", container)))
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return files, changed
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header.Size == 0 {
+			continue
+		}
+		if files[header.Name], err = io.ReadAll(archive); err != nil {
+			t.Fatal(err)
+		}
+		changed[header.Name] = header.ModTime
 	}
-	content, err := io.ReadAll(archive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := elf.NewFile(bytes.NewReader(content))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 // run runs a command with more environment and returns what it printed; if it

@@ -5,8 +5,6 @@ import (
 	"math/bits"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -48,14 +46,17 @@ func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
 	}
 	bit := uint64(1) << (sig - 1)
 	blocked, err := t.blocks(bit)
+	// The kernel drops a signal that is ignored, unless the first thread blocks it
+	// (sig_ignored in kernel/signal.c). In Redis a thread of jemalloc's blocks all.
+	taken := blocked && (st.ignored&bit == 0 || st.blocked&bit != 0)
 	switch {
 	case err != nil:
 		return "", err
-	case blocked && !t.caught:
+	case taken && !t.caught:
 		return Blocks, nil
 	case st.innermost == 1 && st.ignored&bit == 0:
 		return Drops, nil
-	case sig == unix.SIGTERM || sig == unix.SIGINT || sig == unix.SIGQUIT:
+	case MeansEnd(sig):
 		return Ends, nil
 	case st.ignored&bit != 0:
 		return Ignores, nil

@@ -39,6 +39,8 @@ func catchesBlocked(p *proc, bit uint64)  { nothing(p, bit); p.caught, p.blocked
 func catchesIgnored(p *proc, bit uint64)  { nothing(p, bit); p.caught, p.ignored = bit, bit }
 func ignoresBlocked(p *proc, bit uint64)  { nothing(p, bit); p.ignored, p.blocked = bit, bit }
 
+func ignoresBlockedElsewhere(p *proc, bit uint64) { ignores(p, bit); p.others = []uint64{bit} }
+
 // othersOnly does all of it, but about the signals next to the one in question.
 func othersOnly(p *proc, bit uint64) {
 	p.caught, p.ignored, p.blocked = bit<<1|bit>>1, bit<<1|bit>>1, bit<<1|bit>>1
@@ -87,6 +89,10 @@ func TestG1(t *testing.T) {
 		"blocked, then another": {{0, blocks, blocked, 20 * ms}, {20 * ms, blocksElsewhere, sent, 0}},
 		"blocked and ignored":   {{0, ignoresBlocked, blocked, 20 * ms}, {20 * ms, ignoresBlocked, sent, 0}},
 		"blocked by a fork":     {{0, blocks, blocked, 20 * ms}, {20 * ms, nothing, noHandler, 0}},
+		"ignored, and blocked in a thread": {
+			{0, ignoresBlockedElsewhere, ignored, 0},
+			{time.Hour, ignoresBlockedElsewhere, ignored, 0},
+		},
 		"blocked by two forks": {
 			{0, blocks, blocked, 20 * ms},
 			{15 * ms, nothing, noHandler, 0},

@@ -34,6 +34,11 @@ func Parse(s string) (syscall.Signal, error) {
 	return syscall.Signal(sig), nil
 }
 
+// MeansEnd tells whether a program that gets sig is meant to end: TERM, INT and QUIT.
+func MeansEnd(sig syscall.Signal) bool {
+	return sig == unix.SIGTERM || sig == unix.SIGINT || sig == unix.SIGQUIT
+}
+
 // Name is the name of a signal without SIG, as kill -l prints it, or its number
 // where it has no name (the real-time signals).
 func Name(sig syscall.Signal) string {

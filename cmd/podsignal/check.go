@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/podsignal/podsignal/signal"
 	"github.com/podsignal/podsignal/watcher"
@@ -153,6 +154,9 @@ func examine(ctx context.Context, cfg config) (*report, error) {
 	r.files(files)
 	r.watches(files)
 	r.processes(survey)
+	if cfg.splay > 0 {
+		r.add(levelOK, "config", "SPLAY=%v: a signal waits %v, the share of %s", cfg.splay, cfg.share.Round(time.Millisecond), cfg.hostname)
+	}
 	if cfg.dryRun {
 		r.add(levelWarn, "config", "DRY_RUN is set: signals are only logged; unset it")
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/podsignal/podsignal/signal"
 )
 
@@ -19,7 +21,7 @@ func (r *report) target(p signal.Process) *targetReport {
 		add(levelFail, "permission", "%v", p.Denied)
 	}
 
-	meansEnd := r.Signal == "TERM" || r.Signal == "INT" || r.Signal == "QUIT"
+	meansEnd := signal.MeansEnd(unix.SignalNum("SIG" + r.Signal))
 	switch {
 	case p.Refusal != nil:
 		add(levelFail, "handler", "%v", p.Refusal)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -33,6 +34,8 @@ type environment struct {
 	MinInterval string `envconfig:"MIN_INTERVAL" default:"1s" desc:"least time between two signals to one process"`
 	Resync      string `envconfig:"RESYNC" default:"1m" desc:"how often everything is looked at anyway; 0: never"`
 	StartGrace  string `envconfig:"START_GRACE" default:"1s" desc:"least age of a process before it is signalled"`
+	Splay       string `envconfig:"SPLAY" default:"0" desc:"time within which replicas signal, each after a steady share of it; 0: at once"`
+	Hostname    string `envconfig:"HOSTNAME" desc:"name that decides this replica's share of SPLAY; unset: the host's"`
 	Verify      string `envconfig:"VERIFY" default:"5s" desc:"how long the effect of a signal is watched; 0: not at all"`
 	Listen      string `envconfig:"LISTEN" desc:"address of /metrics, /healthz, /readyz and /status, such as :9533; unset: off"`
 	LogLevel    string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
@@ -50,6 +53,9 @@ type config struct {
 	minInterval time.Duration
 	resync      time.Duration
 	startGrace  time.Duration
+	splay       time.Duration
+	hostname    string
+	share       time.Duration // of splay, for hostname
 	verify      time.Duration
 	listen      string // empty: off
 	logLevel    slog.Level
@@ -101,6 +107,8 @@ func (env *environment) validate() (config, error) {
 		minInterval: duration("MIN_INTERVAL", env.MinInterval),
 		resync:      duration("RESYNC", env.Resync),
 		startGrace:  duration("START_GRACE", env.StartGrace),
+		splay:       duration("SPLAY", env.Splay),
+		hostname:    env.Hostname,
 		verify:      duration("VERIFY", env.Verify),
 		listen:      env.Listen,
 	}
@@ -135,6 +143,12 @@ func (env *environment) validate() (config, error) {
 			fault("CMDLINE", env.Cmdline, fmt.Sprintf("is no regular expression (%v): use RE2's syntax, such as -jar .*app\\.jar", err))
 		}
 	}
+	if cfg.hostname == "" {
+		if cfg.hostname, err = os.Hostname(); err != nil {
+			fault("HOSTNAME", "", fmt.Sprintf("cannot be had from the host (%v): set it to this replica's name", err))
+		}
+	}
+	cfg.share = shareOf(cfg.hostname, cfg.splay)
 	if env.Listen != "" && !isAddress(env.Listen) {
 		fault("LISTEN", env.Listen, "is no address: use a port such as :9533, or an address and a port such as 127.0.0.1:9533")
 	}

@@ -45,6 +45,7 @@ type delivery struct {
 	held    trouble   // that the files are gone or unreadable
 	reached [32]byte  // the last digest that a target is known to run
 	behind  time.Time // since when what the files show has not reached the targets; zero: it has
+	late    time.Time // the same, but for what waits for SPLAY
 	counts  counts
 
 	verifications []*verification
@@ -57,6 +58,7 @@ type told struct {
 	begun    time.Time // when it started, by the wall clock
 	applied  [32]byte  // the digest it runs, as far as is known
 	sent     time.Time // its last signal
+	due      time.Time // when it has waited its share of SPLAY; zero: nothing is pending
 	failing  trouble
 	outcome  outcome // of its last signal; empty: none yet
 	replaced bool    // a signal has replaced its children once
@@ -183,8 +185,11 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 	}
 	if err != nil {
 		level := slog.LevelInfo
-		if d.missing.lasts() || !errors.Is(err, signal.ErrNoTarget) {
+		switch {
+		case d.missing.lasts() || !errors.Is(err, signal.ErrNoTarget):
 			level = slog.LevelWarn
+		case d.restarting():
+			level = slog.LevelDebug
 		}
 		if d.missing.worse(level) {
 			d.log.Log(ctx, level, "no process to signal, looking for it", "tries", d.missing.tries, "err", err)
@@ -217,7 +222,10 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 func (d *delivery) deliver(ctx context.Context, targets []*told) {
 	for _, t := range targets {
 		if t.applied == d.desired.Digest {
-			t.failing = trouble{}
+			if !t.due.IsZero() {
+				d.log.Debug("no signal: the files are back to what it runs", "pid", t.PID, "digest", d.digest())
+			}
+			t.failing, t.due = trouble{}, time.Time{}
 			continue
 		}
 		if t.Started >= d.desired.Changed+readBy {
@@ -225,13 +233,27 @@ func (d *delivery) deliver(ctx context.Context, targets []*told) {
 			t.applied, d.reached = d.desired.Digest, d.desired.Digest
 			continue
 		}
-		if due := t.sent.Add(d.cfg.minInterval); t.failing.next.Before(due) {
-			t.failing.next = due
+		if t.due.IsZero() {
+			d.splay(t)
+		}
+		for _, due := range []time.Time{t.due, t.sent.Add(d.cfg.minInterval)} {
+			if t.failing.next.Before(due) {
+				t.failing.next = due
+			}
 		}
 		if time.Now().Before(t.failing.next) {
 			continue
 		}
 		d.signal(ctx, t)
+	}
+}
+
+// splay begins the wait for SPLAY. Newer content does not begin it anew: changes that
+// keep coming would put off the signal for ever.
+func (d *delivery) splay(t *told) {
+	t.due = time.Now().Add(d.cfg.share)
+	if d.cfg.splay > 0 {
+		d.log.Info("signal waits for its share of SPLAY", "digest", d.digest(), "pid", t.PID, "splay", d.cfg.splay, "until", t.due)
 	}
 }
 
@@ -243,7 +265,7 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 	switch {
 	case err == nil:
 		t.applied, d.reached, t.sent = d.desired.Digest, d.desired.Digest, time.Now()
-		t.failing, d.lost = trouble{}, trouble{}
+		t.failing, t.due, d.lost = trouble{}, time.Time{}, trouble{}
 		after := d.desired.Age()
 		log := d.log.With("digest", d.digest(), "pid", t.PID, "signal", signal.Name(d.cfg.signal), "after", after)
 		if d.cfg.dryRun {

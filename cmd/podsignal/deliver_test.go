@@ -59,12 +59,18 @@ func (l *logBuffer) String() string {
 // it did and when: each search for targets, each signal that arrived.
 func play(t *testing.T, verify time.Duration, act func(*stage)) (events []string, log string) {
 	t.Helper()
+	return playAs(t, config{signal: syscall.SIGHUP, minInterval: time.Second, verify: verify}, act)
+}
+
+// playAs is play with another configuration.
+func playAs(t *testing.T, cfg config, act func(*stage)) (events []string, log string) {
+	t.Helper()
+	cfg.files, cfg.process = []string{"/v"}, "web"
 	s := new(stage)
 	synctest.Test(t, func(t *testing.T) {
 		s.snapshots = make(chan watcher.Snapshot)
 		s.children.Store([]int(nil))
 		s.began = time.Now()
-		cfg := config{files: []string{"/v"}, process: "web", signal: syscall.SIGHUP, minInterval: time.Second, verify: verify}
 		d := newDelivery(cfg, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), slog.New(slog.NewTextHandler(&s.log, nil)))
 		d.settling = s.settling.Load
 		d.asked = make(chan chan<- *status)

@@ -62,18 +62,18 @@ func (s *status) Collect(metrics chan<- prometheus.Metric) {
 
 	gauge("targets", "Processes that are signalled, as of the last search.", float64(len(s.Targets)), nil)
 	gauge("out_of_sync", "1 if what the files show has not reached every target, or cannot be read; else 0.", truth(!s.OutOfSync.IsZero()), nil)
-	var behind time.Duration
-	if !s.OutOfSync.IsZero() {
-		behind = max(0, s.at.Sub(s.OutOfSync.Time))
+	var late time.Duration
+	if !s.late.IsZero() {
+		late = max(0, s.at.Sub(s.late))
 	}
-	gauge("out_of_sync_seconds", "For how long out_of_sync has been 1; 0 while it is not.", behind.Seconds(), nil)
+	gauge("out_of_sync_seconds", "For how long out_of_sync has been 1, but for a wait for SPLAY; 0 while it is not.", late.Seconds(), nil)
 
 	for result, n := range map[string]uint64{"sent": s.counts.arrived, "held_back": s.counts.heldBack, "failed": s.counts.failed} {
 		counter("signals_total", "Signals sent, and attempts that were held back until the target is ready or failed; these are made again.",
 			n, prometheus.Labels{"signal": s.Signal, "result": result})
 	}
 	gauge("signal_last_success_timestamp_seconds", "When a signal was last sent; 0 before the first.", stamp(s.counts.lastArrived), nil)
-	for _, seen := range []outcome{died, restarted, replaced, kept, read, unseen} {
+	for _, seen := range []outcome{died, ended, restarted, replaced, kept, read, unseen} {
 		counter("reload_outcome_total", "Signals by what was seen of their effect within VERIFY.",
 			s.counts.outcomes[seen], prometheus.Labels{"outcome": string(seen)})
 	}

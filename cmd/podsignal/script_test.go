@@ -199,7 +199,7 @@ func start(ts *testscript.TestScript, name string, uid int, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir, cmd.Stderr = ts.MkAbs("."), stderr
-	for _, key := range []string{"FILE", "PROCESS", "SIGNAL", "CMDLINE", "DEBOUNCE", "MIN_INTERVAL", "RESYNC", "START_GRACE", "LOG_LEVEL", "LOG_FORMAT", "DRY_RUN", "VERIFY", "LISTEN", "CONF", "PATH"} {
+	for _, key := range []string{"FILE", "PROCESS", "SIGNAL", "CMDLINE", "DEBOUNCE", "MIN_INTERVAL", "RESYNC", "START_GRACE", "SPLAY", "HOSTNAME", "LOG_LEVEL", "LOG_FORMAT", "DRY_RUN", "VERIFY", "LISTEN", "CONF", "PATH"} {
 		cmd.Env = append(cmd.Env, key+"="+ts.Getenv(key))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}

@@ -29,6 +29,7 @@ type status struct {
 	Check     *report        `json:"check"` // as podsignal check --json prints it
 
 	at          time.Time
+	late        time.Time // since when OutOfSync, but for what waits for SPLAY
 	counts      counts
 	watchErrors uint64
 }
@@ -69,17 +70,31 @@ func (c *counts) sent(after time.Duration) {
 	c.latency.observe(after.Seconds())
 }
 
-// compare notes since when what the files show has not reached all targets.
+// compare notes since when what the files show has not reached all targets, and
+// since when that is not only because they wait for SPLAY.
 func (d *delivery) compare() {
-	behind := d.desired.Err != nil || len(d.targets) == 0 && d.reached != d.desired.Digest
+	now := time.Now()
+	late := d.desired.Err != nil || len(d.targets) == 0 && d.reached != d.desired.Digest
+	behind := late
 	for _, t := range d.targets {
-		behind = behind || t.applied != d.desired.Digest
+		if t.applied != d.desired.Digest {
+			behind = true
+			late = late || !now.Before(t.due)
+		}
 	}
+	d.behind = since(d.behind, behind)
+	d.late = since(d.late, late)
+}
+
+// since is when something came to be that is so now; zero: it is not.
+func since(begun time.Time, is bool) time.Time {
 	switch {
-	case !behind:
-		d.behind = time.Time{}
-	case d.behind.IsZero():
-		d.behind = time.Now()
+	case !is:
+		return time.Time{}
+	case begun.IsZero():
+		return time.Now()
+	default:
+		return begun
 	}
 }
 
@@ -93,6 +108,7 @@ func (d *delivery) status() *status {
 		Mode:        d.watcher.Mode(),
 		Changed:     moment{d.changed},
 		OutOfSync:   moment{d.behind},
+		late:        d.late,
 		Targets:     make([]targetStatus, 0, len(d.targets)),
 		at:          time.Now(),
 		counts:      d.counts,
@@ -128,6 +144,8 @@ func (d *delivery) targetStatus(t *told) targetStatus {
 		s.Pending, s.Failing = t.failing.err.Error(), moment{t.failing.began}
 	case d.desired.Err != nil:
 		s.Pending = "the files cannot be read"
+	case time.Now().Before(t.due):
+		s.Pending = fmt.Sprintf("waits until %s, its share of SPLAY=%v", t.due.UTC().Format(time.RFC3339), d.cfg.splay)
 	default:
 		s.Pending = fmt.Sprintf("MIN_INTERVAL=%v since the last signal is not over", d.cfg.minInterval)
 	}

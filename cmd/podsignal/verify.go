@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/podsignal/podsignal/signal"
 	"github.com/podsignal/podsignal/watcher"
 )
 
@@ -14,6 +15,7 @@ type outcome string
 // The outcomes, the strongest first.
 const (
 	died      outcome = "died"      // the target is gone
+	ended     outcome = "ended"     // it is gone, as TERM, INT and QUIT ask
 	restarted outcome = "restarted" // it is gone, and another of its name has come
 	replaced  outcome = "replaced"  // all of its children are new
 	kept      outcome = "kept"      // no child is new, although an earlier signal replaced them
@@ -132,6 +134,8 @@ func (d *delivery) outcome(v *verification) outcome {
 	switch {
 	case v.ended && slices.ContainsFunc(d.targets, func(t *told) bool { return t.found.After(v.sent) }):
 		return restarted
+	case v.ended && signal.MeansEnd(d.cfg.signal):
+		return ended
 	case v.ended:
 		return died
 	case v.replaced:
@@ -143,6 +147,11 @@ func (d *delivery) outcome(v *verification) outcome {
 	default:
 		return unseen
 	}
+}
+
+// restarting tells whether a target has ended just now, as the signal asks.
+func (d *delivery) restarting() bool {
+	return signal.MeansEnd(d.cfg.signal) && slices.ContainsFunc(d.verifications, func(v *verification) bool { return v.ended })
 }
 
 // tell logs the outcome.

@@ -3,6 +3,7 @@ package main
 import (
 	"regexp"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,6 +120,49 @@ func TestOutcome(t *testing.T) {
 			})
 			if warned := regexp.MustCompile(`level=WARN .*read its container's log`).MatchString(log); warned != warnings {
 				t.Errorf("warned: %t, want %t:\n%s", warned, warnings, log)
+			}
+		})
+	}
+}
+
+// That a process ends is what some signals are for, and no reason to warn. That no
+// other has come is told when the time for it is over.
+func TestOutcomeEnded(t *testing.T) {
+	const found = `0s level=INFO msg="process found"`
+	ended := []string{
+		found,
+		`5s level=INFO msg="the signal's effect" outcome=ended`,
+		`6.34s level=INFO msg="no process to signal, looking for it"`,
+	}
+	for sig, want := range map[syscall.Signal][]string{
+		syscall.SIGTERM: ended, syscall.SIGINT: ended, syscall.SIGQUIT: ended,
+		syscall.SIGUSR1: {
+			found,
+			`40ms level=INFO msg="no process to signal, looking for it"`,
+			`5s level=WARN msg="the process ended after the signal: read its container's log" outcome=died`,
+		},
+	} {
+		t.Run(signal.Name(sig), func(t *testing.T) {
+			var began time.Time
+			_, log := playAs(t, config{signal: sig, verify: 5 * time.Second}, func(s *stage) {
+				began = s.began
+				s.have(target(7))
+				s.shows(1)
+				time.Sleep(30 * ms)
+				s.ended.Store(true)
+				s.have()
+				time.Sleep(20 * time.Second)
+			})
+			var got []string
+			for _, line := range regexp.MustCompile(`(?m)^time=(\S+) (level=\S+ msg="[^"]* [^"]*") .*?( outcome=\S+)?$`).FindAllStringSubmatch(log, -1) {
+				at, err := time.Parse(time.RFC3339, line[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, at.Sub(began).String()+" "+line[2]+line[3])
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s\n%s", diff, log)
 			}
 		})
 	}

@@ -1,0 +1,209 @@
+package manifests_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// sound is a pod without a fault.
+const sound = `
+apiVersion: v1
+kind: Pod
+metadata:
+  name: haproxy
+  annotations:
+    podsignal/process: haproxy
+spec:
+  shareProcessNamespace: true
+  automountServiceAccountToken: false
+  securityContext:
+    runAsUser: 99
+    runAsNonRoot: true
+    seccompProfile: {type: RuntimeDefault}
+  containers:
+    - name: haproxy
+      image: haproxy:3.2
+      ports:
+        - {name: http, containerPort: 8080}
+      startupProbe: {tcpSocket: {port: http}}
+      securityContext: {capabilities: {drop: [ALL]}, allowPrivilegeEscalation: false}
+      resources: {requests: {cpu: 10m, memory: 64Mi}, limits: {memory: 128Mi}}
+      volumeMounts:
+        - {name: config, mountPath: /usr/local/etc/haproxy}
+    - name: exporter
+      image: exporter@sha256:0123456789abcdef
+      livenessProbe: {exec: {command: [/check]}}
+      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+      resources: {requests: {cpu: 10m, memory: 64Mi}, limits: {memory: 128Mi}}
+  initContainers:
+    - name: podsignal
+      image: registry.example:5000/tools/podsignal:0.1.0
+      restartPolicy: Always
+      env:
+        - {name: FILE, value: "/config/haproxy.cfg, /config/maps"}
+        - name: PROCESS
+          valueFrom: {fieldRef: {fieldPath: "metadata.annotations['podsignal/process']"}}
+        - {name: SIGNAL, value: USR2}
+        - {name: LISTEN, value: ":9533"}
+      ports:
+        - {name: podsignal, containerPort: 9533}
+      livenessProbe: {httpGet: {path: /healthz, port: podsignal}}
+      readinessProbe: {httpGet: {path: /readyz, port: 9533}}
+      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+      resources: {requests: {cpu: 1m, memory: 16Mi}, limits: {memory: 32Mi}}
+      volumeMounts:
+        - {name: config, mountPath: /config, readOnly: true}
+  volumes:
+    - name: config
+      configMap: {name: haproxy}
+`
+
+// TestFaults breaks the pod in one place, and wants that to be the only fault told.
+func TestFaults(t *testing.T) {
+	tests := []struct {
+		name, old, new string
+		want           []string // what each fault begins with
+	}{
+		{"a token by default", "automountServiceAccountToken: false", "", []string{"token: "}},
+		{"a token", "automountServiceAccountToken: false", "automountServiceAccountToken: true", []string{"token: "}},
+		{"root", "runAsUser: 99", "runAsUser: 0", []string{"restricted: runAsUser=0"}},
+		{"perhaps root", "runAsNonRoot: true", "", []string{"restricted: runAsNonRoot != true"}},
+		{"no seccomp", "seccompProfile: {type: RuntimeDefault}", "", []string{"restricted: seccompProfile"}},
+		{"host's processes", "shareProcessNamespace: true", "shareProcessNamespace: true\n  hostPID: true", []string{"restricted: host namespaces"}},
+		{"a folder of the host", "configMap: {name: haproxy}", "hostPath: {path: /etc}", []string{"restricted: restricted volume types"}},
+		{"latest", "haproxy:3.2", "haproxy:latest", []string{"image: haproxy:latest of container haproxy"}},
+		{"no tag", "tools/podsignal:0.1.0", "tools/podsignal", []string{"image: registry.example:5000/tools/podsignal of container podsignal"}},
+		{"no request of cpu", "cpu: 1m, ", "", []string{"resources: container podsignal"}},
+		{"no request of memory", "cpu: 1m, memory: 16Mi", "cpu: 1m", []string{"resources: container podsignal"}},
+		{"no limit", ", limits: {memory: 32Mi}", "", []string{"resources: container podsignal"}},
+		{"a probe of no port", "{port: http}", "{port: https}", []string{"probe: container haproxy has no port as its startupProbe names"}},
+
+		{"no restartPolicy", "restartPolicy: Always", "", []string{"sidecar: "}},
+		{"an ordinary container", "  initContainers:\n", "", []string{"sidecar: "}},
+		{"own processes only", "shareProcessNamespace: true", "", []string{"processes: "}},
+		{"FILE elsewhere", `"/config/haproxy.cfg, /config/maps"`, `"/config/haproxy.cfg, /configs"`, []string{`FILE: podsignal mounts no volume at " /configs"`}},
+		{"no FILE", `value: "/config/haproxy.cfg, /config/maps"`, `value: ""`, []string{"FILE: "}},
+		{"no PROCESS", "name: PROCESS", "name: PROC", []string{`PROCESS: ""`}},
+		{"no annotation", "podsignal/process: haproxy", "podsignal/program: haproxy", []string{`PROCESS: ""`}},
+		{"a path", "podsignal/process: haproxy", "podsignal/process: /usr/sbin/haproxy", []string{"PROCESS: "}},
+		{"no signal", "value: USR2", "value: USR3", []string{"SIGNAL: "}},
+		{"KILL", "value: USR2", "value: KILL", []string{"SIGNAL: "}},
+		{"podsignal's subPath", "mountPath: /config, readOnly: true", "mountPath: /config, readOnly: true, subPath: a", []string{"subPath: podsignal's mount"}},
+		{"the program's subPath", "mountPath: /usr/local/etc/haproxy", "mountPath: /usr/local/etc/haproxy, subPathExpr: $(A)", []string{"subPath: the mount of config in container haproxy"}},
+		{"writable", ", readOnly: true", "", []string{"read-only: "}},
+		{"another volume", "{name: config, mountPath: /usr", "{name: other, mountPath: /usr", []string{"volume: no other container mounts config"}},
+		{"no such volume", "- name: config\n      configMap", "- name: conf\n      configMap", []string{"volume: the pod has none named config"}},
+		{"another uid", "securityContext: {capabilities", "securityContext: {runAsUser: 100, capabilities", []string{"uid: podsignal runs as 99, container haproxy as 100"}},
+		{"an unknown uid", "runAsUser: 99", "", []string{"uid: that of container haproxy is not known"}},
+
+		{"LISTEN on loopback", `":9533"`, `"127.0.0.1:9533"`, []string{"LISTEN: the kubelet cannot reach 127.0.0.1:9533"}},
+		{"LISTEN not declared", "      ports:\n        - {name: podsignal, containerPort: 9533}\n", "", []string{"probe: container podsignal", "LISTEN: containerPort 9533 is missing", "LISTEN: livenessProbe asks port 0"}},
+		{"LISTEN on another port", `":9533"`, `":9534"`, []string{"LISTEN: containerPort 9534 is missing", "LISTEN: port podsignal 9533 is not", "LISTEN: livenessProbe asks port 9533", "LISTEN: readinessProbe asks port 9533"}},
+		{"no LISTEN", "name: LISTEN", "name: LISTN", []string{"LISTEN: port podsignal 9533 is not", "LISTEN: livenessProbe asks port 9533", "LISTEN: readinessProbe asks port 9533"}},
+		{"another name of the port", "{name: podsignal, containerPort: 9533}", "{name: metrics, containerPort: 9533}", []string{"probe: container podsignal", "LISTEN: port metrics 9533 is not podsignal 9533", "LISTEN: livenessProbe asks port 0"}},
+		{"a page that is none", "path: /readyz", "path: /ready", []string{"LISTEN: readinessProbe does not get /healthz or /readyz"}},
+		{"restart while out of sync", "path: /healthz", "path: /readyz", []string{"LISTEN: livenessProbe does not get /healthz"}},
+		{"a probe of another port", "port: 9533}}", "port: 9534}}", []string{`LISTEN: readinessProbe asks port 9534, podsignal listens at ":9533"`}},
+	}
+	if found := broken(t, "", ""); len(found) > 0 {
+		t.Fatalf("faults of the pod as it is: %q", found)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			found := broken(t, tt.old, tt.new)
+			if !slices.EqualFunc(found, tt.want, strings.HasPrefix) {
+				t.Errorf("faults are %q, want %q", found, tt.want)
+			}
+		})
+	}
+}
+
+// broken returns the faults of the pod with to in place of from.
+func broken(t *testing.T, from, to string) []string {
+	t.Helper()
+	if !strings.Contains(sound, from) {
+		t.Fatalf("no %q in the pod", from)
+	}
+	objects, err := decode([]byte(strings.Replace(sound, from, to, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, pod, _ := podOf(objects[0])
+	return faults(pod)
+}
+
+func TestDecode(t *testing.T) {
+	const (
+		configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+		monitor   = "apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\n"
+	)
+	objects, err := decode([]byte("# a file\n---\n" + configMap + "---\n" + monitor))
+	if err != nil || len(objects) != 2 {
+		t.Fatalf("%d objects, want 2 (%v)", len(objects), err)
+	}
+	tests := []struct {
+		name, content, want string
+	}{
+		{"a field that is none", configMap + "date: {}\n", `unknown field "date"`},
+		{"in another case", configMap + "Data: {}\n", `unknown field "Data"`},
+		{"in the second document", configMap + "---\n" + configMap + "date: {}\n", "document 2: "},
+		{"a key that comes twice", configMap + "data: {}\ndata: {}\n", `key "data" already set`},
+		{"another type", configMap + "data: {port: 80}\n", "cannot unmarshal number"},
+		{"an unknown kind", "apiVersion: v1\nkind: ConfigMaps\n", `no kind "ConfigMaps"`},
+		{"an unknown group", "apiVersion: example.com/v1\nkind: ConfigMap\n", `no kind "ConfigMap" is registered for version "example.com/v1"`},
+		{"no kind", "data: {}\n", "'Kind' is missing"},
+		{"no YAML", "a: b: c\n", "mapping values are not allowed"},
+		{"a field that the operator has not", monitor + "spec: {endpoints: []}\n", `unknown field "spec.endpoints"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := decode([]byte(tt.content)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q in it", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestDecodeKustomization(t *testing.T) {
+	const component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
+	if _, err := decodeKustomization([]byte(component)); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, content, want string
+	}{
+		{"a field that is none", component + "patch: []\n", `unknown field "patch"`},
+		{"a key that comes twice", component + "patches: []\npatches: []\n", `key "patches" already set`},
+		{"another kind", "kind: Customization\n", "kind should be"},
+		{"another version", "apiVersion: kustomize.config.k8s.io/v1\nkind: Component\n", "apiVersion for Component should be"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := decodeKustomization([]byte(tt.content)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q in it", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestComplaints(t *testing.T) {
+	found := map[string][]string{
+		"a.yaml": {"rule: one (Pod/a)", "rule: two (Pod/a)"},
+		"b.yaml": {"rule: one (Pod/b)"},
+	}
+	got := complaints(found, []exception{
+		{"a.yaml", "rule: one", ""},
+		{"b.yaml", "rule: two", ""},
+	})
+	want := []string{
+		"a.yaml: rule: two (Pod/a)",
+		"b.yaml: no fault \"rule: two\" any more: remove its exception",
+		"b.yaml: rule: one (Pod/b)",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want - and got +:\n%s", diff)
+	}
+}

@@ -1,0 +1,176 @@
+package manifests_test
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+)
+
+// exceptions are the faults that an example has for a reason. One that it has no
+// longer fails the test.
+var exceptions = []exception{
+	{"nginx/kubernetes.yaml", "restricted: runAsNonRoot != true", "nginx's master runs as root, and so has podsignal to"},
+	{"nginx/kubernetes.yaml", "restricted: runAsUser=0", "the same"},
+	{"nginx/kubernetes.yaml", "restricted: unrestricted capabilities", "it gives its workers another uid"},
+}
+
+type exception struct {
+	file  string // below examples
+	fault string // what it begins with
+	why   string
+}
+
+// standards decides on the levels of the Pod Security Standards, as the API server does.
+var standards = func() policy.Evaluator {
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		panic(err)
+	}
+	return evaluator
+}()
+
+// faults returns what is wrong with a pod, each as `rule: what, and the mend`.
+func faults(pod corev1.PodTemplateSpec) []string {
+	var found faultList
+	if token := pod.Spec.AutomountServiceAccountToken; token == nil || *token {
+		found.add("token: set automountServiceAccountToken: false, nothing here asks the API server")
+	}
+	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
+	for _, result := range standards.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
+		if !result.Allowed {
+			found.add("restricted: %s: %s", result.ForbiddenReason, result.ForbiddenDetail)
+		}
+	}
+	for c := range containers(pod.Spec) {
+		if !pinned(c.Image) {
+			found.add("image: %s of container %s has no tag but perhaps latest", c.Image, c.Name)
+		}
+		// No limit of CPU: it would only slow a reload, and nothing here spins.
+		r := c.Resources
+		if r.Requests.Cpu().IsZero() || r.Requests.Memory().IsZero() || r.Limits.Memory().IsZero() {
+			found.add("resources: container %s needs requests of cpu and memory, and a limit of memory", c.Name)
+		}
+		for name, probe := range probes(c) {
+			if _, ok := portOf(c, probe); !ok {
+				found.add("probe: container %s has no port as its %s names", c.Name, name)
+			}
+		}
+	}
+	for c := range podsignals(pod) {
+		found = append(found, sidecarFaults(pod, c)...)
+	}
+	return found
+}
+
+// sidecarFaults returns what keeps podsignal, a container of the pod, from its work.
+func sidecarFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []string {
+	var found faultList
+	isPodsignal := func(c corev1.Container) bool { return c.Name == podsignal.Name }
+	if !slices.ContainsFunc(pod.Spec.InitContainers, isPodsignal) ||
+		podsignal.RestartPolicy == nil || *podsignal.RestartPolicy != corev1.ContainerRestartPolicyAlways {
+		found.add("sidecar: podsignal belongs into initContainers, with restartPolicy: Always")
+	}
+	if share := pod.Spec.ShareProcessNamespace; share == nil || !*share {
+		found.add("processes: set shareProcessNamespace: true, or podsignal sees no other")
+	}
+
+	for file := range strings.SplitSeq(setting(pod, podsignal, "FILE"), ",") {
+		mounted := func(m corev1.VolumeMount) bool { return within(file, m.MountPath) }
+		if !slices.ContainsFunc(podsignal.VolumeMounts, mounted) {
+			found.add("FILE: podsignal mounts no volume at %q", file)
+		}
+	}
+	if process := setting(pod, podsignal, "PROCESS"); process == "" || strings.Contains(process, "/") {
+		found.add("PROCESS: %q is no name of a process", process)
+	}
+	switch sig := setting(pod, podsignal, "SIGNAL"); {
+	case sig == "": // HUP
+	case unix.SignalNum("SIG"+sig) == 0, sig == "KILL", sig == "STOP":
+		found.add("SIGNAL: %q is none to reload on: write it as kill -l prints it", sig)
+	}
+
+	for _, mount := range podsignal.VolumeMounts {
+		found = append(found, mountFaults(pod, podsignal, mount)...)
+	}
+	return append(found, listenFaults(podsignal, setting(pod, podsignal, "LISTEN"))...)
+}
+
+// mountFaults compares a mount of podsignal with the volume, and with the mounts of it
+// in the containers whose programs are to be signalled.
+func mountFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount corev1.VolumeMount) []string {
+	var found faultList
+	if !slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name }) {
+		found.add("volume: the pod has none named %s", mount.Name)
+	}
+	if mount.SubPath != "" || mount.SubPathExpr != "" {
+		found.add("subPath: podsignal's mount of %s never shows an update", mount.Name)
+	}
+	if !mount.ReadOnly {
+		found.add("read-only: podsignal only reads %s", mount.Name)
+	}
+	ours, _ := userOf(pod, podsignal) // known: users has its image
+	targets := 0
+	for _, c := range pod.Spec.Containers {
+		i := slices.IndexFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == mount.Name })
+		if i < 0 || c.Name == podsignal.Name {
+			continue
+		}
+		targets++
+		if c.VolumeMounts[i].SubPath != "" || c.VolumeMounts[i].SubPathExpr != "" {
+			found.add("subPath: the mount of %s in container %s never shows an update", mount.Name, c.Name)
+		}
+		if theirs, known := userOf(pod, c); !known {
+			found.add("uid: that of container %s is not known: set runAsUser, or add its image to users", c.Name)
+		} else if ours != theirs {
+			found.add("uid: podsignal runs as %d, container %s as %d", ours, c.Name, theirs)
+		}
+	}
+	if targets == 0 {
+		found.add("volume: no other container mounts %s", mount.Name)
+	}
+	return found
+}
+
+// listenFaults compares the ports and probes of podsignal with its LISTEN.
+func listenFaults(podsignal corev1.Container, listen string) []string {
+	var found faultList
+	host, port, _ := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); host != "" && !ip.IsUnspecified() {
+		found.add("LISTEN: the kubelet cannot reach %s", listen)
+	}
+	declared := func(p corev1.ContainerPort) bool { return fmt.Sprint(p.ContainerPort) == port }
+	if listen != "" && !slices.ContainsFunc(podsignal.Ports, declared) {
+		found.add("LISTEN: containerPort %s is missing", port)
+	}
+	for _, p := range podsignal.Ports {
+		// The name is the one that the PodMonitor in monitoring looks for.
+		if !declared(p) || p.Name != "podsignal" {
+			found.add("LISTEN: port %s %d is not podsignal %s", p.Name, p.ContainerPort, port)
+		}
+	}
+	for name, probe := range probes(podsignal) {
+		if number, _ := portOf(podsignal, probe); fmt.Sprint(number) != port {
+			found.add("LISTEN: %s asks port %d, podsignal listens at %q", name, number, listen)
+		}
+		pages := []string{"/healthz"}
+		if name == "readinessProbe" {
+			pages = append(pages, "/readyz")
+		}
+		if probe.HTTPGet == nil || !slices.Contains(pages, probe.HTTPGet.Path) {
+			found.add("LISTEN: %s does not get %s", name, strings.Join(pages, " or "))
+		}
+	}
+	return found
+}
+
+type faultList []string
+
+func (l *faultList) add(format string, args ...any) {
+	*l = append(*l, fmt.Sprintf(format, args...))
+}
