@@ -320,7 +320,7 @@ func (d daemon) startPodsignal(t *testing.T) *process {
 	t.Helper()
 	cmd := exec.Command("/bin/podsignal")
 	cmd.Dir = "/"
-	cmd.Env = slices.Concat(d.env, []string{"FILE=" + d.dir, "PROCESS=" + d.process, "SIGNAL=" + d.signal, "VERIFY=3s"})
+	cmd.Env = slices.Concat([]string{"FILE=" + d.dir, "PROCESS=" + d.process, "SIGNAL=" + d.signal, "VERIFY=3s"}, d.env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Chroot: container, Cloneflags: unix.CLONE_NEWNS, Credential: credential(cmp.Or(d.sidecar, d.owner())),
 	}

@@ -32,6 +32,7 @@ var examples = []daemon{
 		name:    "HAProxy",
 		program: "/usr/sbin/haproxy",
 		pkg:     "haproxy",
+		env:     []string{"VERIFY=5s"}, // a worker that is busy takes its time to end
 		change:  [2]string{"hello from HAProxy", "goodbye"},
 		setting: body(":8080"),
 		idle:    keptAlive(":8080"),
