@@ -46,9 +46,11 @@ func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
 	}
 	bit := uint64(1) << (sig - 1)
 	blocked, err := t.blocks(bit)
-	// The kernel drops a signal that is ignored, unless the first thread blocks it
-	// (sig_ignored in kernel/signal.c). In Redis a thread of jemalloc's blocks all.
-	taken := blocked && (st.ignored&bit == 0 || st.blocked&bit != 0)
+	// A signal that is ignored as well is lost. The kernel drops it, unless the first
+	// thread blocks it (sig_ignored in kernel/signal.c): in Redis a thread of jemalloc's
+	// does. And HAProxy's master, which blocks it while it starts, then ignores it anew,
+	// which drops what is pending.
+	taken := blocked && st.ignored&bit == 0
 	switch {
 	case err != nil:
 		return "", err

@@ -87,7 +87,8 @@ func TestG1(t *testing.T) {
 		"blocked, next signal":  {{0, blocks, blocked, 20 * ms}, {time.Hour, blocks, sent, 0}, {time.Hour, blocks, sent, 0}},
 		"blocked in a thread":   {{0, blocksElsewhere, blocked, 20 * ms}, {20 * ms, blocksElsewhere, sent, 0}},
 		"blocked, then another": {{0, blocks, blocked, 20 * ms}, {20 * ms, blocksElsewhere, sent, 0}},
-		"blocked and ignored":   {{0, ignoresBlocked, blocked, 20 * ms}, {20 * ms, ignoresBlocked, sent, 0}},
+		"blocked and ignored":   {{0, ignoresBlocked, ignored, 0}, {time.Hour, ignoresBlocked, ignored, 0}},
+		"start of HAProxy":      {{0, ignores, ignored, 0}, {50 * ms, ignoresBlocked, ignored, 0}, {90 * ms, catches, sent, 0}},
 		"blocked by a fork":     {{0, blocks, blocked, 20 * ms}, {20 * ms, nothing, noHandler, 0}},
 		"ignored, and blocked in a thread": {
 			{0, ignoresBlockedElsewhere, ignored, 0},

@@ -49,6 +49,8 @@ func (r *report) target(p signal.Process) *targetReport {
 		switch {
 		case m.Folders != nil:
 			add(levelOK, "volume", "%s mounts what is at %s here, at %s", who, m.Own, strings.Join(m.Folders, ", "))
+		case m.SubPaths == nil && m.Own == "/":
+			add(levelWarn, "volume", "FILE is in podsignal's own file system, which %s does not share: mount the folder that it reads here too", who)
 		case m.SubPaths == nil:
 			add(levelWarn, "volume", "%s does not mount what is at %s here: see that it reads the same files", who, m.Own)
 		}

@@ -38,10 +38,12 @@ type daemon struct {
 	process string // PROCESS
 	signal  string // SIGNAL
 	env     []string
+	sidecar string // podsignal's user; that of the daemon's first process if empty
 
-	args []string
-	as   string // who starts it: a name or a uid; root if empty
-	user string // to whom its first process belongs when it runs; as if empty
+	args    []string
+	environ []string // more variables
+	as      string   // who starts it: a name or a uid; root if empty
+	user    string   // to whom its first process belongs when it runs; as if empty
 	// prepare does what its package or its image does before the start.
 	prepare func() error
 
@@ -82,6 +84,7 @@ const (
 const (
 	keeps        = "keeps the old one"
 	skips        = "takes what it can use of it"
+	resets       = "takes what is before the mistake, and defaults for the rest"
 	exits        = "exits"
 	stopsServing = "stops serving"
 	neverReads   = "does not read it"
@@ -95,7 +98,7 @@ const (
 	noReload  = "it goes on with the old configuration"
 )
 
-var daemons = slices.Concat(webServers, httpServers, proxies, mailServers, supervisors,
+var daemons = slices.Concat(examples, httpServers, proxies, mailServers, supervisors,
 	nameServers, services, accesses, networks)
 
 func TestDaemons(t *testing.T) {
@@ -275,12 +278,14 @@ func (d daemon) afterBroken(pid string) string {
 		return exits
 	}
 	switch got, err := d.setting(); {
-	case err == nil && got == d.change[1]:
+	case err != nil || got == "":
+		return stopsServing
+	case got == d.change[1]:
 		return keeps
-	case err == nil && got != "" && strings.Contains(d.breaks[1], got):
+	case strings.Contains(d.breaks[1], got):
 		return skips // breaks has changed the setting too
 	default:
-		return stopsServing
+		return resets
 	}
 }
 
@@ -314,6 +319,8 @@ func (d daemon) owner() string { return cmp.Or(d.user, d.as, "root") }
 func (d daemon) start(t *testing.T) *process {
 	t.Helper()
 	cmd := exec.Command(d.program, d.args...)
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), d.environ...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if d.as != "" {
 		cmd.SysProcAttr.Credential = credential(d.as)
@@ -328,7 +335,7 @@ func (d daemon) startPodsignal(t *testing.T) *process {
 	cmd.Dir = "/"
 	cmd.Env = slices.Concat([]string{"FILE=" + d.dir, "PROCESS=" + d.process, "SIGNAL=" + d.signal, "VERIFY=3s"}, d.env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Chroot: container, Cloneflags: unix.CLONE_NEWNS, Credential: credential(d.owner()),
+		Chroot: container, Cloneflags: unix.CLONE_NEWNS, Credential: credential(cmp.Or(d.sidecar, d.owner())),
 	}
 	p := start(t, cmd)
 	await(t, "podsignal watches", func() error {

@@ -8,40 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/podsignal/podsignal/watcher/volumetest"
 )
-
-var webServers = []daemon{
-	{
-		name:    "HAProxy",
-		program: "/usr/sbin/haproxy",
-		pkg:     "haproxy",
-		process: "haproxy",
-		signal:  "USR2",
-		args:    []string{"-W", "-db", "-f", "/usr/local/etc/haproxy"},
-		as:      "haproxy",
-		user:    "haproxy",
-		dir:     "/usr/local/etc/haproxy",
-		files: volumetest.Files{"haproxy.cfg": `defaults
-	mode http
-	timeout connect 5s
-	timeout client 30s
-	timeout server 5s
-frontend web
-	bind :8080
-	http-request return status 200 content-type text/plain string one
-`},
-		change:  [2]string{"one", "two"},
-		setting: body(":8080"),
-		idle:    keptAlive(":8080"),
-		breaks:  [2]string{"frontend", "frontent"},
-		effect:  "replaced",
-		lost:    idleConnections,
-		broken:  keeps,
-		outcome: "kept",
-	},
-}
 
 // body asks for / on a connection of its own.
 func body(address string) func() (string, error) {

@@ -1,0 +1,150 @@
+package daemons_test
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"gopkg.in/yaml.v3"
+
+	"github.com/podsignal/podsignal/watcher/volumetest"
+)
+
+// A manifest has those fields of an object of Kubernetes that are used here.
+type manifest struct {
+	Kind       string
+	Metadata   struct{ Name string }
+	Data       volumetest.Files
+	StringData volumetest.Files `yaml:"stringData"`
+	Spec       struct{ Template struct{ Spec podSpec } }
+}
+
+type podSpec struct {
+	SecurityContext securityContext `yaml:"securityContext"`
+	InitContainers  []containerSpec `yaml:"initContainers"`
+	Containers      []containerSpec
+	Volumes         []struct {
+		Name      string
+		ConfigMap struct{ Name string } `yaml:"configMap"`
+		Secret    struct {
+			SecretName string `yaml:"secretName"`
+		}
+	}
+}
+
+type containerSpec struct {
+	Command, Args []string
+	Env           []struct{ Name, Value string }
+	VolumeMounts  []struct {
+		Name      string
+		MountPath string `yaml:"mountPath"`
+	} `yaml:"volumeMounts"`
+	SecurityContext securityContext `yaml:"securityContext"`
+}
+
+type securityContext struct {
+	RunAsUser *int `yaml:"runAsUser"`
+	ReadOnly  bool `yaml:"readOnlyRootFilesystem"`
+}
+
+// example adds to d all that the kubernetes.yaml of its folder says: the files, where
+// they are mounted, podsignal's environment and uid, and the daemon's arguments,
+// environment, uid and folders to write to.
+func example(folder string, d daemon) daemon {
+	objects := manifests(folder)
+	workload := slices.IndexFunc(objects, func(m manifest) bool { return len(m.Spec.Template.Spec.Containers) > 0 })
+	pod := objects[workload].Spec.Template.Spec
+	podsignal, program := pod.InitContainers[0], pod.Containers[0]
+
+	d.folder, d.signal = folder, "HUP"
+	for _, env := range podsignal.Env {
+		switch env.Name {
+		case "FILE":
+			d.dir = env.Value
+		case "PROCESS":
+			d.process = env.Value
+		case "SIGNAL":
+			d.signal = env.Value
+		default:
+			d.env = append(d.env, env.Name+"="+env.Value)
+		}
+	}
+	d.sidecar, d.as = pod.userOf(podsignal), pod.userOf(program)
+
+	// The image's own command is the row's.
+	if len(program.Command) > 0 {
+		d.args = program.Command[1:]
+	}
+	d.args = slices.Concat(d.args, program.Args)
+	for _, env := range program.Env {
+		if env.Value != "" {
+			d.environ = append(d.environ, env.Name+"="+env.Value)
+		}
+	}
+
+	conf := podsignal.VolumeMounts[0].Name
+	for _, volume := range pod.Volumes {
+		for _, m := range objects {
+			switch {
+			case volume.Name != conf:
+			case m.Kind == "ConfigMap" && m.Metadata.Name == volume.ConfigMap.Name:
+				d.files = m.Data
+			case m.Kind == "Secret" && m.Metadata.Name == volume.Secret.SecretName:
+				d.files = m.StringData
+			}
+		}
+	}
+	d.prepare = program.container(conf, d.prepare)
+	return d
+}
+
+// container returns what makes the pod's files what the daemon's container has: its
+// writable volumes, what image adds, and all else read-only, if the manifest says so.
+func (c containerSpec) container(conf string, image func() error) func() error {
+	steps := []func() error{mount("tmpfs", "/tmp", "tmpfs", 0, "mode=0755")}
+	for _, m := range c.VolumeMounts {
+		if m.Name != conf {
+			steps = append(steps, folders(m.MountPath), mount("tmpfs", m.MountPath, "tmpfs", 0, "mode=0777"))
+		}
+	}
+	if image != nil {
+		steps = append(steps, image)
+	}
+	if c.SecurityContext.ReadOnly {
+		steps = append(steps, mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+	}
+	return func() error { return inTurn(steps...) }
+}
+
+// userOf returns the uid that a container runs as, or nothing where its image decides.
+func (p podSpec) userOf(c containerSpec) string {
+	if uid := cmp.Or(c.SecurityContext.RunAsUser, p.SecurityContext.RunAsUser); uid != nil {
+		return strconv.Itoa(*uid)
+	}
+	return ""
+}
+
+func manifests(folder string) []manifest {
+	content, err := os.ReadFile(filepath.Join("..", folder, "kubernetes.yaml"))
+	if err != nil {
+		panic(err)
+	}
+	var objects []manifest
+	decoder := yaml.NewDecoder(strings.NewReader(string(content)))
+	for {
+		var m manifest
+		if err := decoder.Decode(&m); errors.Is(err, io.EOF) {
+			return objects
+		} else if err != nil {
+			panic(fmt.Errorf("%s: %w", folder, err))
+		}
+		objects = append(objects, m)
+	}
+}
