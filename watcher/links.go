@@ -57,6 +57,9 @@ func (s *scan) swapped() bool {
 	return false
 }
 
+// join is filepath.Join for clean parts, which takes a good part of a walk's time.
+func join(folder, name string) string { return strings.TrimSuffix(folder, "/") + "/" + name }
+
 func within(path, folder string) bool {
 	return folder != "" && (path == folder || strings.HasPrefix(path, folder+"/"))
 }
@@ -110,7 +113,7 @@ func (s *scan) resolveIn(at place, path string) (place, error) {
 			at = data
 			continue
 		}
-		next := place{real: filepath.Join(at.real, name), volume: at.volume}
+		next := place{real: join(at.real, name), volume: at.volume}
 		if at.mode() != unix.S_IFDIR {
 			return place{}, &fs.PathError{Op: "lstat", Path: next.real, Err: fs.ErrNotExist}
 		}

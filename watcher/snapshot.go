@@ -130,7 +130,7 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 		if volume && strings.HasPrefix(name, "..") {
 			continue
 		}
-		if err := s.entry(filepath.Join(path, name), at, name); err != nil {
+		if err := s.entry(join(path, name), at, name); err != nil {
 			return false, err
 		}
 	}

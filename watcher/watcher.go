@@ -196,11 +196,10 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 		w.plan(now)
 	}
 	known := w.seen
-	s, stable, err := w.scan(ctx)
+	s, digest, stable, err := w.scan(ctx)
 	if ctx.Err() != nil {
 		return false
 	}
-	digest := s.digest()
 	if err == nil && digest != w.seen { // without what is gone it would say nothing
 		w.seen, w.seenAt = digest, boottime()
 	}
@@ -275,7 +274,7 @@ func (w *Watcher) changed(s *scan) time.Duration {
 // scan walks the paths until the folders that they depend on were watched before
 // they were read, and nothing changed in the meantime (then it is stable). After the
 // kubelet's last step nothing can, in a volume that has not been swapped again.
-func (w *Watcher) scan(ctx context.Context) (s *scan, stable bool, err error) {
+func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, stable bool, err error) {
 	before := w.seen
 	last := w.lastStep
 	w.lastStep = false
@@ -283,10 +282,10 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, stable bool, err error) {
 		s = newScan(ctx, &w.cache)
 		err = w.walk(s)
 		if ctx.Err() != nil {
-			return s, false, err
+			return s, digest, false, err
 		}
 		complete := w.syncWatches(s.folders)
-		digest := s.digest()
+		digest = s.digest()
 		if complete && (digest == before || last && !s.thawed && !s.swapped()) {
 			stable = true
 			break
@@ -294,7 +293,7 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, stable bool, err error) {
 		before = digest
 	}
 	w.cache.forget()
-	return s, stable, err
+	return s, digest, stable, err
 }
 
 // walk adds what each path shows. A path that was never there contributes
