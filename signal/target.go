@@ -114,7 +114,7 @@ func (f *Finder) look(ctx context.Context) (sight, error) {
 		return sight{}, fmt.Errorf("listing processes: %w", err)
 	}
 	in := sight{inSight: len(pids), matches: make(map[int]candidate)}
-	var own, first string // names: ours, and that of PID 1
+	var own, first string              // names: ours, and that of PID 1
 	workers := make(map[identity]bool) // those known that are still there
 	for _, pid := range pids {
 		st, err := f.sys.stat(int(pid))

@@ -39,11 +39,16 @@ type content struct {
 	used uint64    // the scan that last came across it
 }
 
-// cache holds contents by real path.
+// cache is what scans remember.
 type cache struct {
-	files map[string]*content
-	scan  uint64
-	buf   []byte
+	files    map[string]*content // by real path
+	straight map[string]id       // folders that paths of FILE led to without a link
+	scan     uint64
+	buf      []byte
+}
+
+func newCache() *cache {
+	return &cache{files: make(map[string]*content), straight: make(map[string]id)}
 }
 
 // read hashes a regular file. It does not wait for the other end if the file has

@@ -81,6 +81,26 @@ func (s *scan) watch(path string, st *unix.Stat_t, name string) {
 	}
 }
 
+// end is where path leads. A folder that was there without a link on the way is not
+// looked for step by step in a quick scan.
+func (s *scan) end(path string) (place, error) {
+	if s.cache == nil {
+		return s.resolve("/", path)
+	}
+	if known, ok := s.cache.straight[path]; ok && s.quick {
+		at := place{real: path}
+		if unix.Lstat(path, &at.stat) == nil && at.id() == known {
+			return at, nil
+		}
+	}
+	at, err := s.resolve("/", path)
+	delete(s.cache.straight, path)
+	if err == nil && at.real == path && at.mode() == unix.S_IFDIR {
+		s.cache.straight[path] = at.id()
+	}
+	return at, err
+}
+
 // resolve follows path from the folder from, which has no links in it, as the
 // kernel would, and asks for a watch on each folder that holds a link of the
 // chain or its end. Where the path ends in nothing, that is on the last folder

@@ -14,7 +14,7 @@ func TestRacyFileIsReadAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(path, []byte("1"), 0o644))
 	synctest.Test(t, func(t *testing.T) {
-		c := &cache{files: make(map[string]*content)}
+		c := newCache()
 		look := func() (digest [32]byte, recheck bool) {
 			s := newScan(t.Context(), c)
 			_, err := s.path(path)

@@ -52,6 +52,7 @@ type scan struct {
 	walking map[id]string // folders being walked, against link loops
 	data    map[id]place  // where ..data leads, by the volume's folder
 	thawed  bool          // not all that is shown lies in such a place
+	quick   bool          // nothing but the volumes has changed since the last scan
 }
 
 // shown is one file as a reader sees it.
@@ -77,7 +78,7 @@ func newScan(ctx context.Context, c *cache) *scan {
 // path adds all that path shows, and tells what it is. The error wraps
 // fs.ErrNotExist where there is nothing.
 func (s *scan) path(path string) (kind Kind, err error) {
-	at, err := s.resolve("/", path)
+	at, err := s.end(path)
 	if err != nil {
 		return "", err
 	}
@@ -231,14 +232,26 @@ func (s *scan) files() *[]string {
 	return &files
 }
 
-func readNames(dir string) ([]string, error) {
+// readNames is os.ReadDir with half the system calls, see open.
+func readNames(dir string) (names []string, err error) {
 	fd, err := open(dir, unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), dir)
-	defer f.Close()
-	return f.Readdirnames(-1)
+	defer unix.Close(fd)
+	for {
+		var buf [4 << 10]byte
+		n, err := unix.ReadDirent(fd, buf[:])
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return nil, &fs.PathError{Op: "readdirent", Path: dir, Err: err}
+		case n <= 0:
+			return names, nil
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
 }
 
 // unreadable says who may not read what, and what would mend it.

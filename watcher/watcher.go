@@ -35,7 +35,7 @@ type Options struct {
 type Watcher struct {
 	opts  Options
 	paths []path
-	cache cache
+	cache *cache
 
 	open    func() (*notifier, error)
 	notify  *notifier          // nil: polling
@@ -70,7 +70,7 @@ type path struct {
 func New(opts Options) *Watcher {
 	w := &Watcher{
 		opts:  opts,
-		cache: cache{files: make(map[string]*content)},
+		cache: newCache(),
 		open:  newNotifier,
 		burst: burst{quiet: opts.Debounce},
 	}
@@ -279,7 +279,8 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 	last := w.lastStep
 	w.lastStep = false
 	for range attempts {
-		s = newScan(ctx, &w.cache)
+		s = newScan(ctx, w.cache)
+		s.quick = last
 		err = w.walk(s)
 		if ctx.Err() != nil {
 			return s, digest, false, err

@@ -159,7 +159,7 @@ func TestVolumeCostsOneWatch(t *testing.T) {
 	}
 	must(t, volumetest.Write(filepath.Join(dir, "v"), files))
 	for _, path := range []string{"v", "v/key1", "v/sub", "v/sub/a"} {
-		s := newScan(t.Context(), &cache{files: make(map[string]*content)})
+		s := newScan(t.Context(), newCache())
 		if _, err := s.path(filepath.Join(dir, path)); err != nil {
 			t.Fatal(err)
 		}
