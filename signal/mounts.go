@@ -17,7 +17,7 @@ type mount struct {
 
 func readMounts(pid string) ([]mount, error) {
 	var buf [4 << 10]byte
-	b, err := readProc("/proc/"+pid+"/mountinfo", buf[:])
+	b, err := readProc("/proc/"+pid+"/mountinfo", buf[:], false)
 	if err != nil {
 		return nil, err
 	}

@@ -76,11 +76,11 @@ func pids(ctx context.Context) ([]int32, error) {
 	return process.PidsWithContext(ourProc(ctx))
 }
 
-// cmdline is read directly, for every process at every search: gopsutil's
-// CmdlineSlice takes ten system calls, this one four.
+// cmdline is read directly, for every process at every search: it takes 6.5 µs and
+// 260 bytes, gopsutil's CmdlineSlice 11.4 µs and 2.5 kB (BenchmarkOfOneProcess).
 func cmdline(_ context.Context, pid int) ([]string, error) {
 	var buf [1 << 10]byte
-	b, err := readProc(procPath(pid, "cmdline"), buf[:])
+	b, err := readProc(procPath(pid, "cmdline"), buf[:], false)
 	if err != nil || len(b) == 0 {
 		return nil, err // a kernel thread, or a zombie
 	}
@@ -92,9 +92,10 @@ func procPath(pid int, name string) string {
 }
 
 // readProc reads a file into buf, or into more where that is too small, and turns
-// the ways in which /proc says that a process has ended into errGone. os.ReadFile
-// asks for the file's size and whether it can be polled: ten system calls, not four.
-func readProc(path string, buf []byte) ([]byte, error) {
+// the ways in which /proc says that a process has ended into errGone. whole: the file
+// is a single record. os.ReadFile takes twice the system calls and more: it asks for
+// the file's size, and whether it can be polled.
+func readProc(path string, buf []byte, whole bool) ([]byte, error) {
 	fd, err := openProc(path)
 	if err != nil {
 		return nil, err
@@ -109,6 +110,11 @@ func readProc(path string, buf []byte) ([]byte, error) {
 			return buf[:n], gone(path, err)
 		}
 		n += m
+		// Files that are one record end with a read that does not fill the buffer
+		// (seq_read_iter in fs/seq_file.c); there is no need to ask once more.
+		if whole && n < len(buf) {
+			return buf[:n], nil
+		}
 	}
 }
 
@@ -128,7 +134,8 @@ func gone(path string, err error) error {
 }
 
 // stat is what /proc/PID/stat tells. It is read directly: gopsutil's create time
-// is in whole seconds, and a start time is compared to 10 ms.
+// is in whole seconds, and a start time is compared to 10 ms. It takes 8 µs, where
+// gopsutil's Name, Ppid and CreateTime take 70 together (BenchmarkOfOneProcess).
 type stat struct {
 	comm    string // at most 15 bytes, of any kind
 	state   byte
@@ -142,7 +149,7 @@ func (s stat) ended() bool { return s.state == 'Z' || s.state == 'X' || s.state 
 
 func readStat(pid int) (stat, error) {
 	var buf [1 << 10]byte
-	b, err := readProc(procPath(pid, "stat"), buf[:])
+	b, err := readProc(procPath(pid, "stat"), buf[:], true)
 	if err != nil {
 		return stat{}, err
 	}
@@ -198,7 +205,7 @@ var plain = strings.NewReplacer(`\n`, "\n", `\\`, `\`)
 
 func readStatus(path string) (status, error) {
 	var buf [4 << 10]byte
-	b, err := readProc(path, buf[:])
+	b, err := readProc(path, buf[:], true)
 	if err != nil {
 		return status{}, err
 	}
@@ -279,7 +286,7 @@ func readChildren(pid int) (map[int]bool, error) {
 	children := make(map[int]bool)
 	err := eachThread(pid, func(folder string) error {
 		var buf [1 << 10]byte
-		b, err := readProc(folder+"/children", buf[:])
+		b, err := readProc(folder+"/children", buf[:], false)
 		for field := range bytes.FieldsSeq(b) {
 			child, bad := strconv.Atoi(string(field))
 			err = errors.Join(err, bad)
@@ -294,6 +301,15 @@ func readChildren(pid int) (map[int]bool, error) {
 // of a process that has ended, and a thread that has ended is passed over.
 func eachThread(pid int, f func(folder string) error) error {
 	task := procPath(pid, "task")
+	// The links of that folder are one for each thread and two more (proc_task_getattr
+	// in fs/proc/base.c). That of a single thread need not be looked for.
+	var st unix.Stat_t
+	if unix.Stat(task, &st) == nil && st.Nlink == 3 {
+		if err := f(task + "/" + strconv.Itoa(pid)); !errors.Is(err, errGone) {
+			return err
+		}
+		return nil
+	}
 	fd, err := openProc(task)
 	if errors.Is(err, errGone) {
 		return nil

@@ -164,7 +164,7 @@ func TestRealErrGoneWithin(t *testing.T) {
 	defer stat.Close()
 	_ = p.Process.Kill()
 	_ = p.Wait()
-	if b, err := readProc(fmt.Sprintf("/proc/self/fd/%d", stat.Fd()), make([]byte, 512)); !errors.Is(err, errGone) {
+	if b, err := readProc(fmt.Sprintf("/proc/self/fd/%d", stat.Fd()), make([]byte, 512), false); !errors.Is(err, errGone) {
 		t.Errorf("read %q, %v; want errGone", b, err)
 	}
 }

@@ -74,7 +74,8 @@ func (c *cache) read(ctx context.Context, path string) (*content, error) {
 		c.buf = make([]byte, 16<<10)
 	}
 	h := sha256.New()
-	for {
+	// What is written behind the size of now comes with an event of its own.
+	for rest := st.Size; ; {
 		n, err := unix.Read(fd, c.buf)
 		if errors.Is(err, unix.EINTR) { // some file systems, such as FUSE
 			continue
@@ -86,6 +87,9 @@ func (c *cache) read(ctx context.Context, path string) (*content, error) {
 			break
 		}
 		h.Write(c.buf[:n])
+		if rest -= int64(n); rest == 0 {
+			break
+		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
