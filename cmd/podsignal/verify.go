@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -108,8 +109,11 @@ func (d *delivery) begin(v *verification, err error) {
 func (d *delivery) verify() {
 	now := time.Now()
 	d.verifyAll(func(v *verification) bool { return now.Sub(v.sent) >= d.cfg.verify })
-	if len(d.verifications) == 0 {
+	if len(d.verifications) == 0 && d.watching != nil {
 		d.stopOpens()
+		// It is quiet again. By itself Go's runtime would keep 0.6 MiB of what a change
+		// has left behind, in every pod.
+		debug.FreeOSMemory()
 	}
 }
 
