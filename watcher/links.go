@@ -57,7 +57,7 @@ func (s *scan) swapped() bool {
 	return false
 }
 
-// join is filepath.Join for clean parts, which takes a good part of a walk's time.
+// join is filepath.Join for parts that are clean already.
 func join(folder, name string) string { return strings.TrimSuffix(folder, "/") + "/" + name }
 
 func within(path, folder string) bool {
