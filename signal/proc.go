@@ -212,57 +212,61 @@ func readStatus(path string) (status, error) {
 	return parseStatus(b)
 }
 
-// parseStatus reads the lines of proc_pid_status(5) that matter here.
+// parseStatus reads the lines of proc_pid_status(5) that matter here. It makes no
+// garbage, and stops behind the last of them: it runs between a change and its signal.
 func parseStatus(b []byte) (s status, err error) {
-	mask := func(v string) uint64 {
-		n, e := strconv.ParseUint(v, 16, 64)
+	mask := func(v []byte) uint64 {
+		n, e := strconv.ParseUint(string(v), 16, 64)
 		err = errors.Join(err, e)
 		return n
 	}
-	number := func(v string) int {
-		n, e := strconv.Atoi(v)
+	number := func(v []byte) int {
+		n, e := strconv.Atoi(string(v))
 		err = errors.Join(err, e)
 		return n
 	}
-	found := make(map[string]bool, 6)
-	for len(b) > 0 {
+	const name, state, uid, blocked, ignored, catch, all = 1, 2, 4, 8, 16, 32, 63
+	for found := 0; found != all && err == nil; {
+		if len(b) == 0 {
+			err = errors.New("a field is missing")
+			break
+		}
 		var line []byte
 		line, b, _ = bytes.Cut(b, []byte("\n"))
-		name, rest, _ := bytes.Cut(line, []byte(":\t"))
-		switch string(name) {
-		case "Name", "State", "Uid", "NSpid", "SigBlk", "SigIgn", "SigCgt":
-		default:
-			continue // a hot path: most lines are not even copied
-		}
-		key, value := string(name), string(rest)
-		fields := strings.Fields(value)
-		if len(fields) == 0 && key != "Name" {
+		key, value, _ := bytes.Cut(line, []byte(":\t"))
+		if string(key) == "Name" { // of any bytes
+			s.comm = plain.Replace(string(value))
+			found |= name
 			continue
 		}
-		switch key {
-		case "Name":
-			s.comm = plain.Replace(value)
-		case "State":
-			s.state = fields[0][0]
-		case "Uid":
-			if len(fields) < 3 {
-				return status{}, fmt.Errorf("parsing /proc/PID/status: %q", string(line))
-			}
-			s.uid, s.savedUID = number(fields[0]), number(fields[2])
-		case "NSpid":
-			s.innermost = number(fields[len(fields)-1])
-			continue // absent without CONFIG_PID_NS
-		case "SigBlk":
-			s.blocked = mask(fields[0])
-		case "SigIgn":
-			s.ignored = mask(fields[0])
-		case "SigCgt":
-			s.catch = mask(fields[0])
+		first, rest, _ := bytes.Cut(value, []byte("\t"))
+		if len(first) == 0 {
+			continue
 		}
-		found[key] = true
+		switch string(key) {
+		case "State":
+			s.state = first[0]
+			found |= state
+		case "Uid":
+			_, saved, _ := bytes.Cut(rest, []byte("\t"))
+			saved, _, _ = bytes.Cut(saved, []byte("\t"))
+			s.uid, s.savedUID = number(first), number(saved)
+			found |= uid
+		case "NSpid": // absent without CONFIG_PID_NS
+			s.innermost = number(value[bytes.LastIndexByte(value, '\t')+1:])
+		case "SigBlk":
+			s.blocked = mask(first)
+			found |= blocked
+		case "SigIgn":
+			s.ignored = mask(first)
+			found |= ignored
+		case "SigCgt":
+			s.catch = mask(first)
+			found |= catch
+		}
 	}
-	if err != nil || len(found) < 6 {
-		return status{}, fmt.Errorf("parsing /proc/PID/status: fields missing or unreadable")
+	if err != nil {
+		return status{}, fmt.Errorf("parsing /proc/PID/status: %w", err)
 	}
 	return s, nil
 }

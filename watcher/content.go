@@ -39,16 +39,27 @@ type content struct {
 	used uint64    // the scan that last came across it
 }
 
+// visible is what a volume's folder has besides what the kubelet swaps.
+type visible struct {
+	names []string
+	links map[string]string // by name: where they lead
+}
+
 // cache is what scans remember.
 type cache struct {
 	files    map[string]*content // by real path
 	straight map[string]id       // folders that paths of FILE led to without a link
+	volumes  map[id]*visible     // by the folder that is listed
 	scan     uint64
 	buf      []byte
 }
 
 func newCache() *cache {
-	return &cache{files: make(map[string]*content), straight: make(map[string]id)}
+	return &cache{
+		files:    make(map[string]*content),
+		straight: make(map[string]id),
+		volumes:  make(map[id]*visible),
+	}
 }
 
 // read hashes a regular file. It does not wait for the other end if the file has

@@ -137,24 +137,16 @@ func (s *scan) resolveIn(at place, path string) (place, error) {
 		if at.mode() != unix.S_IFDIR {
 			return place{}, &fs.PathError{Op: "lstat", Path: next.real, Err: fs.ErrNotExist}
 		}
-		err := unix.Lstat(next.real, &next.stat)
-		if (err != nil || next.mode() != unix.S_IFDIR) && !at.frozen() {
-			s.watch(at.real, &at.stat, name)
-		}
+		target, err := s.next(&at, name, &next)
 		if err != nil {
-			return place{}, unreadable(next.real, &fs.PathError{Op: "lstat", Path: next.real, Err: err})
+			return place{}, err
 		}
-		if next.mode() != unix.S_IFLNK {
+		if target == "" {
 			at = next
 			continue
 		}
 		if links++; links > maxLinks {
 			return place{}, fmt.Errorf("%s is part of a loop of links: remove one of them: %w", next.real, unix.ELOOP)
-		}
-		s.saw(&next.stat)
-		target, err := os.Readlink(next.real)
-		if err != nil {
-			return place{}, err
 		}
 		if name == dataLink && !strings.Contains(target, "/") {
 			data := place{real: filepath.Join(at.real, target)}
@@ -178,4 +170,45 @@ func (s *scan) resolveIn(at place, path string) (place, error) {
 		rest = target
 	}
 	return at, nil
+}
+
+// next looks at the entry of a folder. If it is a link, target is where that leads.
+func (s *scan) next(in *place, name string, at *place) (target string, err error) {
+	if target := s.recall(in, name); target != "" {
+		s.watch(in.real, &in.stat, name)
+		return target, nil
+	}
+	err = unix.Lstat(at.real, &at.stat)
+	if (err != nil || at.mode() != unix.S_IFDIR) && !in.frozen() {
+		s.watch(in.real, &in.stat, name)
+	}
+	if err != nil {
+		return "", unreadable(at.real, &fs.PathError{Op: "lstat", Path: at.real, Err: err})
+	}
+	if at.mode() != unix.S_IFLNK {
+		return "", nil
+	}
+	s.saw(&at.stat)
+	target, err = os.Readlink(at.real)
+	if s.cache != nil && s.cache.volumes[in.id()] != nil {
+		s.cache.volumes[in.id()].links[name] = target
+	}
+	return target, err
+}
+
+// recall is where a link of a volume leads, if that takes no look at what has not
+// changed; else it is empty.
+func (s *scan) recall(in *place, name string) (target string) {
+	if !s.quick {
+		return ""
+	}
+	v := s.cache.volumes[in.id()]
+	switch {
+	case v == nil:
+	case name == dataLink:
+		target, _ = os.Readlink(in.real + "/" + name) // what is not a link is looked at
+	default:
+		target = v.links[name]
+	}
+	return target
 }

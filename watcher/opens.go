@@ -83,6 +83,9 @@ func (o *Opens) Seen() bool {
 			}
 			seen = seen || event.Mask&unix.IN_ISDIR == 0 && o.names[event.Wd][string(name)]
 		}
+		if n+unix.SizeofInotifyEvent+unix.NAME_MAX+1 <= len(buf) {
+			return seen // another would have fitted in: there were no more
+		}
 	}
 }
 

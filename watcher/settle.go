@@ -24,6 +24,7 @@ type burst struct {
 	quiet       time.Duration
 	first, last time.Time         // of its events; zero when there is no burst
 	updates     map[string]update // by volume folder: those begun and not finished
+	more        bool              // something else than the kubelet's own entries has changed
 }
 
 // update is how far the kubelet is with a volume.
@@ -34,9 +35,10 @@ type update struct {
 
 // add takes an event on the entry of a folder and tells whether it ends the burst.
 func (b *burst) add(now time.Time, ev fsnotify.Event) (over bool) {
-	b.touch(now)
+	b.extend(now)
 	dir, name := filepath.Split(ev.Name)
 	if !strings.HasPrefix(name, "..") {
+		b.more = true
 		return false
 	}
 	u, begun := b.updates[dir]
@@ -63,6 +65,11 @@ func (b *burst) add(now time.Time, ev fsnotify.Event) (over bool) {
 
 // touch notes that something happened, without saying what.
 func (b *burst) touch(now time.Time) {
+	b.extend(now)
+	b.more = true
+}
+
+func (b *burst) extend(now time.Time) {
 	if b.first.IsZero() {
 		b.first = now
 	}
@@ -85,7 +92,7 @@ func (b *burst) end() time.Time {
 // (the kubelet died, or is slow) no longer holds up the others; its swap, should
 // it come, begins a burst of its own.
 func (b *burst) reset() {
-	b.first, b.last = time.Time{}, time.Time{}
+	b.first, b.last, b.more = time.Time{}, time.Time{}, false
 	clear(b.updates)
 }
 

@@ -52,7 +52,7 @@ type scan struct {
 	walking map[id]string // folders being walked, against link loops
 	data    map[id]place  // where ..data leads, by the volume's folder
 	thawed  bool          // not all that is shown lies in such a place
-	quick   bool          // nothing but the volumes has changed since the last scan
+	quick   bool          // the kubelet has swapped, and nothing else has changed, since the last scan
 }
 
 // shown is one file as a reader sees it.
@@ -116,7 +116,7 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 		s.watch(at.real, &at.stat, "")
 	}
 	s.saw(&at.stat)
-	names, err := readNames(at.real)
+	names, err := s.names(&at)
 	if err != nil {
 		return false, unreadable(at.real, err)
 	}
@@ -230,6 +230,20 @@ func (s *scan) files() *[]string {
 		files[i] = f.real
 	}
 	return &files
+}
+
+// names are those of a folder's entries.
+func (s *scan) names(at *place) ([]string, error) {
+	if s.quick {
+		if v := s.cache.volumes[at.id()]; v != nil {
+			return v.names, nil
+		}
+	}
+	names, err := readNames(at.real)
+	if err == nil && s.cache != nil && slices.Contains(names, dataLink) {
+		s.cache.volumes[at.id()] = &visible{names, make(map[string]string)}
+	}
+	return names, err
 }
 
 // readNames is os.ReadDir with half the system calls, see open.

@@ -53,6 +53,7 @@ type Watcher struct {
 	current   Snapshot          // what is to be sent
 
 	settling atomic.Bool
+	begun    chan struct{}
 	files    atomic.Pointer[[]string] // what the last settled look has shown, without links
 	degraded atomic.Bool              // there is no inotify, and that has been said
 	errors   atomic.Uint64
@@ -72,6 +73,7 @@ func New(opts Options) *Watcher {
 		opts:  opts,
 		cache: newCache(),
 		open:  newNotifier,
+		begun: make(chan struct{}, 1),
 		burst: burst{quiet: opts.Debounce},
 	}
 	for _, name := range opts.Paths {
@@ -84,6 +86,9 @@ func New(opts Options) *Watcher {
 // reads them may read half of a change. A Snapshot follows when that is over, or
 // has gone on for too long. Any goroutine may ask.
 func (w *Watcher) Settling() bool { return w.settling.Load() }
+
+// Begun receives when the paths begin to change.
+func (w *Watcher) Begun() <-chan struct{} { return w.begun }
 
 // Mode is how changes are noticed: inotify, or poll where it cannot be had. Any
 // goroutine may ask.
@@ -156,7 +161,12 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 	if !w.concerns(ev.Name) {
 		return false
 	}
-	w.settling.Store(true)
+	if !w.settling.Swap(true) {
+		select {
+		case w.begun <- struct{}{}:
+		default: // the last one has not been taken
+		}
+	}
 	w.lastEvent = boottime()
 	w.lastStep = w.burst.add(time.Now(), ev)
 	return w.lastStep
@@ -278,9 +288,12 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 	before := w.seen
 	last := w.lastStep
 	w.lastStep = false
-	for range attempts {
+	for i := range attempts {
 		s = newScan(ctx, w.cache)
-		s.quick = last
+		s.quick = i == 0 && last && !w.burst.more && w.good != nil
+		if !s.quick {
+			clear(w.cache.volumes)
+		}
 		err = w.walk(s)
 		if ctx.Err() != nil {
 			return s, digest, false, err

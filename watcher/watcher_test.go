@@ -22,6 +22,7 @@ const deadline = 20 * time.Second
 // A live is a Watcher with real inotify, whose snapshots the test takes one by one.
 type live struct {
 	t    *testing.T
+	w    *Watcher
 	dir  string
 	out  chan Snapshot
 	last Snapshot
@@ -32,8 +33,8 @@ func watch(t *testing.T, dir string, paths ...string) *live {
 	for i, path := range paths {
 		paths[i] = filepath.Join(dir, path)
 	}
-	l := &live{t: t, dir: dir, out: make(chan Snapshot)}
 	w := New(Options{Paths: paths, Debounce: 50 * ms, Resync: time.Minute, Log: slog.New(slog.DiscardHandler)})
+	l := &live{t: t, w: w, dir: dir, out: make(chan Snapshot)}
 	done := make(chan error)
 	go func() { done <- w.Run(t.Context(), l.out) }()
 	t.Cleanup(func() {
@@ -132,6 +133,27 @@ func TestVolume(t *testing.T) {
 	l.changes("a key removed")
 	l.volume(volumetest.Files{"sub/b": "2", "c": "1"})
 	l.same("the same content, swapped")
+}
+
+// Begun tells of each change once, before it is whole.
+func TestBegun(t *testing.T) {
+	dir := t.TempDir()
+	must(t, volumetest.Write(filepath.Join(dir, "v"), volumetest.Files{"a": "1"}))
+	l := watch(t, dir, "v")
+	for _, content := range []string{"2", "3"} {
+		l.volume(volumetest.Files{"a": content})
+		l.changes("a key")
+		select {
+		case <-l.w.Begun():
+		default:
+			t.Error("a change came that had not begun")
+		}
+	}
+	select {
+	case <-l.w.Begun():
+		t.Error("a third change began")
+	default:
+	}
 }
 
 func TestOneKeyOfVolume(t *testing.T) {

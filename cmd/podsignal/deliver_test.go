@@ -29,6 +29,7 @@ type stage struct {
 	targets   []*signal.Target           // under mu
 	refuse    func(*signal.Target) error // nil: signals arrive
 	settling  atomic.Bool                // the files are changing
+	begun     chan struct{}              // they begin to
 	children  atomic.Value               // []int: those of every target
 	ended     atomic.Bool                // every target has
 	asked     chan chan<- *status
@@ -73,6 +74,12 @@ func playAs(t *testing.T, cfg config, act func(*stage)) (events []string, log st
 		s.began = time.Now()
 		d := newDelivery(cfg, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), slog.New(slog.NewTextHandler(&s.log, nil)))
 		d.settling = s.settling.Load
+		s.begun = make(chan struct{})
+		d.begun = s.begun
+		d.ready = func(_ context.Context, target *signal.Target) error {
+			s.note(fmt.Sprint("ready? ", target.PID))
+			return nil
+		}
 		d.asked = make(chan chan<- *status)
 		s.asked = d.asked
 		d.find = func(context.Context) ([]*signal.Target, error) {
@@ -164,6 +171,19 @@ func TestDelivery(t *testing.T) {
 			s.shows(1)
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s signal 7", "500ms find", "600ms find"},
+	}, {
+		"a change that begins is prepared for, no more", func(s *stage) {
+			s.have(target(7), target(8))
+			s.begun <- struct{}{}
+			s.shows(1)
+			time.Sleep(100 * ms)
+			s.shows(2)
+			time.Sleep(time.Minute)
+			s.begun <- struct{}{}
+			time.Sleep(time.Minute)
+		}, []string{
+			"0s find", "0s signal 7", "0s signal 8", "100ms find", "1s signal 7", "1s signal 8", "1m0.1s ready? 7",
+		},
 	}, {
 		"D2: changes within MIN_INTERVAL merge, the last is delivered", func(s *stage) {
 			s.have(target(7))
