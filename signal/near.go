@@ -54,7 +54,7 @@ func nearName(want, comm string, args []string) Near {
 	}{
 		{"its command line does not match CMDLINE", func(name string) bool { return name == want }},
 		{"another case", func(name string) bool { return strings.EqualFold(name, want) }},
-		{"one letter away", func(name string) bool { return oneEdit(name, want) }},
+		{"one letter away", func(name string) bool { return OneEdit(name, want) }},
 		{"it begins so", func(name string) bool { return strings.HasPrefix(name, want) }},
 		{"PROCESS begins so", func(name string) bool { return len(name) > 2 && strings.HasPrefix(want, name) }},
 		{"PROCESS is part of it", func(name string) bool { return strings.Contains(name, want) }},
@@ -77,8 +77,8 @@ func nearName(want, comm string, args []string) Near {
 	return Near{}
 }
 
-// oneEdit tells whether one byte more, less or other, or two exchanged, make b of a.
-func oneEdit(a, b string) bool {
+// OneEdit tells whether one byte more, less or other, or two exchanged, make b of a.
+func OneEdit(a, b string) bool {
 	if len(a) > len(b) {
 		a, b = b, a
 	}

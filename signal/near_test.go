@@ -59,11 +59,11 @@ func TestOneEdit(t *testing.T) {
 		{"ab", "ba", false}, // too short to tell
 		{"", "", false},
 	} {
-		if got := oneEdit(test.a, test.b); got != test.want {
-			t.Errorf("oneEdit(%q, %q) is %v", test.a, test.b, got)
+		if got := OneEdit(test.a, test.b); got != test.want {
+			t.Errorf("OneEdit(%q, %q) is %v", test.a, test.b, got)
 		}
-		if got := oneEdit(test.b, test.a); got != test.want {
-			t.Errorf("oneEdit(%q, %q) is %v", test.b, test.a, got)
+		if got := OneEdit(test.b, test.a); got != test.want {
+			t.Errorf("OneEdit(%q, %q) is %v", test.b, test.a, got)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	"github.com/podsignal/podsignal/signal"
@@ -27,9 +28,11 @@ const (
 // fields may be added to it, but none is renamed or removed.
 type report struct {
 	Version   string          `json:"version"`
+	Rule      string          `json:"rule,omitempty"`
 	UID       int             `json:"uid"` // podsignal's
-	Process   string          `json:"process"`
-	Signal    string          `json:"signal"` // its name without SIG
+	Process   string          `json:"process,omitempty"`
+	Signal    string          `json:"signal,omitempty"` // its name without SIG
+	URL       string          `json:"url,omitempty"`    // that is called instead
 	Verdict   level           `json:"verdict"`
 	Findings  []finding       `json:"findings"`
 	Files     []fileReport    `json:"files"`
@@ -44,7 +47,7 @@ type report struct {
 // A finding is a line of the report.
 type finding struct {
 	Level level  `json:"level"`
-	About string `json:"about"` // file, watch, inotify, namespace, process, permission, handler, volume or config
+	About string `json:"about"` // file, watch, inotify, namespace, process, permission, handler, volume, url or config
 	PID   int    `json:"pid,omitempty"`
 	File  string `json:"file,omitempty"`
 	Text  string `json:"text"` // what was found, and the mend
@@ -88,8 +91,8 @@ type processReport struct {
 // targetReport is what is known of a target alone.
 type targetReport struct {
 	Permitted bool          `json:"permitted"`
-	Handling  string        `json:"handling"`          // signal.Handling
-	Runtime   string        `json:"runtime,omitempty"` // Go, Java or Node
+	Handling  string        `json:"handling,omitempty"` // signal.Handling
+	Runtime   string        `json:"runtime,omitempty"`  // Go, Java or Node
 	Mounts    []mountReport `json:"mounts"`
 }
 
@@ -107,6 +110,12 @@ type nearReport struct {
 	Why  string `json:"why"`
 }
 
+// reports are those of several rules.
+type reports struct {
+	Verdict level     `json:"verdict"`
+	Rules   []*report `json:"rules"`
+}
+
 // check prints what would keep podsignal from working, and what would mend it.
 // It changes nothing, and sends nothing but signal 0.
 func check(ctx context.Context, out io.Writer, asJSON bool) error {
@@ -114,52 +123,93 @@ func check(ctx context.Context, out io.Writer, asJSON bool) error {
 	if err != nil {
 		return configError{err}
 	}
-	r, err := examine(ctx, cfg)
-	if err != nil {
-		return err
+	all := reports{Verdict: levelOK}
+	for _, rule := range cfg.rules {
+		r, err := examine(ctx, cfg, rule)
+		if err != nil {
+			return inRule(rule.name, err)
+		}
+		all.Rules = append(all.Rules, r)
+		all.Verdict = worse(all.Verdict, r.Verdict)
 	}
-	if asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(r)
-	} else {
-		err = r.print(out)
+	switch {
+	case !asJSON:
+		err = all.print(out)
+	case cfg.rules[0].name == "":
+		err = encode(out, all.Rules[0])
+	default:
+		err = encode(out, all)
 	}
-	if err == nil && r.Verdict == levelFail {
+	if err == nil && all.Verdict == levelFail {
 		return errWouldNotWork
 	}
 	return err
 }
 
-// examine makes the report.
-func examine(ctx context.Context, cfg config) (*report, error) {
-	files, err := watcher.Describe(ctx, cfg.files)
-	if err != nil {
-		return nil, err
-	}
-	survey, err := signal.Look(ctx, finderOptions(cfg), cfg.signal)
+// encode writes a document of JSON, to be read by people too.
+func encode(out io.Writer, document any) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(document)
+}
+
+// examine makes the report of one rule.
+func examine(ctx context.Context, cfg config, rule rule) (*report, error) {
+	files, err := watcher.Describe(ctx, watcherOptions(rule, nil, nil))
 	if err != nil {
 		return nil, err
 	}
 	r := &report{
 		Version: version,
-		UID:     survey.UID,
-		Process: cfg.process,
-		Signal:  signal.Name(cfg.signal),
+		Rule:    rule.name,
+		UID:     os.Geteuid(),
+		Process: rule.process,
 		Folders: append([]string{}, files.Folders...), // in JSON an empty list, not null
-		InSight: survey.InSight,
-		Shared:  survey.Shared,
+	}
+	if rule.reload != nil {
+		r.URL = shownURL(rule.reload.url)
+	} else {
+		r.Signal = signal.Name(rule.signal)
+	}
+	for _, doubt := range cfg.doubts {
+		r.add(levelWarn, "config", "%s", doubt)
+	}
+	if rule.found {
+		r.add(levelOK, "config", "FILE is not set, and stands for %s mounted here", count(len(rule.files), "volume"))
 	}
 	r.files(files)
 	r.watches(files)
-	r.processes(survey)
-	if cfg.splay > 0 {
-		r.add(levelOK, "config", "SPLAY=%v: a signal waits %v, the share of %s", cfg.splay, cfg.share.Round(time.Millisecond), cfg.hostname)
+	if rule.process != "" {
+		survey, err := signal.Look(ctx, finderOptions(rule, nil), rule.signal)
+		if err != nil {
+			return nil, err
+		}
+		r.InSight, r.Shared = survey.InSight, survey.Shared
+		r.processes(survey)
 	}
-	if cfg.dryRun {
-		r.add(levelWarn, "config", "DRY_RUN is set: signals are only logged; unset it")
+	if rule.reload != nil {
+		r.reload(newReloader(*rule.reload))
+	}
+	if rule.splay > 0 {
+		r.add(levelOK, "config", "SPLAY=%v: a signal waits %v, the share of %s", rule.splay, rule.share.Round(time.Millisecond), rule.hostname)
+	}
+	if rule.dryRun {
+		r.add(levelWarn, "config", "DRY_RUN is set: what would be done is only logged; unset it")
 	}
 	r.Verdict = r.worst()
 	return r, nil
+}
+
+// reload reports what a call would need. It makes none: that would be a reload.
+func (r *report) reload(client *reloader) {
+	if _, err := client.credentials(); err != nil {
+		r.add(levelFail, "url", "%v", err)
+		return
+	}
+	if _, err := client.endpoint.newTransport(); err != nil {
+		r.add(levelFail, "url", "%v", err)
+		return
+	}
+	r.add(levelOK, "url", "%s %s is called, and was not now: that would be a reload", client.method, r.URL)
 }

@@ -9,6 +9,21 @@ import (
 	"unicode"
 )
 
+// print prints them one below the other, each under the name of its rule.
+func (r *reports) print(out io.Writer) error {
+	for i, one := range r.Rules {
+		if one.Rule != "" {
+			if _, err := fmt.Fprintf(out, "%srule %s\n\n", strings.Repeat("\n", min(i, 1)), one.Rule); err != nil {
+				return err
+			}
+		}
+		if err := one.print(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // print writes the report for people: a line for each finding, the tree of the
 // processes after its own, and the verdict.
 func (r *report) print(out io.Writer) error {
@@ -58,6 +73,9 @@ func (r *report) verdict() string {
 	if n[levelFail] > 0 {
 		return fmt.Sprintf("FAIL: podsignal would not work: %s to mend%s", count(n[levelFail], "fault"), warnings)
 	}
+	if r.URL != "" {
+		return fmt.Sprintf("%s: podsignal would work%s: a change calls %s", r.Verdict, warnings, r.URL)
+	}
 	return fmt.Sprintf("%s: podsignal would work%s: a change sends %s to %s", r.Verdict, warnings, r.Signal, r.targets())
 }
 
@@ -75,11 +93,17 @@ func (r *report) targets() string {
 func (r *report) worst() level {
 	worst := levelOK
 	for _, f := range r.Findings {
-		if f.Level == levelFail || f.Level == levelWarn && worst == levelOK {
-			worst = f.Level
-		}
+		worst = worse(worst, f.Level)
 	}
 	return worst
+}
+
+// worse is the worse of two levels.
+func worse(a, b level) level {
+	if a == levelFail || b == levelOK {
+		return a
+	}
+	return b
 }
 
 // oneLine keeps a finding on its line: joined errors have several, and names of

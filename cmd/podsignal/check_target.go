@@ -9,30 +9,15 @@ import (
 	"github.com/podsignal/podsignal/signal"
 )
 
-// target adds what a signal to a target would meet.
+// target adds what a signal, or a call, to a target would meet.
 func (r *report) target(p signal.Process) *targetReport {
 	who := fmt.Sprintf("%s (pid %d)", p.Name, p.PID)
 	add := func(l level, kind, format string, args ...any) { r.add(l, kind, format, args...).PID = p.PID }
 
-	about := &targetReport{Permitted: p.Denied == nil, Handling: string(p.Handling), Runtime: p.Runtime, Mounts: []mountReport{}}
-	if p.Denied == nil {
-		add(levelOK, "permission", "%s runs as uid %d, podsignal as uid %d: it may be signalled", who, p.UID, r.UID)
-	} else {
-		add(levelFail, "permission", "%v", p.Denied)
-	}
-
-	meansEnd := signal.MeansEnd(unix.SignalNum("SIG" + r.Signal))
-	switch {
-	case p.Refusal != nil:
-		add(levelFail, "handler", "%v", p.Refusal)
-	case p.Handling == signal.Ends:
-		add(levelOK, "handler", "%s has no handler for %s, which ends it, to be started again", who, r.Signal)
-	case p.Handling == signal.Blocks:
-		add(levelOK, "handler", "%s blocks %s, to take it by signalfd or sigwait", who, r.Signal)
-	case p.Runtime != "" && !meansEnd: // a runtime does end then
-		add(levelWarn, "handler", "%s is a %s program, %s: look up that it reloads on %s", who, p.Runtime, runtimes[p.Runtime], r.Signal)
-	default:
-		add(levelOK, "handler", "%s catches %s", who, r.Signal)
+	about := &targetReport{Permitted: p.Denied == nil, Runtime: p.Runtime, Mounts: []mountReport{}}
+	if r.URL == "" {
+		about.Handling = string(p.Handling)
+		r.handling(p, who, add)
 	}
 
 	if p.Unseen != nil {
@@ -57,6 +42,28 @@ func (r *report) target(p signal.Process) *targetReport {
 		about.Mounts = append(about.Mounts, mountReport{m.Own, m.Folders, subPathReports(m.SubPaths)})
 	}
 	return about
+}
+
+// handling adds whether a signal may be sent to a target, and what it would do with it.
+func (r *report) handling(p signal.Process, who string, add func(l level, kind, format string, args ...any)) {
+	if p.Denied == nil {
+		add(levelOK, "permission", "%s runs as uid %d, podsignal as uid %d: it may be signalled", who, p.UID, r.UID)
+	} else {
+		add(levelFail, "permission", "%v", p.Denied)
+	}
+	meansEnd := signal.MeansEnd(unix.SignalNum("SIG" + r.Signal))
+	switch {
+	case p.Refusal != nil:
+		add(levelFail, "handler", "%v", p.Refusal)
+	case p.Handling == signal.Ends:
+		add(levelOK, "handler", "%s has no handler for %s, which ends it, to be started again", who, r.Signal)
+	case p.Handling == signal.Blocks:
+		add(levelOK, "handler", "%s blocks %s, to take it by signalfd or sigwait", who, r.Signal)
+	case p.Runtime != "" && !meansEnd: // a runtime does end then
+		add(levelWarn, "handler", "%s is a %s program, %s: look up that it reloads on %s", who, p.Runtime, runtimes[p.Runtime], r.Signal)
+	default:
+		add(levelOK, "handler", "%s catches %s", who, r.Signal)
+	}
 }
 
 // runtimes say why the masks of these programs tell nothing.

@@ -1,66 +1,61 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"text/tabwriter"
-	"time"
 
 	"github.com/kelseyhightower/envconfig"
-
-	"github.com/podsignal/podsignal/signal"
 )
 
-// environment is every variable that podsignal reads, as it was given. All are
-// strings, so that every fault is found here, and told with all the others:
-// envconfig stops at the first.
+// environment is every variable that podsignal reads once, as it was given; those of
+// the rules are in ruleEnvironment. All are strings, so that every fault is found here,
+// and told with all the others: envconfig stops at the first.
 type environment struct {
-	File        string `envconfig:"FILE" desc:"paths to watch, comma-separated; files or folders (required)"`
-	Process     string `envconfig:"PROCESS" desc:"name of the process to signal (required)"`
-	Signal      string `envconfig:"SIGNAL" default:"HUP" desc:"signal to send: a name, with or without SIG, or a number"`
-	Cmdline     string `envconfig:"CMDLINE" desc:"regular expression (RE2) that the command line must match too"`
-	Debounce    string `envconfig:"DEBOUNCE" default:"100ms" desc:"quiet time that ends a burst of events; a burst lasts at most 20 of them"`
-	MinInterval string `envconfig:"MIN_INTERVAL" default:"1s" desc:"least time between two signals to one process"`
-	Resync      string `envconfig:"RESYNC" default:"1m" desc:"how often everything is looked at anyway; 0: never"`
-	StartGrace  string `envconfig:"START_GRACE" default:"1s" desc:"least age of a process before it is signalled"`
-	Splay       string `envconfig:"SPLAY" default:"0" desc:"time within which replicas signal, each after a steady share of it; 0: at once"`
-	Hostname    string `envconfig:"HOSTNAME" desc:"name that decides this replica's share of SPLAY; unset: the host's"`
-	Verify      string `envconfig:"VERIFY" default:"5s" desc:"how long the effect of a signal is watched; 0: not at all"`
-	Listen      string `envconfig:"LISTEN" desc:"address of /metrics, /healthz, /readyz and /status, such as :9533; unset: off"`
-	LogLevel    string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
-	LogFormat   string `envconfig:"LOG_FORMAT" default:"text" desc:"text or json"`
-	DryRun      string `envconfig:"DRY_RUN" default:"false" desc:"true: say what would be signalled, and send nothing"`
+	Rules        string `envconfig:"RULES" desc:"names of rules, comma-separated; each has the variables above for itself by prefix, such as WEB_FILE, else those without"`
+	Hostname     string `envconfig:"HOSTNAME" desc:"name that decides this replica's share of SPLAY; unset: the host's"`
+	Listen       string `envconfig:"LISTEN" desc:"address of /metrics, /healthz, /readyz and /status, such as :9533; unset: off"`
+	NotifyURL    string `envconfig:"NOTIFY_URL" desc:"where to POST a JSON document when a reload has failed; unset: nowhere"`
+	NotifyCAFile string `envconfig:"NOTIFY_CA_FILE" desc:"PEM file of the authorities to trust there; unset: the system's"`
+	Notify       string `envconfig:"NOTIFY" default:"failures" desc:"failures, or all: after each reload"`
+	PodName      string `envconfig:"POD_NAME" desc:"this pod's name, for NOTIFY_URL, by the downward API"`
+	PodNamespace string `envconfig:"POD_NAMESPACE" desc:"this pod's namespace, the same"`
+	LogLevel     string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	LogFormat    string `envconfig:"LOG_FORMAT" default:"text" desc:"text or json"`
 }
 
 // config is the environment, understood.
 type config struct {
-	files       []string // absolute and clean, at least one
-	process     string
-	signal      syscall.Signal
-	cmdline     *regexp.Regexp // nil: any
-	debounce    time.Duration
-	minInterval time.Duration
-	resync      time.Duration
-	startGrace  time.Duration
-	splay       time.Duration
-	hostname    string
-	share       time.Duration // of splay, for hostname
-	verify      time.Duration
-	listen      string // empty: off
-	logLevel    slog.Level
-	logJSON     bool
-	dryRun      bool
+	rules     []rule // at least one
+	listen    string // empty: off
+	notifyURL string // empty: off
+	notifyCA  string
+	notifyAll bool
+	pod       string // empty: unknown
+	namespace string // the same
+	logLevel  slog.Level
+	logJSON   bool
+	doubts    []string // about variables that are not podsignal's
+}
+
+// faults are all that is wrong with the environment.
+type faults []error
+
+// add adds one, once: rules may share a variable.
+func (f *faults) add(name, value, mend string) {
+	err := fmt.Errorf("%s=%q %s", name, value, mend)
+	if !slices.ContainsFunc(*f, func(other error) bool { return other.Error() == err.Error() }) {
+		*f = append(*f, err)
+	}
 }
 
 // loadConfig reads the environment. The error holds a line for each fault.
@@ -69,93 +64,58 @@ func loadConfig() (config, error) {
 	if err := envconfig.Process("", &env); err != nil {
 		return config{}, err
 	}
-	env.fillDefaults()
-	return env.validate()
+	fill(&env, func(string) string { return "" })
+	var wrong faults
+	cfg := env.validate(&wrong)
+	names := ruleNames(env.Rules, &wrong)
+	for _, name := range names {
+		cfg.rules = append(cfg.rules, loadRule(name, env.Hostname, &wrong))
+	}
+	cfg.doubts = doubts(os.Environ(), names)
+	return cfg, errors.Join(wrong...)
 }
 
-// fillDefaults trims all values, and takes one that is set but empty for unset:
-// that is how Compose and Helm pass on what nobody has set.
-func (env *environment) fillDefaults() {
+// fill trims all values of a struct of strings. One that is set but empty is taken
+// for unset, which is how Compose and Helm pass on what nobody has set: it becomes
+// what other says of its variable, else the default.
+func fill(env any, other func(variable string) string) {
 	fields := reflect.ValueOf(env).Elem()
 	for i := range fields.NumField() {
+		tag := fields.Type().Field(i).Tag
 		value := strings.TrimSpace(fields.Field(i).String())
-		if value == "" {
-			value = fields.Type().Field(i).Tag.Get("default")
-		}
-		fields.Field(i).SetString(value)
+		fields.Field(i).SetString(cmp.Or(value, other(tag.Get("envconfig")), tag.Get("default")))
 	}
 }
 
-func (env *environment) validate() (config, error) {
-	var faults []error
-	fault := func(name, value, mend string) {
-		faults = append(faults, fmt.Errorf("%s=%q %s", name, value, mend))
-	}
-	duration := func(name, value string) time.Duration {
-		d, err := time.ParseDuration(value)
-		if err != nil {
-			fault(name, value, "is no duration: use a number with a unit, such as 100ms, 1s or 5m")
-		} else if d < 0 {
-			fault(name, value, "is negative: use 0 or more, such as 100ms, 1s or 5m")
-		}
-		return d
-	}
-
+func (env *environment) validate(wrong *faults) config {
 	cfg := config{
-		process:     env.Process,
-		debounce:    duration("DEBOUNCE", env.Debounce),
-		minInterval: duration("MIN_INTERVAL", env.MinInterval),
-		resync:      duration("RESYNC", env.Resync),
-		startGrace:  duration("START_GRACE", env.StartGrace),
-		splay:       duration("SPLAY", env.Splay),
-		hostname:    env.Hostname,
-		verify:      duration("VERIFY", env.Verify),
-		listen:      env.Listen,
+		listen:    env.Listen,
+		notifyURL: env.NotifyURL,
+		notifyCA:  env.NotifyCAFile,
+		pod:       env.PodName,
+		namespace: env.PodNamespace,
 	}
-	for path := range strings.SplitSeq(env.File, ",") {
-		path = strings.TrimSpace(path)
-		if path == "" {
-			continue
-		}
-		absolute, err := filepath.Abs(path)
-		if err != nil {
-			fault("FILE", path, "is relative to a folder that is gone: use a path that begins with /")
-		}
-		if !slices.Contains(cfg.files, absolute) {
-			cfg.files = append(cfg.files, absolute)
-		}
-	}
-	if len(cfg.files) == 0 {
-		fault("FILE", env.File, "names nothing to watch: set it to files or folders, comma-separated, such as /etc/nginx/conf.d")
-	}
-	switch {
-	case env.Process == "":
-		fault("PROCESS", "", "names no process: set it to the name that ps -o comm shows, such as nginx")
-	case strings.Contains(env.Process, "/"):
-		fault("PROCESS", env.Process, fmt.Sprintf("is a path: use the name alone, %s", filepath.Base(env.Process)))
-	}
-	var err error
-	if cfg.signal, err = signal.Parse(env.Signal); err != nil {
-		fault("SIGNAL", env.Signal, err.Error())
-	}
-	if env.Cmdline != "" {
-		if cfg.cmdline, err = regexp.Compile(env.Cmdline); err != nil {
-			fault("CMDLINE", env.Cmdline, fmt.Sprintf("is no regular expression (%v): use RE2's syntax, such as -jar .*app\\.jar", err))
-		}
-	}
-	if cfg.hostname == "" {
-		if cfg.hostname, err = os.Hostname(); err != nil {
-			fault("HOSTNAME", "", fmt.Sprintf("cannot be had from the host (%v): set it to this replica's name", err))
-		}
-	}
-	cfg.share = shareOf(cfg.hostname, cfg.splay)
 	if env.Listen != "" && !isAddress(env.Listen) {
-		fault("LISTEN", env.Listen, "is no address: use a port such as :9533, or an address and a port such as 127.0.0.1:9533")
+		wrong.add("LISTEN", env.Listen, "is no address: use a port such as :9533, or an address and a port such as 127.0.0.1:9533")
+	}
+	if env.NotifyURL != "" {
+		if err := checkNotifyURL(env.NotifyURL); err != nil {
+			wrong.add("NOTIFY_URL", hostOf(env.NotifyURL), err.Error())
+		} else if err := checkCAFile("NOTIFY", env.NotifyURL); env.NotifyCAFile != "" && err != nil {
+			wrong.add("NOTIFY_CA_FILE", env.NotifyCAFile, err.Error())
+		}
+	}
+	switch strings.ToLower(env.Notify) {
+	case "failures":
+	case "all":
+		cfg.notifyAll = true
+	default:
+		wrong.add("NOTIFY", env.Notify, "is neither: use failures or all")
 	}
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	level, ok := levels[strings.ToLower(env.LogLevel)]
 	if !ok {
-		fault("LOG_LEVEL", env.LogLevel, "is no level: use debug, info, warn or error")
+		wrong.add("LOG_LEVEL", env.LogLevel, "is no level: use debug, info, warn or error")
 	}
 	cfg.logLevel = level
 	switch strings.ToLower(env.LogFormat) {
@@ -163,12 +123,9 @@ func (env *environment) validate() (config, error) {
 	case "json":
 		cfg.logJSON = true
 	default:
-		fault("LOG_FORMAT", env.LogFormat, "is no format: use text or json")
+		wrong.add("LOG_FORMAT", env.LogFormat, "is no format: use text or json")
 	}
-	if cfg.dryRun, err = strconv.ParseBool(env.DryRun); err != nil {
-		fault("DRY_RUN", env.DryRun, "is neither: use true or false")
-	}
-	return cfg, errors.Join(faults...)
+	return cfg
 }
 
 // isAddress tells whether s is HOST:PORT, with a number for the port. The host may
@@ -180,6 +137,17 @@ func isAddress(s string) bool {
 	}
 	_, err = strconv.ParseUint(port, 10, 16)
 	return err == nil
+}
+
+// variables are all that are read, in the order of --help: those of a rule, then those
+// of podsignal.
+func variables() (fields []reflect.StructField) {
+	for _, env := range []reflect.Type{reflect.TypeFor[ruleEnvironment](), reflect.TypeFor[environment]()} {
+		for field := range env.Fields() {
+			fields = append(fields, field)
+		}
+	}
+	return fields
 }
 
 // usage prints what --help does: the table of the variables.
@@ -201,7 +169,7 @@ these variables of the environment:
 	// Not envconfig.Usagef: text/template calls methods by name, so that the linker
 	// has to keep all of them, 2 MB.
 	fmt.Fprintln(table, "VARIABLE\tDEFAULT\tMEANING")
-	for field := range reflect.TypeFor[environment]().Fields() {
+	for _, field := range variables() {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", field.Tag.Get("envconfig"), field.Tag.Get("default"), field.Tag.Get("desc"))
 	}
 	return table.Flush()

@@ -24,11 +24,19 @@ const readBy = 20 * time.Millisecond
 // makes it look: a target gets a signal when what it has been told last, or has
 // read when it started, is not what the files show now.
 type delivery struct {
-	cfg   config
+	rule  rule
 	log   *slog.Logger
+	noun  string // of what is done: signal or call
+	done  string // the same, when it is
 	find  func(context.Context) ([]*signal.Target, error)
 	send  func(ctx context.Context, t *signal.Target, before func()) error
 	ready func(context.Context, *signal.Target) error
+
+	call    func(context.Context) error // the URL; nil: signals are sent
+	answers chan attempt                // of the calls
+
+	notify    func(notice) // never blocks; nil: it is off
+	notifyAll bool         // of what has succeeded too
 
 	watcher  *watcher.Watcher
 	settling func() bool     // the files are changing just now
@@ -48,6 +56,7 @@ type delivery struct {
 	reached [32]byte  // the last digest that a target is known to run
 	behind  time.Time // since when what the files show has not reached the targets; zero: it has
 	late    time.Time // the same, but for what waits for SPLAY
+	noticed [32]byte  // what has been told by notify to be undelivered
 	counts  counts
 
 	verifications []*verification
@@ -61,23 +70,38 @@ type told struct {
 	begun    time.Time // when it started, by the wall clock
 	applied  [32]byte  // the digest it runs, as far as is known
 	sent     time.Time // its last signal
+	calling  bool      // the answer to a call is awaited
 	due      time.Time // when it has waited its share of SPLAY; zero: nothing is pending
 	failing  trouble
 	outcome  outcome // of its last signal; empty: none yet
 	replaced bool    // a signal has replaced its children once
 }
 
-func newDelivery(cfg config, w *watcher.Watcher, finder *signal.Finder, log *slog.Logger) *delivery {
-	d := &delivery{cfg: cfg, find: finder.Find, watcher: w, settling: w.Settling, begun: w.Begun(), opens: w.Opens}
+// An attempt is a signal that was sent, or a call that was made, or failed.
+type attempt struct {
+	target *told
+	shown  watcher.Snapshot // right before
+	err    error
+}
+
+func newDelivery(r rule, w *watcher.Watcher, finder *signal.Finder, log *slog.Logger) *delivery {
+	d := &delivery{rule: r, find: finder.Find, watcher: w, settling: w.Settling, begun: w.Begun(), opens: w.Opens}
+	d.noun, d.done = "signal", "signalled"
 	d.children, d.ended = (*signal.Target).Children, (*signal.Target).Ended
 	d.counts.outcomes = make(map[outcome]uint64)
-	d.log = log.With("file", strings.Join(cfg.files, ","), "process", cfg.process)
-	d.ready = func(ctx context.Context, t *signal.Target) error { return t.Ready(ctx, cfg.signal) }
+	d.log = log.With("file", strings.Join(r.files, ","))
+	if r.process != "" {
+		d.log = d.log.With("process", r.process)
+	}
+	d.ready = func(ctx context.Context, t *signal.Target) error { return t.Ready(ctx, r.signal) }
 	d.send = func(ctx context.Context, t *signal.Target, before func()) error {
-		if cfg.dryRun {
+		if r.dryRun {
 			return d.ready(ctx, t)
 		}
-		return t.Send(ctx, cfg.signal, before)
+		return t.Send(ctx, r.signal, before)
+	}
+	if r.reload != nil {
+		d.callInstead()
 	}
 	return d
 }
@@ -101,6 +125,10 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 		case answer := <-d.asked:
 			answer <- d.status()
 			continue
+		case a := <-d.answers:
+			a.target.calling = false
+			d.attempted(a)
+			whole = !d.settling()
 		case <-timer.C:
 			whole = !d.settling() // nothing may read half of a change; a snapshot follows
 		}
@@ -109,6 +137,7 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 		if whole {
 			next = d.pass(ctx)
 			d.compare()
+			next = earlier(next, d.overdue())
 		}
 		for _, v := range d.verifications {
 			next = earlier(next, v.next)
@@ -124,7 +153,7 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 // rehearse looks whether a target is ready, for nothing but that this goes faster when
 // the change is whole: 30 to 60 µs are saved where code and data have left the caches.
 func (d *delivery) rehearse(ctx context.Context) {
-	if len(d.targets) > 0 {
+	if len(d.targets) > 0 && d.call == nil {
 		_ = d.ready(ctx, d.targets[0].Target) // what it says counts right before the signal
 	}
 }
@@ -230,7 +259,9 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 		}
 		t := &told{Target: target, found: time.Now(), begun: time.Now().Add(-target.Age())}
 		d.targets, news = append(d.targets, t), append(news, t)
-		d.log.Info("process found", "pid", target.PID)
+		if target.PID != 0 {
+			d.log.Info("process found", "pid", target.PID)
+		}
 	}
 	return news
 }
@@ -238,27 +269,34 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 // deliver signals those of the targets that need it and may get it now.
 func (d *delivery) deliver(ctx context.Context, targets []*told) {
 	for _, t := range targets {
+		if t.calling {
+			continue // one at a time; its answer is followed by a look
+		}
 		if t.applied == d.desired.Digest {
 			if !t.due.IsZero() {
-				d.log.Debug("no signal: the files are back to what it runs", "pid", t.PID, "digest", d.digest())
+				d.about(t).Debug("no "+d.noun+": the files are back to what it runs", "digest", d.digest())
 			}
 			t.failing, t.due = trouble{}, time.Time{}
 			continue
 		}
 		if t.Started >= d.desired.Changed+readBy {
-			d.log.Debug("no signal: it started after the change", "pid", t.PID, "digest", d.digest())
+			d.about(t).Debug("no "+d.noun+": it started after the change", "digest", d.digest())
 			t.applied, d.reached = d.desired.Digest, d.desired.Digest
 			continue
 		}
 		if t.due.IsZero() {
 			d.splay(t)
 		}
-		for _, due := range []time.Time{t.due, t.sent.Add(d.cfg.minInterval)} {
+		for _, due := range []time.Time{t.due, t.sent.Add(d.rule.minInterval)} {
 			if t.failing.next.Before(due) {
 				t.failing.next = due
 			}
 		}
 		if time.Now().Before(t.failing.next) {
+			continue
+		}
+		if d.call != nil {
+			d.request(ctx, t)
 			continue
 		}
 		d.signal(ctx, t)
@@ -268,9 +306,9 @@ func (d *delivery) deliver(ctx context.Context, targets []*told) {
 // splay begins the wait for SPLAY. Newer content does not begin it anew: changes that
 // keep coming would put off the signal for ever.
 func (d *delivery) splay(t *told) {
-	t.due = time.Now().Add(d.cfg.share)
-	if d.cfg.splay > 0 {
-		d.log.Info("signal waits for its share of SPLAY", "digest", d.digest(), "pid", t.PID, "splay", d.cfg.splay, "until", t.due)
+	t.due = time.Now().Add(d.rule.share)
+	if d.rule.splay > 0 {
+		d.about(t).Info(d.noun+" waits for its share of SPLAY", "digest", d.digest(), "splay", d.rule.splay, "until", t.due)
 	}
 }
 
@@ -278,46 +316,65 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 	var v *verification
 	err := d.send(ctx, t.Target, func() { v = d.prepare(t) })
 	d.begin(v, err)
+	d.attempted(attempt{t, d.desired, err})
+}
+
+// about is the log for what concerns a target.
+func (d *delivery) about(t *told) *slog.Logger {
+	if t.PID == 0 {
+		return d.log
+	}
+	return d.log.With("pid", t.PID)
+}
+
+// attempted takes what has become of an attempt.
+func (d *delivery) attempted(a attempt) {
+	t := a.target
 	var unready *signal.NotReadyError
 	switch {
-	case err == nil:
-		t.applied, d.reached, t.sent = d.desired.Digest, d.desired.Digest, time.Now()
+	case a.err == nil:
+		before := t.applied
+		t.applied, d.reached, t.sent = a.shown.Digest, a.shown.Digest, time.Now()
 		t.failing, t.due, d.lost = trouble{}, time.Time{}, trouble{}
-		after := d.desired.Age()
-		log := d.log.With("digest", d.digest(), "pid", t.PID, "signal", signal.Name(d.cfg.signal), "after", after)
-		if d.cfg.dryRun {
-			log.Info("would signal")
-		} else {
-			log.Info("signalled")
-			d.counts.sent(after)
+		after := a.shown.Age()
+		log := d.about(t).With("digest", short(a.shown.Digest), d.rule.action(), "after", after)
+		if d.rule.dryRun {
+			log.Info("would " + d.noun)
+			return
 		}
-	case errors.Is(err, signal.ErrGone):
+		log.Info(d.done)
+		d.counts.sent(after)
+		d.arrived(t, before)
+	case errors.Is(a.err, signal.ErrGone):
 		// Its successor has read what is there, or is told.
 		d.targets = slices.DeleteFunc(d.targets, func(known *told) bool { return known == t })
-		d.search = d.lost.retry(retryReady, err)
-	case errors.As(err, &unready):
+		d.search = d.lost.retry(retryReady, a.err)
+	case errors.As(a.err, &unready):
 		d.counts.heldBack++
 		level := slog.LevelDebug
 		if t.failing.lasts() {
 			level = slog.LevelWarn
 		}
 		if t.failing.worse(level) {
-			d.log.Log(ctx, level, "signal held back", "pid", t.PID, "tries", t.failing.tries, "err", err)
+			d.about(t).Log(ctx, level, d.noun+" held back", "tries", t.failing.tries, "err", a.err)
 		}
-		t.failing.retry(retryReady, err)
+		t.failing.retry(retryReady, a.err)
 		if unready.Retry > 0 {
 			t.failing.next = time.Now().Add(unready.Retry)
 		}
 	default:
 		d.counts.failed++
 		level := slog.LevelInfo
-		if t.failing.lasts() || errors.Is(err, unix.EPERM) {
+		if t.failing.lasts() || errors.Is(a.err, unix.EPERM) || refused(a.err) {
 			level = slog.LevelWarn
 		}
 		if t.failing.worse(level) {
-			d.log.Log(ctx, level, "signal failed, trying again", "pid", t.PID, "tries", t.failing.tries, "err", err)
+			d.about(t).Log(ctx, level, d.noun+" failed, trying again", "tries", t.failing.tries, "err", a.err)
 		}
-		t.failing.retry(retrySend, err)
+		t.failing.retry(retrySend, a.err)
+		if a.shown.Digest != d.desired.Digest {
+			t.failing.renew() // of what the files show now nothing has failed
+		}
 	}
 }
 
@@ -325,3 +382,11 @@ func (d *delivery) digest() string { return short(d.desired.Digest) }
 
 // short is a digest as it is shown: enough to tell any two of a file's life apart.
 func short(digest [32]byte) string { return hex.EncodeToString(digest[:6]) }
+
+// shortOf is empty for no digest.
+func shortOf(digest [32]byte) string {
+	if digest == ([32]byte{}) {
+		return ""
+	}
+	return short(digest)
+}

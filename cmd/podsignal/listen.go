@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,10 +24,11 @@ const (
 
 // listen serves the pages at address until ctx is done, and then returns nil. That
 // it cannot listen is said, and tried again: podsignal is there to signal.
-func listen(ctx context.Context, cfg config, asked chan<- chan<- *status, log *slog.Logger) error {
+func listen(ctx context.Context, cfg config, loops []loop, notes *notifier, log *slog.Logger) error {
 	handler := pages(
-		func(ctx context.Context) (*status, error) { return ask(ctx, asked) },
-		func(ctx context.Context) (*report, error) { return examine(ctx, cfg) },
+		func(ctx context.Context) ([]*status, error) { return askAll(ctx, loops) },
+		func(ctx context.Context, i int) (*report, error) { return examine(ctx, cfg, cfg.rules[i]) },
+		notes,
 	)
 	level := slog.LevelError
 	for ctx.Err() == nil {
@@ -77,6 +77,32 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	return nil
 }
 
+// A loop is that of a rule's delivery, to be asked for its status.
+type loop struct {
+	rule  string
+	asked chan<- chan<- *status
+}
+
+// askAll asks one after the other: each answers at once, unless it is stuck.
+func askAll(ctx context.Context, loops []loop) (all []*status, err error) {
+	for _, l := range loops {
+		s, err := ask(ctx, l.asked)
+		if err != nil {
+			return nil, inRule(l.rule, err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// inRule says of which rule an error is, where they have names.
+func inRule(name string, err error) error {
+	if name == "" {
+		return err
+	}
+	return fmt.Errorf("rule %s: %w", name, err)
+}
+
 // ask asks the delivery loop for its status. That it answers shows that it turns.
 func ask(ctx context.Context, asked chan<- chan<- *status) (*status, error) {
 	answer := make(chan *status, 1)
@@ -93,47 +119,65 @@ func ask(ctx context.Context, asked chan<- chan<- *status) (*status, error) {
 // pages are what is served, to be read only. Each asks for the status, so that none
 // of them shows what was once true while the loop is stuck.
 func pages(
-	ask func(context.Context) (*status, error),
-	examine func(context.Context) (*report, error),
+	ask func(context.Context) ([]*status, error),
+	examine func(ctx context.Context, rule int) (*report, error),
+	notes *notifier, // nil: none are sent
 ) http.Handler {
 	mux := http.NewServeMux()
-	page := func(path string, show func(http.ResponseWriter, *http.Request, *status)) {
+	page := func(path string, show func(http.ResponseWriter, *http.Request, []*status)) {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "no-store")
-			s, err := ask(r.Context())
+			all, err := ask(r.Context())
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusServiceUnavailable)
 				return
 			}
-			show(w, r, s)
+			show(w, r, all)
 		})
 	}
-	page("/healthz", func(w http.ResponseWriter, _ *http.Request, _ *status) {
+	page("/healthz", func(w http.ResponseWriter, _ *http.Request, _ []*status) {
 		fmt.Fprintln(w, "ok")
 	})
-	page("/readyz", func(w http.ResponseWriter, _ *http.Request, s *status) {
-		if err := s.ready(); err != nil {
+	page("/readyz", func(w http.ResponseWriter, _ *http.Request, all []*status) {
+		var errs []error
+		for _, s := range all {
+			if err := s.ready(); err != nil {
+				errs = append(errs, inRule(s.Rule, err))
+			}
+		}
+		if err := errors.Join(errs...); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	page("/status", func(w http.ResponseWriter, r *http.Request, s *status) {
-		found, err := examine(r.Context())
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
+	page("/status", func(w http.ResponseWriter, r *http.Request, all []*status) {
+		for i, s := range all {
+			found, err := examine(r.Context(), i)
+			if err != nil {
+				http.Error(w, inRule(s.Rule, err).Error(), http.StatusInternalServerError)
+				return
+			}
+			s.add(found)
 		}
-		s.add(found)
 		w.Header().Set("Content-Type", "application/json")
-		encoder := json.NewEncoder(w)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		_ = encoder.Encode(s) // whoever asked has gone away
+		_ = encode(w, document(all)) // whoever asked has gone away
 	})
-	page("/metrics", func(w http.ResponseWriter, _ *http.Request, s *status) {
+	page("/metrics", func(w http.ResponseWriter, _ *http.Request, all []*status) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		_, _ = w.Write(s.metrics()) // whoever asked has gone away
+		_, _ = w.Write(metrics(all, notes)) // whoever asked has gone away
 	})
 	return mux
+}
+
+// document is the page /status: with RULES, a list.
+func document(all []*status) any {
+	if all[0].Rule == "" {
+		all[0].Version = version
+		return all[0]
+	}
+	return struct {
+		Version string    `json:"version"`
+		Rules   []*status `json:"rules"`
+	}{version, all}
 }

@@ -61,9 +61,10 @@ func (p *page) add(kind, name, suffix, help string, value float64, labels ...lab
 	fmt.Fprintf(p, " %s\n", strconv.FormatFloat(value, 'g', -1, 64))
 }
 
-// metrics gives all of them. What may be missing for now (the digest) is then left
-// out; times that have not come are 0, as in Prometheus' own metrics.
-func (s *status) metrics() []byte {
+// metrics gives all of them, of all rules: the lines of one family stand together. What
+// may be missing for now (the digest) is then left out; times that have not come are 0,
+// as in Prometheus' own metrics.
+func metrics(rules []*status, notes *notifier) []byte {
 	var p page
 	gauge := func(name, help string, value float64, labels ...label) {
 		p.add("gauge", name, "", help, value, labels...)
@@ -71,51 +72,98 @@ func (s *status) metrics() []byte {
 	counter := func(name, help string, value uint64, labels ...label) {
 		p.add("counter", name, "", help, float64(value), labels...)
 	}
+	// each adds the lines of one family for every rule, which has a label of its own if
+	// it has a name.
+	each := func(add func(s *status, rule []label)) {
+		for _, s := range rules {
+			var rule []label
+			if s.Rule != "" {
+				rule = []label{{"rule", s.Rule}}
+			}
+			add(s, rule)
+		}
+	}
+	with := func(rule []label, more ...label) []label { return append(more, rule...) }
 
 	gauge("build_info", "The version of podsignal; always 1.", 1,
 		label{"commit", commit}, label{"goversion", runtime.Version()}, label{"version", version})
-	for _, mode := range []string{"inotify", "poll"} {
-		gauge("watch_mode", "1 for how changes are noticed now: inotify, or poll where it cannot be had.",
-			truth(s.Mode == mode), label{"mode", mode})
+	each(func(s *status, rule []label) {
+		for _, mode := range []string{"inotify", "poll"} {
+			gauge("watch_mode", "1 for how changes are noticed now: inotify, or poll where it cannot be had.",
+				truth(s.Mode == mode), with(rule, label{"mode", mode})...)
+		}
+	})
+	each(func(s *status, rule []label) {
+		counter("watch_errors_total", "Times that inotify lost events or could not be had, and looks at which a path was gone or unreadable.",
+			s.watchErrors, rule...)
+	})
+	each(func(s *status, rule []label) {
+		if s.Digest != "" {
+			gauge("config_digest_info", "What the files show, as the log names it; always 1.", 1, with(rule, label{"digest", s.Digest})...)
+		}
+	})
+	each(func(s *status, rule []label) {
+		counter("config_changes_total", "Changes of what the files show, since podsignal started.", s.counts.changes, rule...)
+	})
+	each(func(s *status, rule []label) {
+		gauge("config_last_change_timestamp_seconds", "When what the files show came to be; 0 before the first look.", stamp(s.Changed.Time), rule...)
+	})
+	each(func(s *status, rule []label) {
+		gauge("targets", "Processes that are signalled, as of the last search.", float64(len(s.Targets)), rule...)
+	})
+	each(func(s *status, rule []label) {
+		gauge("out_of_sync", "1 if what the files show has not reached every target, or cannot be read; else 0.", truth(!s.OutOfSync.IsZero()), rule...)
+	})
+	each(func(s *status, rule []label) {
+		var late time.Duration
+		if !s.late.IsZero() {
+			late = max(0, s.at.Sub(s.late))
+		}
+		gauge("out_of_sync_seconds", "For how long out_of_sync has been 1, but for a wait for SPLAY; 0 while it is not.", late.Seconds(), rule...)
+	})
+	each(func(s *status, rule []label) {
+		by := label{"signal", s.Signal}
+		if s.URL != "" {
+			by = label{"signal", "URL"}
+		}
+		for _, attempts := range []struct {
+			result string
+			n      uint64
+		}{{"sent", s.counts.arrived}, {"held_back", s.counts.heldBack}, {"failed", s.counts.failed}} {
+			counter("signals_total", "Signals sent, or calls of RELOAD_URL answered, and attempts that were held back until the target is ready or failed; these are made again.",
+				attempts.n, with(rule, label{"result", attempts.result}, by)...)
+		}
+	})
+	each(func(s *status, rule []label) {
+		gauge("signal_last_success_timestamp_seconds", "When a signal was last sent, or a call answered; 0 before the first.", stamp(s.counts.lastArrived), rule...)
+	})
+	each(func(s *status, rule []label) {
+		for _, seen := range outcomes {
+			counter("reload_outcome_total", "Signals by what was seen of their effect within VERIFY, and calls that were accepted.",
+				s.counts.outcomes[seen], with(rule, label{"outcome", string(seen)})...)
+		}
+	})
+	each(func(s *status, rule []label) {
+		latency := func(suffix string, value float64, labels ...label) {
+			p.add("histogram", "change_to_signal_seconds", suffix, "From the end of a change of the files to the signal, or to the answer to the call.", value, with(rule, labels...)...)
+		}
+		for i, bound := range buckets {
+			latency("_bucket", float64(s.counts.latency.below[i]), label{"le", strconv.FormatFloat(bound, 'g', -1, 64)})
+		}
+		latency("_bucket", float64(s.counts.latency.count), label{"le", "+Inf"})
+		latency("_sum", s.counts.latency.sum)
+		latency("_count", float64(s.counts.latency.count))
+	})
+	if notes != nil {
+		sent, failed, dropped := notes.counts()
+		for _, posts := range []struct {
+			result string
+			n      uint64
+		}{{"sent", sent}, {"failed", failed}, {"dropped", dropped}} {
+			counter("notifications_total", "Documents posted to NOTIFY_URL, given up after several attempts, and dropped because too many were waiting.",
+				posts.n, label{"result", posts.result})
+		}
 	}
-	counter("watch_errors_total", "Times that inotify lost events or could not be had, and looks at which a path was gone or unreadable.",
-		s.watchErrors)
-
-	if s.Digest != "" {
-		gauge("config_digest_info", "What the files show, as the log names it; always 1.", 1, label{"digest", s.Digest})
-	}
-	counter("config_changes_total", "Changes of what the files show, since podsignal started.", s.counts.changes)
-	gauge("config_last_change_timestamp_seconds", "When what the files show came to be; 0 before the first look.", stamp(s.Changed.Time))
-
-	gauge("targets", "Processes that are signalled, as of the last search.", float64(len(s.Targets)))
-	gauge("out_of_sync", "1 if what the files show has not reached every target, or cannot be read; else 0.", truth(!s.OutOfSync.IsZero()))
-	var late time.Duration
-	if !s.late.IsZero() {
-		late = max(0, s.at.Sub(s.late))
-	}
-	gauge("out_of_sync_seconds", "For how long out_of_sync has been 1, but for a wait for SPLAY; 0 while it is not.", late.Seconds())
-
-	for _, attempts := range []struct {
-		result string
-		n      uint64
-	}{{"sent", s.counts.arrived}, {"held_back", s.counts.heldBack}, {"failed", s.counts.failed}} {
-		counter("signals_total", "Signals sent, and attempts that were held back until the target is ready or failed; these are made again.",
-			attempts.n, label{"result", attempts.result}, label{"signal", s.Signal})
-	}
-	gauge("signal_last_success_timestamp_seconds", "When a signal was last sent; 0 before the first.", stamp(s.counts.lastArrived))
-	for _, seen := range []outcome{died, ended, restarted, replaced, kept, read, unseen} {
-		counter("reload_outcome_total", "Signals by what was seen of their effect within VERIFY.",
-			s.counts.outcomes[seen], label{"outcome", string(seen)})
-	}
-	latency := func(suffix string, value float64, labels ...label) {
-		p.add("histogram", "change_to_signal_seconds", suffix, "From the end of a change of the files to the signal.", value, labels...)
-	}
-	for i, bound := range buckets {
-		latency("_bucket", float64(s.counts.latency.below[i]), label{"le", strconv.FormatFloat(bound, 'g', -1, 64)})
-	}
-	latency("_bucket", float64(s.counts.latency.count), label{"le", "+Inf"})
-	latency("_sum", s.counts.latency.sum)
-	latency("_count", float64(s.counts.latency.count))
 	return p.Bytes()
 }
 

@@ -47,27 +47,43 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return configError{err}
 	}
 	log := newLog(stderr, cfg)
-	log.Info("podsignal", "version", version, "file", strings.Join(cfg.files, ","), "process", cfg.process, "signal", signal.Name(cfg.signal))
-
-	w := watcher.New(watcher.Options{
-		Paths:    cfg.files,
-		Debounce: cfg.debounce,
-		Resync:   cfg.resync,
-		Log:      log,
-	})
-	options := finderOptions(cfg)
-	options.Log = log
-	f := signal.NewFinder(options)
-	warnOfSubPaths(cfg, log)
-	snapshots := make(chan watcher.Snapshot)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return w.Run(ctx, snapshots) })
-	d := newDelivery(cfg, w, f, log)
-	if cfg.listen != "" {
-		d.asked = make(chan chan<- *status)
-		group.Go(func() error { return listen(ctx, cfg, d.asked, log) })
+	for _, doubt := range cfg.doubts {
+		log.Warn(doubt)
 	}
-	group.Go(func() error { return d.run(ctx, snapshots) })
+	group, ctx := errgroup.WithContext(ctx)
+	var notes *notifier
+	if cfg.notifyURL != "" {
+		notes = newNotifier(cfg.notifyURL, cfg.notifyCA, log)
+		group.Go(func() error { return notes.run(ctx) })
+	}
+	shared := watcher.NewShared()
+	var loops []loop
+	for _, r := range cfg.rules {
+		log := log
+		if r.name != "" {
+			log = log.With("rule", r.name)
+		}
+		w := watcher.New(watcherOptions(r, shared, log))
+		d := newDelivery(r, w, signal.NewFinder(finderOptions(r, log)), log)
+		if notes != nil {
+			d.notify = func(n notice) {
+				n.Pod, n.Namespace = cfg.pod, cfg.namespace
+				notes.post(n)
+			}
+			d.notifyAll = cfg.notifyAll
+		}
+		if cfg.listen != "" {
+			d.asked = make(chan chan<- *status)
+			loops = append(loops, loop{r.name, d.asked})
+		}
+		r.introduce(log)
+		snapshots := make(chan watcher.Snapshot)
+		group.Go(func() error { return w.Run(ctx, snapshots) })
+		group.Go(func() error { return d.run(ctx, snapshots) })
+	}
+	if cfg.listen != "" {
+		group.Go(func() error { return listen(ctx, cfg, loops, notes, log) })
+	}
 	return group.Wait()
 }
 
@@ -82,19 +98,48 @@ func terminationMessage(cause error) {
 	f.Close()
 }
 
-// finderOptions say which processes are meant. They have no log.
-func finderOptions(cfg config) signal.Options {
+// introduce says what a rule is about.
+func (r *rule) introduce(log *slog.Logger) {
+	about := []any{"version", version, "file", strings.Join(r.files, ",")}
+	if r.found {
+		about = append(about, "found", len(r.files))
+	}
+	if len(r.exclude) > 0 {
+		about = append(about, "exclude", strings.Join(r.exclude, ","))
+	}
+	if r.process != "" {
+		about = append(about, "process", r.process)
+	}
+	log.Info("podsignal", append(about, r.action())...)
+	r.warnOfSubPaths(log)
+}
+
+// watcherOptions say what to watch.
+func watcherOptions(r rule, shared *watcher.Shared, log *slog.Logger) watcher.Options {
+	return watcher.Options{
+		Paths:    r.files,
+		Exclude:  r.exclude,
+		Debounce: r.debounce,
+		Resync:   r.resync,
+		Shared:   shared,
+		Log:      log,
+	}
+}
+
+// finderOptions say which processes are meant.
+func finderOptions(r rule, log *slog.Logger) signal.Options {
 	return signal.Options{
-		Name:    cfg.process,
-		Cmdline: cfg.cmdline,
-		Files:   cfg.files,
-		Grace:   cfg.startGrace,
+		Name:    r.process,
+		Cmdline: r.cmdline,
+		Files:   r.files,
+		Grace:   r.startGrace,
+		Log:     log,
 	}
 }
 
 // warnOfSubPaths tells of paths that can never change in this container.
-func warnOfSubPaths(cfg config, log *slog.Logger) {
-	for _, file := range cfg.files {
+func (r *rule) warnOfSubPaths(log *slog.Logger) {
+	for _, file := range r.files {
 		on, below, err := signal.SubPaths(file)
 		if err != nil {
 			log.Debug("mounts cannot be read", "err", err)

@@ -14,10 +14,12 @@ import (
 // status is what podsignal knows and does at one moment: the page /status, and all
 // that the other pages say. It is a copy, made by the delivery loop when asked.
 type status struct {
-	Version   string         `json:"version"`
+	Version   string         `json:"version,omitempty"`
+	Rule      string         `json:"rule,omitempty"`
 	Files     []string       `json:"file"`
-	Process   string         `json:"process"`
-	Signal    string         `json:"signal"`
+	Process   string         `json:"process,omitempty"`
+	Signal    string         `json:"signal,omitempty"`
+	URL       string         `json:"url,omitempty"` // that is called instead
 	DryRun    bool           `json:"dry_run,omitempty"`
 	Mode      string         `json:"mode"` // inotify or poll
 	Digest    string         `json:"digest,omitempty"`
@@ -35,9 +37,9 @@ type status struct {
 }
 
 type targetStatus struct {
-	PID       int     `json:"pid"`
+	PID       int     `json:"pid,omitempty"` // unknown of a URL alone
 	UID       *int    `json:"uid,omitempty"` // unknown if it has just ended
-	Started   moment  `json:"started"`
+	Started   moment  `json:"started,omitzero"`
 	Applied   string  `json:"applied,omitempty"`
 	Signalled moment  `json:"signalled,omitzero"`
 	Outcome   outcome `json:"outcome,omitempty"` // of that signal
@@ -100,11 +102,10 @@ func since(begun time.Time, is bool) time.Time {
 
 func (d *delivery) status() *status {
 	s := &status{
-		Version:     version,
-		Files:       d.cfg.files,
-		Process:     d.cfg.process,
-		Signal:      signal.Name(d.cfg.signal),
-		DryRun:      d.cfg.dryRun,
+		Rule:        d.rule.name,
+		Files:       d.rule.files,
+		Process:     d.rule.process,
+		DryRun:      d.rule.dryRun,
 		Mode:        d.watcher.Mode(),
 		Changed:     moment{d.changed},
 		OutOfSync:   moment{d.behind},
@@ -114,10 +115,13 @@ func (d *delivery) status() *status {
 		counts:      d.counts,
 		watchErrors: d.watcher.Errors(),
 	}
-	s.counts.outcomes = maps.Clone(d.counts.outcomes)
-	if d.desired.Digest != ([32]byte{}) {
-		s.Digest = d.digest()
+	if d.rule.reload != nil {
+		s.URL = shownURL(d.rule.reload.url)
+	} else {
+		s.Signal = signal.Name(d.rule.signal)
 	}
+	s.counts.outcomes = maps.Clone(d.counts.outcomes)
+	s.Digest = shortOf(d.desired.Digest)
 	for _, all := range []trouble{d.held, d.missing} {
 		if !all.began.IsZero() {
 			s.Pending, s.Failing = all.err.Error(), moment{all.began}
@@ -131,23 +135,26 @@ func (d *delivery) status() *status {
 }
 
 func (d *delivery) targetStatus(t *told) targetStatus {
-	s := targetStatus{PID: t.PID, Started: moment{t.begun}, Outcome: t.outcome}
-	if t.applied != ([32]byte{}) {
-		s.Applied = short(t.applied)
+	s := targetStatus{PID: t.PID, Outcome: t.outcome}
+	if t.PID != 0 {
+		s.Started = moment{t.begun}
 	}
-	if !d.cfg.dryRun {
+	s.Applied = shortOf(t.applied)
+	if !d.rule.dryRun {
 		s.Signalled = moment{t.sent}
 	}
 	switch {
 	case t.applied == d.desired.Digest:
+	case t.calling:
+		s.Pending = "the URL has been called, and has not answered yet"
 	case !t.failing.began.IsZero():
 		s.Pending, s.Failing = t.failing.err.Error(), moment{t.failing.began}
 	case d.desired.Err != nil:
 		s.Pending = "the files cannot be read"
 	case time.Now().Before(t.due):
-		s.Pending = fmt.Sprintf("waits until %s, its share of SPLAY=%v", t.due.UTC().Format(time.RFC3339), d.cfg.splay)
+		s.Pending = fmt.Sprintf("waits until %s, its share of SPLAY=%v", t.due.UTC().Format(time.RFC3339), d.rule.splay)
 	default:
-		s.Pending = fmt.Sprintf("MIN_INTERVAL=%v since the last signal is not over", d.cfg.minInterval)
+		s.Pending = fmt.Sprintf("MIN_INTERVAL=%v since the last %s is not over", d.rule.minInterval, d.noun)
 	}
 	return s
 }

@@ -21,7 +21,10 @@ const (
 	kept      outcome = "kept"      // no child is new, although an earlier signal replaced them
 	read      outcome = "read"      // a watched file has been opened
 	unseen    outcome = "unseen"    // nothing of this
+	accepted  outcome = "accepted"  // the URL that was called answered with a status of 2xx
 )
+
+var outcomes = []outcome{died, ended, restarted, replaced, kept, read, unseen, accepted}
 
 // verifyEvery is how often a signalled target is looked at: from the first of the
 // times, doubling, to the second. Most that die do so within 80 ms.
@@ -31,6 +34,7 @@ var verifyEvery = [2]time.Duration{10 * time.Millisecond, 500 * time.Millisecond
 type verification struct {
 	target *told
 	digest string
+	was    string // the digest that it had been told before
 	sent   time.Time
 	next   time.Time // when to look again
 	wait   time.Duration
@@ -45,10 +49,10 @@ type verification struct {
 
 // prepare notes what has to be known before the signal is sent.
 func (d *delivery) prepare(t *told) *verification {
-	if d.cfg.verify == 0 {
+	if d.rule.verify == 0 {
 		return nil
 	}
-	v := &verification{target: t, digest: d.digest()}
+	v := &verification{target: t, digest: d.digest(), was: shortOf(t.applied)}
 	if children, err := d.children(t.Target); err == nil {
 		v.before = children
 	}
@@ -108,7 +112,7 @@ func (d *delivery) begin(v *verification, err error) {
 // whose time is over.
 func (d *delivery) verify() {
 	now := time.Now()
-	d.verifyAll(func(v *verification) bool { return now.Sub(v.sent) >= d.cfg.verify })
+	d.verifyAll(func(v *verification) bool { return now.Sub(v.sent) >= d.rule.verify })
 	if len(d.verifications) == 0 && d.watching != nil {
 		d.stopOpens()
 		// It is quiet again. By itself Go's runtime would keep 0.6 MiB of what a change
@@ -138,7 +142,7 @@ func (d *delivery) verifyAll(over func(*verification) bool) {
 func (d *delivery) look(v *verification) {
 	v.wait = min(max(2*v.wait, verifyEvery[0]), verifyEvery[1])
 	v.next = time.Now().Add(v.wait)
-	if end := v.sent.Add(d.cfg.verify); end.Before(v.next) {
+	if end := v.sent.Add(d.rule.verify); end.Before(v.next) {
 		v.next = end
 	}
 	if !v.ended && d.ended(v.target.Target) {
@@ -162,11 +166,11 @@ func (d *delivery) look(v *verification) {
 
 // outcome is the strongest that was seen.
 func (d *delivery) outcome(v *verification) outcome {
-	whole := time.Since(v.sent) >= d.cfg.verify
+	whole := time.Since(v.sent) >= d.rule.verify
 	switch {
 	case v.ended && slices.ContainsFunc(d.targets, func(t *told) bool { return t.found.After(v.sent) }):
 		return restarted
-	case v.ended && signal.MeansEnd(d.cfg.signal):
+	case v.ended && signal.MeansEnd(d.rule.signal):
 		return ended
 	case v.ended:
 		return died
@@ -183,7 +187,7 @@ func (d *delivery) outcome(v *verification) outcome {
 
 // restarting tells whether a target has ended just now, as the signal asks.
 func (d *delivery) restarting() bool {
-	return signal.MeansEnd(d.cfg.signal) && slices.ContainsFunc(d.verifications, func(v *verification) bool { return v.ended })
+	return signal.MeansEnd(d.rule.signal) && slices.ContainsFunc(d.verifications, func(v *verification) bool { return v.ended })
 }
 
 // tell logs the outcome.
@@ -200,5 +204,8 @@ func (d *delivery) tell(v *verification) {
 		log.Warn("the process kept its workers, so it refused what it has read: read its container's log")
 	default:
 		log.Info("the signal's effect")
+	}
+	if seen == died || seen == kept || d.notifyAll {
+		d.post(v.target, seen, v.was, v.digest, nil)
 	}
 }

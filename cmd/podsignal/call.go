@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/podsignal/podsignal/signal"
+)
+
+// callInstead has a URL called instead of a signal sent. With PROCESS set, that is
+// done for one process of the name: the oldest, so that a change counts as read only
+// when all of them have started after it. Without, nothing is known of who answers.
+func (d *delivery) callInstead() {
+	d.noun, d.done = "call", "called"
+	d.answers = make(chan attempt)
+	client := newReloader(*d.rule.reload)
+	d.call = func(ctx context.Context) error {
+		_, err := client.reload(ctx)
+		return err
+	}
+	find := d.find
+	whoever := []*signal.Target{{Name: shownURL(d.rule.reload.url)}}
+	d.find = func(ctx context.Context) ([]*signal.Target, error) {
+		if d.rule.process == "" {
+			return whoever, nil
+		}
+		targets, err := find(ctx)
+		return targets[:min(1, len(targets))], err
+	}
+}
+
+// request calls the URL in the background: an answer may take long, and podsignal has
+// to be able to end, and to tell how it is. One call is under way at a time.
+func (d *delivery) request(ctx context.Context, t *told) {
+	a := attempt{target: t, shown: d.desired}
+	switch age := t.Age(); {
+	case t.PID != 0 && d.ended(t.Target):
+		a.err = signal.ErrGone
+	case t.PID != 0 && age < d.rule.startGrace:
+		a.err = &signal.NotReadyError{
+			Why:   fmt.Sprintf("%s (pid %d) has only just started", t.Name, t.PID),
+			Retry: d.rule.startGrace - age,
+		}
+	case !d.rule.dryRun:
+		t.calling = true
+		go func() {
+			a.err = d.call(ctx)
+			select {
+			case d.answers <- a:
+			case <-ctx.Done():
+			}
+		}()
+		return
+	}
+	d.attempted(a)
+}
+
+// refused tells whether a program has answered a call, and said no.
+func refused(err error) bool {
+	_, ok := errors.AsType[*statusError](err)
+	return ok
+}
+
+var _ = time.Second

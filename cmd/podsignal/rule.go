@@ -1,0 +1,305 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+
+	"github.com/podsignal/podsignal/signal"
+	"github.com/podsignal/podsignal/watcher"
+)
+
+// ruleEnvironment is every variable that each rule may have for itself.
+type ruleEnvironment struct {
+	File          string `envconfig:"FILE" desc:"paths to watch, comma-separated; files or folders; unset: the ConfigMaps, Secrets and projected volumes that are mounted here"`
+	Exclude       string `envconfig:"EXCLUDE" desc:"patterns of paths below FILE that do not count, comma-separated, such as **/*.md"`
+	Process       string `envconfig:"PROCESS" desc:"name of the process to signal (required, but with RELOAD_URL)"`
+	Cmdline       string `envconfig:"CMDLINE" desc:"regular expression (RE2) that the command line must match too"`
+	Signal        string `envconfig:"SIGNAL" default:"HUP" desc:"signal to send: a name, with or without SIG, or a number"`
+	ReloadURL     string `envconfig:"RELOAD_URL" desc:"URL to call instead of sending a signal, such as http://127.0.0.1:9090/-/reload"`
+	ReloadMethod  string `envconfig:"RELOAD_METHOD" default:"POST" desc:"POST, PUT, PATCH or GET"`
+	ReloadTimeout string `envconfig:"RELOAD_TIMEOUT" default:"10s" desc:"how long the answer may take"`
+	ReloadCAFile  string `envconfig:"RELOAD_CA_FILE" desc:"PEM file of the authorities to trust; unset: the system's"`
+	ReloadToken   string `envconfig:"RELOAD_BEARER_TOKEN_FILE" desc:"file with a bearer token for it"`
+	ReloadAuth    string `envconfig:"RELOAD_BASIC_AUTH_FILE" desc:"file with user:password for it"`
+	Debounce      string `envconfig:"DEBOUNCE" default:"100ms" desc:"quiet time that ends a burst of events; a burst lasts at most 20 of them"`
+	MinInterval   string `envconfig:"MIN_INTERVAL" default:"1s" desc:"least time between two signals to one process, or two calls"`
+	Resync        string `envconfig:"RESYNC" default:"1m" desc:"how often everything is looked at anyway; 0: never"`
+	StartGrace    string `envconfig:"START_GRACE" default:"1s" desc:"least age of a process before it is signalled"`
+	Splay         string `envconfig:"SPLAY" default:"0" desc:"time within which replicas signal, each after a steady share of it; 0: at once"`
+	Verify        string `envconfig:"VERIFY" default:"5s" desc:"how long the effect of a signal is watched; 0: not at all"`
+	DryRun        string `envconfig:"DRY_RUN" default:"false" desc:"true: say what would be done, and do nothing"`
+}
+
+// A rule is what to watch, and whom to tell of it.
+type rule struct {
+	name        string   // empty: RULES is not set
+	files       []string // absolute and clean, at least one
+	found       bool     // the files were not set
+	exclude     []string
+	process     string         // empty: any, of a rule with a URL
+	cmdline     *regexp.Regexp // nil: any
+	signal      syscall.Signal
+	reload      *reloadSettings // nil: the signal is sent
+	debounce    time.Duration
+	minInterval time.Duration
+	resync      time.Duration
+	startGrace  time.Duration
+	splay       time.Duration
+	hostname    string
+	share       time.Duration // of splay, for hostname
+	verify      time.Duration
+	dryRun      bool
+}
+
+// ruleNames are those of RULES, or one that is empty.
+func ruleNames(list string, wrong *faults) (names []string) {
+	owner := make(map[string]string) // of each variable
+	for _, field := range variables() {
+		owner[field.Tag.Get("envconfig")] = "podsignal"
+	}
+	valid := regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
+	for _, name := range split(list) {
+		if !valid.MatchString(name) {
+			wrong.add("RULES", name, "is no name of a rule: use small letters, digits and -, such as web")
+			continue
+		}
+		if slices.Contains(names, name) {
+			wrong.add("RULES", list, fmt.Sprintf("names %s twice: give each rule a name of its own", name))
+			continue
+		}
+		names = append(names, name)
+		for field := range reflect.TypeFor[ruleEnvironment]().Fields() {
+			variable := prefix(name) + field.Tag.Get("envconfig")
+			if other, taken := owner[variable]; taken {
+				wrong.add("RULES", name, fmt.Sprintf("cannot be the name of a rule: %s would be a variable of %s too; choose another name", variable, other))
+			}
+			owner[variable] = name
+		}
+	}
+	if names == nil {
+		return []string{""}
+	}
+	return names
+}
+
+// prefix is that of a rule's variables.
+func prefix(name string) string {
+	if name == "" {
+		return ""
+	}
+	return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_"
+}
+
+// split splits a list at commas, without spaces and empty items.
+func split(list string) (items []string) {
+	for item := range strings.SplitSeq(list, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+// loadRule reads a rule's variables: those with its prefix, else those without.
+func loadRule(name, hostname string, wrong *faults) rule {
+	var env ruleEnvironment
+	if err := envconfig.Process(strings.TrimSuffix(prefix(name), "_"), &env); err != nil {
+		*wrong = append(*wrong, err)
+	}
+	common := func(variable string) string { return strings.TrimSpace(os.Getenv(variable)) }
+	own := func(variable string) bool { return common(prefix(name)+variable) != "" }
+	// By itself envconfig does so only for what is not set, not for what is empty.
+	fill(&env, common)
+	// A variable is called as it was set, or else as it would have to be.
+	fault := func(variable, value, mend string) {
+		if !own(variable) && common(variable) != "" {
+			wrong.add(variable, value, mend)
+		} else {
+			wrong.add(prefix(name)+variable, value, mend)
+		}
+	}
+	switch bySignal, byURL := own("SIGNAL"), own("RELOAD_URL"); {
+	case env.ReloadURL == "" || byURL && !bySignal && name != "" || common("SIGNAL") == "" && !bySignal:
+	case bySignal && !byURL:
+		env.ReloadURL = ""
+	default:
+		fault("RELOAD_URL", env.ReloadURL, "is set, and SIGNAL as well: unset one of them")
+	}
+	return env.validate(name, hostname, fault)
+}
+
+func (env *ruleEnvironment) validate(name, hostname string, fault func(variable, value, mend string)) rule {
+	duration := func(name, value string) time.Duration {
+		d, err := time.ParseDuration(value)
+		if err != nil {
+			fault(name, value, "is no duration: use a number with a unit, such as 100ms, 1s or 5m")
+		} else if d < 0 {
+			fault(name, value, "is negative: use 0 or more, such as 100ms, 1s or 5m")
+		}
+		return d
+	}
+	r := rule{
+		name:        name,
+		exclude:     splitPatterns(env.Exclude),
+		process:     env.Process,
+		debounce:    duration("DEBOUNCE", env.Debounce),
+		minInterval: duration("MIN_INTERVAL", env.MinInterval),
+		resync:      duration("RESYNC", env.Resync),
+		startGrace:  duration("START_GRACE", env.StartGrace),
+		splay:       duration("SPLAY", env.Splay),
+		hostname:    hostname,
+		verify:      duration("VERIFY", env.Verify),
+	}
+	r.files, r.found = env.files(fault)
+	for _, pattern := range r.exclude {
+		if err := watcher.ValidatePattern(pattern); err != nil {
+			fault("EXCLUDE", pattern, err.Error())
+		}
+	}
+	switch {
+	case env.Process == "" && env.ReloadURL == "":
+		fault("PROCESS", "", "names no process: set it to the name that ps -o comm shows, such as nginx")
+	case strings.Contains(env.Process, "/"):
+		fault("PROCESS", env.Process, fmt.Sprintf("is a path: use the name alone, %s", filepath.Base(env.Process)))
+	}
+	var err error
+	if r.signal, err = signal.Parse(env.Signal); err != nil {
+		fault("SIGNAL", env.Signal, err.Error())
+	}
+	if env.ReloadURL != "" {
+		r.reload = env.reload(duration("RELOAD_TIMEOUT", env.ReloadTimeout), fault)
+	}
+	if env.Cmdline != "" {
+		if r.cmdline, err = regexp.Compile(env.Cmdline); err != nil {
+			fault("CMDLINE", env.Cmdline, fmt.Sprintf("is no regular expression (%v): use RE2's syntax, such as -jar .*app\\.jar", err))
+		}
+	}
+	if r.hostname == "" {
+		if r.hostname, err = os.Hostname(); err != nil {
+			fault("HOSTNAME", "", fmt.Sprintf("cannot be had from the host (%v): set it to this replica's name", err))
+		}
+	}
+	r.share = shareOf(r.hostname, r.splay)
+	if r.dryRun, err = strconv.ParseBool(env.DryRun); err != nil {
+		fault("DRY_RUN", env.DryRun, "is neither: use true or false")
+	}
+	return r
+}
+
+// splitPatterns is split for patterns, which may have commas in braces.
+func splitPatterns(list string) []string {
+	depth := 0
+	patterns := strings.FieldsFunc(list, func(c rune) bool {
+		switch c {
+		case '{':
+			depth++
+		case '}':
+			depth--
+		}
+		return c == ',' && depth <= 0
+	})
+	for i := range patterns {
+		patterns[i] = strings.TrimSpace(patterns[i])
+	}
+	return slices.DeleteFunc(patterns, func(pattern string) bool { return pattern == "" })
+}
+
+// reload is RELOAD_URL and what goes with it.
+func (env *ruleEnvironment) reload(timeout time.Duration, fault func(variable, value, mend string)) *reloadSettings {
+	r := &reloadSettings{
+		url: env.ReloadURL, timeout: timeout,
+		caFile: env.ReloadCAFile, tokenFile: env.ReloadToken, basicAuthFile: env.ReloadAuth,
+	}
+	if err := checkReloadURL(r.url); err != nil {
+		fault("RELOAD_URL", shownURL(r.url), err.Error())
+	}
+	var err error
+	if r.method, err = parseReloadMethod(env.ReloadMethod); err != nil {
+		fault("RELOAD_METHOD", env.ReloadMethod, err.Error())
+	}
+	if err := checkReloadTimeout(timeout); err != nil {
+		fault("RELOAD_TIMEOUT", env.ReloadTimeout, err.Error())
+	}
+	if err := checkCAFile("RELOAD", r.url); r.caFile != "" && err != nil {
+		fault("RELOAD_CA_FILE", r.caFile, err.Error())
+	}
+	if err := checkReloadBasicAuthFile(r.tokenFile); r.basicAuthFile != "" && err != nil {
+		fault("RELOAD_BASIC_AUTH_FILE", r.basicAuthFile, err.Error())
+	}
+	return r
+}
+
+// files are those of FILE, or the volumes that are mounted here.
+func (env *ruleEnvironment) files(fault func(variable, value, mend string)) (files []string, found bool) {
+	if env.File == "" {
+		files, err := watcher.Mounted()
+		switch {
+		case err != nil:
+			fault("FILE", "", fmt.Sprintf("is not set, and what is mounted here cannot be read (%v): set it", err))
+		case len(files) == 0:
+			fault("FILE", "", "is not set, and no ConfigMap, Secret or projected volume is mounted here: mount what the program reads into this container too, as a folder, or set FILE to files or folders, comma-separated")
+		}
+		return files, true
+	}
+	for _, path := range split(env.File) {
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			fault("FILE", path, "is relative to a folder that is gone: use a path that begins with /")
+		}
+		if !slices.Contains(files, absolute) {
+			files = append(files, absolute)
+		}
+	}
+	if len(files) == 0 {
+		fault("FILE", env.File, "names nothing to watch: set it to files or folders, comma-separated, such as /etc/nginx/conf.d")
+	}
+	return files, false
+}
+
+// action is what a change leads to.
+func (r *rule) action() slog.Attr {
+	if r.reload != nil {
+		return slog.String("url", shownURL(r.reload.url))
+	}
+	return slog.String("signal", signal.Name(r.signal))
+}
+
+// The variables that Kubernetes sets for each Service in the namespace
+// (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
+var ofService = regexp.MustCompile(`_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`)
+
+// doubts tells of variables that are none of podsignal's, but nearly.
+func doubts(environ, rules []string) (doubts []string) {
+	var known []string
+	for _, field := range variables() {
+		known = append(known, field.Tag.Get("envconfig"))
+	}
+	for _, name := range rules {
+		for field := range reflect.TypeFor[ruleEnvironment]().Fields() {
+			known = append(known, prefix(name)+field.Tag.Get("envconfig"))
+		}
+	}
+	for _, variable := range environ {
+		name, _, _ := strings.Cut(variable, "=")
+		if slices.Contains(known, name) || ofService.MatchString(name) {
+			continue
+		}
+		near := func(other string) bool { return signal.OneEdit(name, other) }
+		if i := slices.IndexFunc(known, near); i >= 0 {
+			doubts = append(doubts, fmt.Sprintf("%s is no variable of podsignal's: did you mean %s?", name, known[i]))
+		}
+	}
+	slices.Sort(doubts)
+	return doubts
+}
