@@ -134,7 +134,7 @@ func check(ctx context.Context, out io.Writer, asJSON bool) error {
 
 // examine makes the report.
 func examine(ctx context.Context, cfg config) (*report, error) {
-	files, err := watcher.Describe(ctx, cfg.files)
+	files, err := watcher.Describe(ctx, watcher.Options{Paths: cfg.files})
 	if err != nil {
 		return nil, err
 	}
