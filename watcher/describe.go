@@ -19,6 +19,7 @@ const (
 	KindInVolume Kind = "part of a kubelet volume" // a file or folder in there
 	KindFile     Kind = "file"
 	KindFolder   Kind = "folder"
+	KindExcluded Kind = "file that EXCLUDE leaves out"
 	KindAbsent   Kind = "absent"
 	KindUnusable Kind = "unusable"
 )
@@ -39,13 +40,13 @@ type PathDescription struct {
 	Err   error // of an absent or unusable one, with the mend
 }
 
-// Describe looks at the paths once, as a Watcher would, and tries to watch them for
-// a moment. It does not open the files: that would pass for a program that reads
-// its configuration anew (see Opens). The error is ctx's.
-func Describe(ctx context.Context, paths []string) (Description, error) {
-	s := newScan(ctx, nil)
+// Describe looks at the paths once, as a Watcher with these options would, and tries
+// to watch them for a moment. It does not open the files: that would pass for a
+// program that reads its configuration anew (see Opens). The error is ctx's.
+func Describe(ctx context.Context, opts Options) (Description, error) {
+	s := newScan(ctx, nil, opts.Exclude)
 	var d Description
-	for _, path := range paths {
+	for _, path := range opts.Paths {
 		before := len(s.shown)
 		kind, err := s.path(path)
 		switch {

@@ -47,7 +47,7 @@ func TestDescribe(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = opens.Close() }()
-			d, err := Describe(t.Context(), []string{in(path)})
+			d, err := Describe(t.Context(), Options{Paths: []string{in(path)}})
 			if err != nil {
 				t.Fatal(err)
 			}

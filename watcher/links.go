@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -21,15 +22,28 @@ const (
 
 // A folder is one to be watched.
 type folder struct {
-	id    id
-	path  string          // without links
-	names map[string]bool // the entries that matter; nil: all
+	id      id
+	path    string          // without links
+	names   map[string]bool // the entries that matter, besides those of shown
+	shown   []string        // where, relative to FILE, all entries are shown that are not excluded
+	exclude exclusion
 }
 
 // matters tells whether an event on the named entry can change what is shown.
 // The kubelet's own names matter wherever its link does: they tell how far it is.
 func (f *folder) matters(name string) bool {
-	return f.names == nil || f.names[name] || f.names[dataLink] && strings.HasPrefix(name, "..")
+	if f.names[name] {
+		return true
+	}
+	if strings.HasPrefix(name, "..") && (f.names[dataLink] || f.shown != nil) {
+		return true
+	}
+	if len(f.exclude) == 0 {
+		return f.shown != nil
+	}
+	return slices.ContainsFunc(f.shown, func(rel string) bool {
+		return !f.exclude.has(filepath.Join(rel, name))
+	})
 }
 
 // A place is where a path leads.
@@ -64,21 +78,33 @@ func within(path, folder string) bool {
 	return folder != "" && (path == folder || strings.HasPrefix(path, folder+"/"))
 }
 
-// watch asks for a watch on the folder for the entry name, or for all of them
-// where name is empty.
+// watch asks for a watch on the folder for the entry name.
 func (s *scan) watch(path string, st *unix.Stat_t, name string) {
+	if f := s.watched(path, st); !f.matters(name) {
+		f.names[name] = true
+	}
+}
+
+// watchAll asks for a watch on the folder for all entries but the excluded. It is
+// shown at the path rel, relative to FILE.
+func (s *scan) watchAll(path string, st *unix.Stat_t, rel string) {
+	f := s.watched(path, st)
+	if len(s.exclude) == 0 {
+		rel = "" // one is as good as another
+	}
+	if !slices.Contains(f.shown, rel) {
+		f.shown = append(f.shown, rel)
+	}
+}
+
+func (s *scan) watched(path string, st *unix.Stat_t) *folder {
 	key := id{st.Dev, st.Ino}
 	f := s.folders[key]
 	if f == nil {
-		f = &folder{id: key, path: path, names: make(map[string]bool)}
+		f = &folder{id: key, path: path, names: make(map[string]bool), exclude: s.exclude}
 		s.folders[key] = f
 	}
-	switch {
-	case name == "":
-		f.names = nil
-	case f.names != nil:
-		f.names[name] = true
-	}
+	return f
 }
 
 // end is where path leads. A folder that was there without a link on the way is not

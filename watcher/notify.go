@@ -125,7 +125,7 @@ func (w *Watcher) syncWatches(needed map[id]*folder) (complete bool) {
 	complete = true
 	for key, f := range needed {
 		if old := kept[key]; old != nil {
-			old.names = f.names
+			old.names, old.shown = f.names, f.shown
 			continue
 		}
 		complete = false

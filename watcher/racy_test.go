@@ -16,7 +16,7 @@ func TestRacyFileIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache()
 		look := func() (digest [32]byte, recheck bool) {
-			s := newScan(t.Context(), c)
+			s := newScan(t.Context(), c, nil)
 			_, err := s.path(path)
 			must(t, err)
 			return s.digest(), s.recheck

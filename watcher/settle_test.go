@@ -30,6 +30,7 @@ type rig struct {
 	errors  chan error
 	opens   int       // how often inotify was asked for
 	refused time.Time // until when it cannot be had
+	exclude []string
 	began   time.Time
 	changes []time.Duration // since began: when each new digest came
 }
@@ -46,7 +47,7 @@ func settle(t *testing.T, paths []string, prepare, play func(*rig)) []time.Durat
 		for i, path := range paths {
 			paths[i] = filepath.Join(dir, path)
 		}
-		w := New(Options{Paths: paths, Debounce: 100 * ms, Resync: time.Minute, Log: slog.New(slog.DiscardHandler)})
+		w := New(Options{Paths: paths, Exclude: r.exclude, Debounce: 100 * ms, Resync: time.Minute, Log: slog.New(slog.DiscardHandler)})
 		w.open, r.watcher = r.open, w
 		out := make(chan Snapshot)
 		go func() {

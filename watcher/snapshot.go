@@ -43,6 +43,8 @@ func (s Snapshot) Age() time.Duration { return boottime() - s.Changed }
 type scan struct {
 	ctx     context.Context
 	cache   *cache // nil: files are not opened, only asked whether they could be
+	exclude exclusion
+	root    string // the path of FILE that is being walked
 	folders map[id]*folder
 	shown   []shown
 	entries int           // folder entries come across, for maxEntries
@@ -62,13 +64,14 @@ type shown struct {
 	sum  [sha256.Size]byte
 }
 
-func newScan(ctx context.Context, c *cache) *scan {
+func newScan(ctx context.Context, c *cache, exclude exclusion) *scan {
 	if c != nil {
 		c.scan++
 	}
 	return &scan{
 		ctx:     ctx,
 		cache:   c,
+		exclude: exclude,
 		folders: make(map[id]*folder),
 		walking: make(map[id]string),
 		data:    make(map[id]place),
@@ -78,6 +81,7 @@ func newScan(ctx context.Context, c *cache) *scan {
 // path adds all that path shows, and tells what it is. The error wraps
 // fs.ErrNotExist where there is nothing.
 func (s *scan) path(path string) (kind Kind, err error) {
+	s.root = path
 	at, err := s.end(path)
 	if err != nil {
 		return "", err
@@ -94,6 +98,9 @@ func (s *scan) path(path string) (kind Kind, err error) {
 			return KindFolder, err
 		}
 	case unix.S_IFREG:
+		if s.exclude.has(filepath.Base(path)) {
+			return KindExcluded, nil
+		}
 		if at.frozen() {
 			return KindInVolume, s.file(path, at)
 		}
@@ -113,7 +120,7 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 	defer delete(s.walking, at.id())
 
 	if !at.frozen() {
-		s.watch(at.real, &at.stat, "")
+		s.watchAll(at.real, &at.stat, relative(s.root, path))
 	}
 	s.saw(&at.stat)
 	names, err := s.names(&at)
@@ -131,7 +138,11 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 		if volume && strings.HasPrefix(name, "..") {
 			continue
 		}
-		if err := s.entry(join(path, name), at, name); err != nil {
+		path := join(path, name)
+		if s.exclude.has(relative(s.root, path)) {
+			continue
+		}
+		if err := s.entry(path, at, name); err != nil {
 			return false, err
 		}
 	}

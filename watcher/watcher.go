@@ -26,8 +26,10 @@ const attempts = 5
 // Options say what to watch and how patiently.
 type Options struct {
 	Paths    []string      // absolute; files or folders, there or not yet
+	Exclude  []string      // what is left out of folders, see ValidatePattern
 	Debounce time.Duration // quiet time that ends a burst of events
 	Resync   time.Duration // how often everything is looked at anyway; 0: never
+	Shared *Shared
 	Log      *slog.Logger
 }
 
@@ -61,10 +63,10 @@ type Watcher struct {
 
 // path is one of those to follow, and what is remembered of it.
 type path struct {
-	name   string
-	seen   bool // it was there once
-	volume bool // it was a kubelet volume's folder
-	told   bool // that it is not there has been said
+	name string
+	seen bool // it was there once
+	kind Kind // what it was then
+	told bool // that it is not there has been said
 }
 
 // New returns a Watcher. Nothing is touched before Run.
@@ -289,7 +291,7 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 	last := w.lastStep
 	w.lastStep = false
 	for i := range attempts {
-		s = newScan(ctx, w.cache)
+		s = newScan(ctx, w.cache, w.opts.Exclude)
 		s.quick = i == 0 && last && !w.burst.more && w.good != nil
 		if !s.quick {
 			clear(w.cache.volumes)
@@ -318,14 +320,16 @@ func (w *Watcher) walk(s *scan) error {
 		p := &w.paths[i]
 		before := len(s.shown)
 		kind, err := s.path(p.name)
-		volume := kind == KindVolume
-		if err == nil && p.volume && !volume && len(s.shown) == before {
+		if err == nil && p.kind == KindVolume && kind != KindVolume && len(s.shown) == before {
 			// What is left of a volume that was unmounted is an empty folder.
 			err = fmt.Errorf("%s is no volume any more: %w", p.name, fs.ErrNotExist)
 		}
 		switch {
 		case err == nil:
-			p.seen, p.volume = true, volume
+			if kind == KindExcluded && p.kind != kind {
+				w.opts.Log.Warn("EXCLUDE leaves out a file that FILE names, so that its changes count for nothing: correct one of the two", "file", p.name)
+			}
+			p.seen, p.kind = kind != KindExcluded, kind
 		case p.seen || !errors.Is(err, fs.ErrNotExist):
 			errs = append(errs, err)
 		case !p.told:

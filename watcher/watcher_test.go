@@ -30,10 +30,17 @@ type live struct {
 
 func watch(t *testing.T, dir string, paths ...string) *live {
 	t.Helper()
-	for i, path := range paths {
-		paths[i] = filepath.Join(dir, path)
+	return watchWith(t, dir, Options{Paths: paths})
+}
+
+// watchWith is watch with more options. The paths are relative to dir.
+func watchWith(t *testing.T, dir string, opts Options) *live {
+	t.Helper()
+	for i, path := range opts.Paths {
+		opts.Paths[i] = filepath.Join(dir, path)
 	}
-	w := New(Options{Paths: paths, Debounce: 50 * ms, Resync: time.Minute, Log: slog.New(slog.DiscardHandler)})
+	opts.Debounce, opts.Resync, opts.Log = 50*ms, time.Minute, slog.New(slog.DiscardHandler)
+	w := New(opts)
 	l := &live{t: t, w: w, dir: dir, out: make(chan Snapshot)}
 	done := make(chan error)
 	go func() { done <- w.Run(t.Context(), l.out) }()
@@ -181,7 +188,7 @@ func TestVolumeCostsOneWatch(t *testing.T) {
 	}
 	must(t, volumetest.Write(filepath.Join(dir, "v"), files))
 	for _, path := range []string{"v", "v/key1", "v/sub", "v/sub/a"} {
-		s := newScan(t.Context(), newCache())
+		s := newScan(t.Context(), newCache(), nil)
 		if _, err := s.path(filepath.Join(dir, path)); err != nil {
 			t.Fatal(err)
 		}

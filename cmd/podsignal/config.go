@@ -66,11 +66,13 @@ func loadConfig() (config, error) {
 	}
 	fill(&env, func(string) string { return "" })
 	var wrong faults
-	cfg := env.validate(&wrong)
 	names := ruleNames(env.Rules, &wrong)
+	var rules []rule
 	for _, name := range names {
-		cfg.rules = append(cfg.rules, loadRule(name, env.Hostname, &wrong))
+		rules = append(rules, loadRule(name, env.Hostname, &wrong))
 	}
+	cfg := env.validate(&wrong)
+	cfg.rules = rules
 	cfg.doubts = doubts(os.Environ(), names)
 	return cfg, errors.Join(wrong...)
 }

@@ -274,13 +274,13 @@ func (d *delivery) deliver(ctx context.Context, targets []*told) {
 		}
 		if t.applied == d.desired.Digest {
 			if !t.due.IsZero() {
-				d.about(t).Debug("no "+d.noun+": the files are back to what it runs", "digest", d.digest())
+				d.log.Debug("no "+d.noun+": the files are back to what it runs", t.pid(), "digest", d.digest())
 			}
 			t.failing, t.due = trouble{}, time.Time{}
 			continue
 		}
 		if t.Started >= d.desired.Changed+readBy {
-			d.about(t).Debug("no "+d.noun+": it started after the change", "digest", d.digest())
+			d.log.Debug("no "+d.noun+": it started after the change", t.pid(), "digest", d.digest())
 			t.applied, d.reached = d.desired.Digest, d.desired.Digest
 			continue
 		}
@@ -308,7 +308,7 @@ func (d *delivery) deliver(ctx context.Context, targets []*told) {
 func (d *delivery) splay(t *told) {
 	t.due = time.Now().Add(d.rule.share)
 	if d.rule.splay > 0 {
-		d.about(t).Info(d.noun+" waits for its share of SPLAY", "digest", d.digest(), "splay", d.rule.splay, "until", t.due)
+		d.log.Info(d.noun+" waits for its share of SPLAY", "digest", d.digest(), t.pid(), "splay", d.rule.splay, "until", t.due)
 	}
 }
 
@@ -319,12 +319,12 @@ func (d *delivery) signal(ctx context.Context, t *told) {
 	d.attempted(attempt{t, d.desired, err})
 }
 
-// about is the log for what concerns a target.
-func (d *delivery) about(t *told) *slog.Logger {
+// pid is for the log, which leaves it out where nothing is known of a process.
+func (t *told) pid() slog.Attr {
 	if t.PID == 0 {
-		return d.log
+		return slog.Attr{}
 	}
-	return d.log.With("pid", t.PID)
+	return slog.Int("pid", t.PID)
 }
 
 // attempted takes what has become of an attempt.
@@ -337,7 +337,7 @@ func (d *delivery) attempted(a attempt) {
 		t.applied, d.reached, t.sent = a.shown.Digest, a.shown.Digest, time.Now()
 		t.failing, t.due, d.lost = trouble{}, time.Time{}, trouble{}
 		after := a.shown.Age()
-		log := d.about(t).With("digest", short(a.shown.Digest), d.rule.action(), "after", after)
+		log := d.log.With("digest", short(a.shown.Digest), t.pid(), d.rule.action(), "after", after)
 		if d.rule.dryRun {
 			log.Info("would " + d.noun)
 			return
@@ -356,7 +356,7 @@ func (d *delivery) attempted(a attempt) {
 			level = slog.LevelWarn
 		}
 		if t.failing.worse(level) {
-			d.about(t).Log(ctx, level, d.noun+" held back", "tries", t.failing.tries, "err", a.err)
+			d.log.Log(context.Background(), level, d.noun+" held back", t.pid(), "tries", t.failing.tries, "err", a.err)
 		}
 		t.failing.retry(retryReady, a.err)
 		if unready.Retry > 0 {
@@ -369,7 +369,7 @@ func (d *delivery) attempted(a attempt) {
 			level = slog.LevelWarn
 		}
 		if t.failing.worse(level) {
-			d.about(t).Log(ctx, level, d.noun+" failed, trying again", "tries", t.failing.tries, "err", a.err)
+			d.log.Log(context.Background(), level, d.noun+" failed, trying again", t.pid(), "tries", t.failing.tries, "err", a.err)
 		}
 		t.failing.retry(retrySend, a.err)
 		if a.shown.Digest != d.desired.Digest {

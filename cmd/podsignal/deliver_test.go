@@ -60,19 +60,19 @@ func (l *logBuffer) String() string {
 // it did and when: each search for targets, each signal that arrived.
 func play(t *testing.T, verify time.Duration, act func(*stage)) (events []string, log string) {
 	t.Helper()
-	return playAs(t, config{signal: syscall.SIGHUP, minInterval: time.Second, verify: verify}, act)
+	return playAs(t, rule{signal: syscall.SIGHUP, minInterval: time.Second, verify: verify}, act)
 }
 
 // playAs is play with another configuration.
-func playAs(t *testing.T, cfg config, act func(*stage)) (events []string, log string) {
+func playAs(t *testing.T, r rule, act func(*stage)) (events []string, log string) {
 	t.Helper()
-	cfg.files, cfg.process = []string{"/v"}, "web"
+	r.files, r.process = []string{"/v"}, "web"
 	s := new(stage)
 	synctest.Test(t, func(t *testing.T) {
 		s.snapshots = make(chan watcher.Snapshot)
 		s.children.Store([]int(nil))
 		s.began = time.Now()
-		d := newDelivery(cfg, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), slog.New(slog.NewTextHandler(&s.log, nil)))
+		d := newDelivery(r, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), slog.New(slog.NewTextHandler(&s.log, nil)))
 		d.settling = s.settling.Load
 		s.begun = make(chan struct{})
 		d.begun = s.begun

@@ -23,7 +23,7 @@ import (
 // get is what a page says.
 func (s *stage) get(path string) (code int, body string) {
 	w := httptest.NewRecorder()
-	handler := pages(func(ctx context.Context) (*status, error) { return ask(ctx, s.asked) }, found)
+	handler := pages(func(ctx context.Context) ([]*status, error) { return askAll(ctx, []loop{{"", s.asked}}) }, found, nil)
 	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w.Code, strings.TrimSpace(w.Body.String())
 }
@@ -270,7 +270,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestReadOnly(t *testing.T) {
-	handler := pages(func(context.Context) (*status, error) { return new(status), nil }, found)
+	handler := pages(func(context.Context) ([]*status, error) { return []*status{{}}, nil }, found, nil)
 	for _, path := range []string{"/healthz", "/readyz", "/status", "/metrics"} {
 		for method, want := range map[string]bool{
 			http.MethodGet: true, http.MethodHead: true,
@@ -291,7 +291,7 @@ func TestListenEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- listen(ctx, config{listen: "127.0.0.1:0"}, make(chan chan<- *status), slog.New(slog.NewTextHandler(&log, nil)))
+		done <- listen(ctx, config{listen: "127.0.0.1:0"}, []loop{{"", make(chan chan<- *status)}}, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	}()
 	var address string
 	for end := time.Now().Add(deadline); address == "" && time.Now().Before(end); time.Sleep(ms) {
@@ -331,6 +331,6 @@ func TestListenAddress(t *testing.T) {
 }
 
 // found is what podsignal check finds.
-func found(context.Context) (*report, error) {
+func found(context.Context, int) (*report, error) {
 	return &report{Verdict: levelOK, Processes: []processReport{{PID: 7, UID: 101}}}, nil
 }

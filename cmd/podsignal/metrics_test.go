@@ -29,12 +29,14 @@ func TestMetricsLint(t *testing.T) {
 		counts: counts{outcomes: map[outcome]uint64{died: 1}},
 	}
 	s.counts.sent(7 * time.Millisecond)
-	problems, err := promlint.New(bytes.NewReader(s.metrics())).Lint()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range problems {
-		t.Errorf("%s: %s", p.Metric, p.Text)
+	for name, all := range map[string][]*status{"one rule": {s}, "two rules": {{Rule: "web"}, {Rule: "a \"b\""}}} {
+		problems, err := promlint.New(bytes.NewReader(metrics(all, newNotifier("https://127.0.0.1/", "", slog.New(slog.DiscardHandler))))).Lint()
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		for _, p := range problems {
+			t.Errorf("%s: %s: %s", name, p.Metric, p.Text)
+		}
 	}
 }
 
@@ -173,8 +175,8 @@ func TestMetricsCount(t *testing.T) {
 
 // What DRY_RUN does not send is not counted as sent.
 func TestMetricsDryRun(t *testing.T) {
-	cfg := config{process: "web", signal: syscall.SIGHUP, dryRun: true}
-	d := newDelivery(cfg, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), slog.New(slog.DiscardHandler))
+	r := rule{process: "web", signal: syscall.SIGHUP, dryRun: true}
+	d := newDelivery(r, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), slog.New(slog.DiscardHandler))
 	d.desired.Digest = [32]byte{1}
 	d.send = func(context.Context, *signal.Target, func()) error { return nil }
 	told := &told{Target: target(7)}

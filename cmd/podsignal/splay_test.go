@@ -85,14 +85,14 @@ func TestShareBounds(t *testing.T) {
 }
 
 // splay is a configuration of a replica that waits 10 s.
-var splay = config{signal: syscall.SIGHUP, minInterval: time.Second, splay: 30 * time.Second, share: 10 * time.Second}
+var splay = rule{signal: syscall.SIGHUP, minInterval: time.Second, splay: 30 * time.Second, share: 10 * time.Second}
 
 func TestSplay(t *testing.T) {
 	rarely := splay
 	rarely.minInterval = 20 * time.Second
 	for _, test := range []struct {
 		name string
-		cfg  config
+		rule rule
 		act  func(*stage)
 		want []string // the signals
 	}{{
@@ -190,7 +190,7 @@ func TestSplay(t *testing.T) {
 		}, []string{"20s signal 7"},
 	}} {
 		t.Run(test.name, func(t *testing.T) {
-			events, log := playAs(t, test.cfg, test.act)
+			events, log := playAs(t, test.rule, test.act)
 			var got []string
 			for _, event := range events {
 				if strings.Contains(event, "signal") {
@@ -206,9 +206,9 @@ func TestSplay(t *testing.T) {
 
 // What waits as it should is told once, and is nothing to be alarmed at.
 func TestSplayIsNoTrouble(t *testing.T) {
-	cfg := splay
-	cfg.splay, cfg.share = time.Hour, 10*time.Minute
-	_, log := playAs(t, cfg, func(s *stage) {
+	r := splay
+	r.splay, r.share = time.Hour, 10*time.Minute
+	_, log := playAs(t, r, func(s *stage) {
 		s.have(target(7))
 		s.refuse = until(11*time.Minute, syscall.EPERM)
 		want := func(sync, seconds, pending string, ready int) {

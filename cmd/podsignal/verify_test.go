@@ -144,7 +144,7 @@ func TestOutcomeEnded(t *testing.T) {
 	} {
 		t.Run(signal.Name(sig), func(t *testing.T) {
 			var began time.Time
-			_, log := playAs(t, config{signal: sig, verify: 5 * time.Second}, func(s *stage) {
+			_, log := playAs(t, rule{signal: sig, verify: 5 * time.Second}, func(s *stage) {
 				began = s.began
 				s.have(target(7))
 				s.shows(1)
