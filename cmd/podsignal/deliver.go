@@ -194,7 +194,9 @@ func (d *delivery) pass(ctx context.Context) time.Time {
 	}
 	next := d.search
 	for _, t := range d.targets {
-		next = earlier(next, t.failing.next)
+		if !t.calling { // an answer wakes the loop
+			next = earlier(next, t.failing.next)
+		}
 	}
 	return next
 }

@@ -28,6 +28,8 @@ type stage struct {
 	mu        sync.Mutex
 	targets   []*signal.Target           // under mu
 	refuse    func(*signal.Target) error // nil: signals arrive
+	takes     time.Duration              // a call does
+	answer    func() error               // of a call; nil: at once, and that it is accepted
 	settling  atomic.Bool                // the files are changing
 	begun     chan struct{}              // they begin to
 	children  atomic.Value               // []int: those of every target
@@ -64,9 +66,12 @@ func play(t *testing.T, verify time.Duration, act func(*stage)) (events []string
 }
 
 // playAs is play with another configuration.
-func playAs(t *testing.T, r rule, act func(*stage)) (events []string, log string) {
+func playAs(t *testing.T, r rule, act func(*stage), adjust ...func(*stage, *delivery)) (events []string, log string) {
 	t.Helper()
-	r.files, r.process = []string{"/v"}, "web"
+	r.files = []string{"/v"}
+	if r.reload == nil {
+		r.process = "web"
+	}
 	s := new(stage)
 	synctest.Test(t, func(t *testing.T) {
 		s.snapshots = make(chan watcher.Snapshot)
@@ -110,6 +115,20 @@ func playAs(t *testing.T, r rule, act func(*stage)) (events []string, log string
 			s.note(fmt.Sprint("signal ", target.PID))
 			return nil
 		}
+		if r.reload != nil {
+			d.callInstead()
+			d.call = func(context.Context) error {
+				s.note("call")
+				if s.answer == nil {
+					return nil
+				}
+				time.Sleep(s.takes)
+				return s.answer()
+			}
+		}
+		for _, adjust := range adjust {
+			adjust(s, d)
+		}
 		go func() {
 			if err := d.run(t.Context(), s.snapshots); err != nil {
 				t.Error(err)
@@ -129,6 +148,8 @@ func (s *stage) have(targets ...*signal.Target) {
 }
 
 func (s *stage) note(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.events = append(s.events, fmt.Sprintf("%v %s", time.Since(s.began), what))
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"regexp"
 	"syscall"
 	"testing"
 	"time"
@@ -23,15 +25,64 @@ func TestMain(m *testing.M) {
 // The scripts in testdata are podsignal's behaviour as its users see it. Each is
 // named after the clause of the contract that it holds; script_test.go has the
 // commands that they are made of.
-func TestScripts(t *testing.T) { runScripts(t, "testdata") }
+func TestScripts(t *testing.T) { alone.run(t, scripts(t, "*")) }
 
 // TestCrowd runs alone: thousands of processes slow down all who look at them.
-func TestCrowd(t *testing.T) { runScripts(t, "testdata/crowd") }
+func TestCrowd(t *testing.T) { alone.run(t, scripts(t, "crowd/*")) }
 
-func runScripts(t *testing.T, dir string) {
+// The contract holds for a rule among others too, of which one never finds its process,
+// and one its files.
+func TestScriptsAmongRules(t *testing.T) {
+	amongRules.run(t, scripts(t, "[DGPSW][0-9]-*", "file-*", "podsignal-*", "stop", "target-*", "volume-*"))
+}
+
+// What is not about signals holds for calls of a URL too.
+func TestScriptsByURL(t *testing.T) {
+	byURL.run(t, scripts(t, "D[1-4]-*", "W*", "file-*", "podsignal-killed", "volume-*"))
+}
+
+// The ways in which scripts are run.
+var (
+	alone      = variant{daemon: daemon}
+	amongRules = variant{
+		daemon: daemon,
+		env: map[string]string{
+			"RULES": "lost,main,waiting", "LOST_PROCESS": "nobody-has-this-name",
+			"WAITING_PROCESS": "nor-this", "WAITING_FILE": "$WORK/never/there",
+		},
+		unsay: []change{
+			{regexp.MustCompile(`(?m)^.* rule=(lost|waiting) .*\n`), ""},
+			{regexp.MustCompile(` rule=main `), " "},
+		},
+	}
+	byURL = variant{
+		daemon: webDaemon,
+		env:    map[string]string{"RELOAD_URL": "http://127.0.0.1:$PORT/reload"},
+		unsay: []change{
+			{regexp.MustCompile(`msg=called `), "msg=signalled "},
+			{regexp.MustCompile(`msg="no call: `), `msg="no signal: `},
+			{regexp.MustCompile(` url=\S+`), " signal=HUP"},
+		},
+	}
+)
+
+// scripts are those whose names match.
+func scripts(t *testing.T, patterns ...string) (files []string) {
+	t.Helper()
+	for _, pattern := range patterns {
+		matches, err := filepath.Glob(filepath.Join("testdata", pattern+".txtar"))
+		if err != nil || len(matches) == 0 {
+			t.Fatalf("no script is named %s", pattern)
+		}
+		files = append(files, matches...)
+	}
+	return files
+}
+
+func (v variant) run(t *testing.T, files []string) {
 	testscript.Run(t, testscript.Params{
-		Dir:       dir,
-		Setup:     setup,
+		Files:     files,
+		Setup:     v.setup,
 		Condition: condition,
 		Cmds:      commands,
 	})

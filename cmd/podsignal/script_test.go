@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -40,6 +41,22 @@ exec 3<> fifo
 while :; do read -r line <&3; done
 `
 
+// webDaemon does by HTTP what daemon does by HUP.
+const webDaemon = `#!/usr/bin/perl
+use IO::Socket::INET;
+my $listener = IO::Socket::INET->new(LocalAddr => "127.0.0.1:$ENV{PORT}", Listen => 5, ReuseAddr => 1) or die;
+open(my $ready, '>', 'ready') or die;
+while (my $caller = $listener->accept) {
+	while (my $line = <$caller>) { last if $line eq "\r\n" }
+	open(my $conf, '<', $ENV{CONF}) or die;
+	open(my $got, '>>', 'got') or die;
+	chomp(my $value = <$conf>);
+	print $got "HUP $value\n";
+	close $got;
+	print $caller "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+}
+`
+
 // processes are those that a script has started.
 type processes struct {
 	running map[string]*exec.Cmd // by the name that the script uses
@@ -48,9 +65,24 @@ type processes struct {
 
 type processesKey struct{}
 
+// A variant is a way to run the scripts.
+type variant struct {
+	daemon string            // the target
+	env    map[string]string // for podsignal; $WORK is the script's folder, $PORT a free port
+	unsay  []change          // what the log has that the scripts do not expect
+}
+
+type change struct {
+	re *regexp.Regexp
+	as string
+}
+
+type variantKey struct{}
+
 // setup gives each script a target with a name of its own, since podsignal sees
 // the targets of the other scripts too.
-func setup(env *testscript.Env) error {
+func (v variant) setup(env *testscript.Env) error {
+	env.Values[variantKey{}] = v
 	name := fmt.Sprintf("web%d", time.Now().UnixNano()%1e9)
 	env.Setenv("TARGET", name)
 	for key, value := range map[string]string{
@@ -68,6 +100,9 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("FILE", filepath.Join(env.WorkDir, "v"))
+	for key, value := range v.env {
+		env.Setenv(key, os.Expand(value, env.Getenv))
+	}
 	binary, err := exec.LookPath("podsignal")
 	if err != nil {
 		return err
@@ -97,7 +132,7 @@ func setup(env *testscript.Env) error {
 			_ = cmd.Wait()
 		}
 	})
-	return os.WriteFile(filepath.Join(env.WorkDir, "bin", name), []byte(daemon), 0o755)
+	return os.WriteFile(filepath.Join(env.WorkDir, "bin", name), []byte(v.daemon), 0o755)
 }
 
 func condition(name string) (bool, error) {
@@ -199,7 +234,7 @@ func start(ts *testscript.TestScript, name string, uid int, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir, cmd.Stderr = ts.MkAbs("."), stderr
-	for _, key := range []string{"FILE", "PROCESS", "SIGNAL", "CMDLINE", "DEBOUNCE", "MIN_INTERVAL", "RESYNC", "START_GRACE", "SPLAY", "HOSTNAME", "LOG_LEVEL", "LOG_FORMAT", "DRY_RUN", "VERIFY", "LISTEN", "CONF", "PATH"} {
+	for _, key := range append(allVariables(ts.Getenv("RULES")), "CONF", "PORT", "PATH") {
 		cmd.Env = append(cmd.Env, key+"="+ts.Getenv(key))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
@@ -210,6 +245,19 @@ func start(ts *testscript.TestScript, name string, uid int, args []string) {
 	started := ts.Value(processesKey{}).(*processes)
 	started.running[name], started.all = cmd, append(started.all, cmd)
 	ts.Setenv("pid_"+name, strconv.Itoa(cmd.Process.Pid))
+}
+
+// allVariables are podsignal's, those of these rules among them.
+func allVariables(rules string) (names []string) {
+	for _, field := range variables() {
+		names = append(names, field.Tag.Get("envconfig"))
+	}
+	for _, rule := range split(rules) {
+		for field := range reflect.TypeFor[ruleEnvironment]().Fields() {
+			names = append(names, prefix(rule)+field.Tag.Get("envconfig"))
+		}
+	}
+	return names
 }
 
 // started is a program that start has started.
@@ -256,16 +304,22 @@ func endCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// podsignalLog is podsignal's log, less what tells the ways apart in which the scripts
+// are run: with and without other rules, and by a signal or a call.
+func podsignalLog(ts *testscript.TestScript) string {
+	log := ts.ReadFile("podsignal.log")
+	for _, change := range ts.Value(variantKey{}).(variant).unsay {
+		log = change.re.ReplaceAllString(log, change.as)
+	}
+	return log
+}
+
 // log REGEXP [N] waits for a line of podsignal's log that matches; with N, there
 // must be exactly as many. Negated, there must be none by now.
 func logCommand(ts *testscript.TestScript, neg bool, args []string) {
 	re, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
-	count := func() int {
-		b, err := os.ReadFile(ts.MkAbs("podsignal.log"))
-		ts.Check(err)
-		return len(re.FindAll(b, -1))
-	}
+	count := func() int { return len(re.FindAllString(podsignalLog(ts), -1)) }
 	if neg {
 		if n := count(); n != 0 {
 			ts.Fatalf("the log has %d lines that match %q:\n%s", n, args[0], ts.ReadFile("podsignal.log"))
@@ -306,7 +360,7 @@ func gotCommand(ts *testscript.TestScript, _ bool, args []string) {
 // that it was about to do when the command began, it has then done.
 func quietCommand(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
-	looks := func() int { return strings.Count(ts.ReadFile("podsignal.log"), "looked: no change") }
+	looks := func() int { return strings.Count(podsignalLog(ts), "looked: no change") }
 	for range 2 {
 		before := looks()
 		var changed time.Time
@@ -367,10 +421,7 @@ func tmpfsCommand(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // unsteady is what differs from run to run in a report of podsignal check.
-var unsteady = []struct {
-	re *regexp.Regexp
-	as string
-}{
+var unsteady = []change{
 	{regexp.MustCompile(`\bweb\d+`), "web"},
 	{regexp.MustCompile(`\b(pid|parent) \d+`), "$1 N"},
 	{regexp.MustCompile(`uid \d+ has taken`), "uid N has taken"},

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podsignal/podsignal/signal"
+)
+
+func TestNotices(t *testing.T) {
+	hup := rule{name: "main", signal: syscall.SIGHUP, minInterval: time.Second, verify: 5 * time.Second}
+	byURL := byCall("")
+	for _, test := range []struct {
+		name string
+		rule rule
+		all  bool
+		act  func(*stage)
+		want []string
+	}{{
+		"what goes well is not told", hup, false, func(s *stage) {
+			s.have(target(7))
+			s.shows(1)
+			time.Sleep(time.Hour)
+		}, nil,
+	}, {
+		"unless all is asked for", hup, true, func(s *stage) {
+			s.have(target(7))
+			s.shows(1)
+			time.Sleep(time.Minute)
+			s.shows(2)
+			time.Sleep(time.Minute)
+		}, []string{"5s unseen main: >010000000000 HUP 7", "1m5s unseen main: 010000000000>020000000000 HUP 7"},
+	}, {
+		"without VERIFY that is told at once", rule{signal: syscall.SIGHUP}, true, func(s *stage) {
+			s.have(target(7))
+			s.shows(1)
+		}, []string{"0s unseen >010000000000 HUP 7"},
+	}, {
+		"an answered call too", byURL, true, func(s *stage) { s.shows(1) },
+		[]string{"0s accepted >010000000000 http://127.0.0.1/reload"},
+	}, {
+		"a process that died of a signal", hup, false, func(s *stage) {
+			s.have(target(7))
+			s.shows(1)
+			s.ended.Store(true)
+			time.Sleep(time.Minute)
+		}, []string{"5s died main: >010000000000 HUP 7"},
+	}, {
+		"a process that kept its workers", hup, false, func(s *stage) {
+			s.have(target(7))
+			s.children.Store([]int{8})
+			s.shows(1)
+			s.children.Store([]int{9})
+			time.Sleep(time.Minute)
+			s.shows(2)
+			time.Sleep(time.Minute)
+		}, []string{"1m5s kept main: 010000000000>020000000000 HUP 7"},
+	}, {
+		"a change that reaches nobody for a minute, once", hup, false, func(s *stage) {
+			s.shows(1)
+			time.Sleep(time.Hour)
+		}, []string{"1m0s undelivered main: >010000000000 HUP no target: none is there"},
+	}, {
+		"and the next one, after a minute of its own", hup, false, func(s *stage) {
+			s.shows(1)
+			time.Sleep(10 * time.Minute)
+			s.shows(2)
+			time.Sleep(10 * time.Minute)
+		}, []string{
+			"1m0s undelivered main: >010000000000 HUP no target: none is there",
+			"11m0s undelivered main: >020000000000 HUP no target: none is there",
+		},
+	}, {
+		"not if it arrives within the minute", hup, false, func(s *stage) {
+			s.shows(1)
+			time.Sleep(50 * time.Second)
+			s.have(target(7))
+			time.Sleep(time.Hour)
+		}, nil,
+	}, {
+		"nor while it waits for its share of SPLAY", rule{signal: syscall.SIGHUP, splay: time.Hour, share: 30 * time.Minute}, false, func(s *stage) {
+			s.have(target(7))
+			s.shows(1)
+			time.Sleep(20 * time.Minute)
+		}, nil,
+	}, {
+		"a target that may not be signalled", hup, false, func(s *stage) {
+			s.have(target(7))
+			s.refuse = func(*signal.Target) error {
+				if since := time.Since(s.began); since < 3*time.Minute || since > time.Hour-time.Second {
+					return syscall.EPERM
+				}
+				return nil
+			}
+			s.shows(1)
+			time.Sleep(time.Hour)
+			s.shows(2)
+			time.Sleep(time.Hour)
+		}, []string{
+			"1m0s undelivered main: >010000000000 HUP 7 operation not permitted",
+			"1h1m0s undelivered main: 010000000000>020000000000 HUP 7 operation not permitted",
+		},
+	}, {
+		"a program that refuses a call", byURL, false, func(s *stage) {
+			s.answer = func() error { return errors.New("500") }
+			s.shows(1)
+			time.Sleep(time.Hour)
+		}, []string{"1m0s undelivered >010000000000 http://127.0.0.1/reload 500"},
+	}, {
+		"files that are gone", hup, false, func(s *stage) {
+			s.have(target(7))
+			s.shows(1)
+			time.Sleep(time.Minute)
+			s.fails(1, fs.ErrNotExist)
+			time.Sleep(time.Hour)
+		}, []string{"2m0s undelivered main: 010000000000>010000000000 HUP file does not exist"},
+	}} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []string
+			playAs(t, test.rule, test.act, func(s *stage, d *delivery) {
+				d.notifyAll = test.all
+				d.notify = func(n notice) {
+					rule, pid := "", ""
+					if n.Rule != "" {
+						rule = n.Rule + ": "
+					}
+					if n.PID != 0 {
+						pid = fmt.Sprint(" ", n.PID)
+					}
+					line := fmt.Sprintf("%v %s %s%s>%s %s%s%s %s", time.Since(s.began), n.Outcome, rule, n.DigestBefore, n.DigestAfter, n.Signal, n.ReloadURL, pid, n.Cause)
+					got = append(got, strings.TrimSpace(line))
+				}
+			})
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
