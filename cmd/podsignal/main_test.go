@@ -2,10 +2,15 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +24,7 @@ func TestMain(m *testing.M) {
 		"podsignal": main,
 		"hog":       hog,
 		"go-daemon": goDaemon,
+		"web-sink":  webSink,
 	})
 }
 
@@ -122,4 +128,48 @@ func goDaemon() {
 		fmt.Fprintf(got, "HUP %s", content)
 		got.Close()
 	}
+}
+
+// webSink answers requests with the status in the file answer, by default with 200, and
+// not at all if that is 0. It notes them in the file got, with their Authorization and
+// what CONF shows, or, if it is given a file, what was posted in that.
+func webSink() {
+	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+	if err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile("ready", nil, 0o644); err != nil {
+		panic(err)
+	}
+	panic(http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		note, line := "got", []string{r.Method, r.RequestURI}
+		if len(os.Args) > 1 {
+			body, _ := io.ReadAll(r.Body)
+			note, line = os.Args[1], []string{string(body)}
+		} else {
+			if who := r.Header.Get("Authorization"); who != "" {
+				line = append(line, who)
+			}
+			content, _ := os.ReadFile(os.Getenv("CONF"))
+			line = append(line, string(content))
+		}
+		answer, _ := os.ReadFile("answer")
+		code, text, _ := strings.Cut(strings.TrimSpace(string(answer)), " ")
+		switch code {
+		case "":
+		case "0":
+			<-r.Context().Done()
+			return
+		default:
+			status, _ := strconv.Atoi(code)
+			http.Error(w, text, status)
+			return
+		}
+		f, err := os.OpenFile(note, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(f, strings.TrimSpace(strings.Join(line, " ")))
+		f.Close()
+	})))
 }

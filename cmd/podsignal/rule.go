@@ -134,7 +134,7 @@ func loadRule(name, hostname string, wrong *faults) rule {
 	case bySignal && !byURL:
 		env.ReloadURL = ""
 	default:
-		fault("RELOAD_URL", env.ReloadURL, "is set, and SIGNAL as well: unset one of them")
+		fault("RELOAD_URL", shownURL(env.ReloadURL), "is set, and SIGNAL as well: unset one of them")
 	}
 	return env.validate(name, hostname, fault)
 }
@@ -243,7 +243,7 @@ func (env *ruleEnvironment) reload(timeout time.Duration, fault func(variable, v
 // files are those of FILE, or the volumes that are mounted here.
 func (env *ruleEnvironment) files(fault func(variable, value, mend string)) (files []string, found bool) {
 	if env.File == "" {
-		files, err := watcher.Mounted()
+		files, err := watcher.MountedVolumes()
 		switch {
 		case err != nil:
 			fault("FILE", "", fmt.Sprintf("is not set, and what is mounted here cannot be read (%v): set it", err))
