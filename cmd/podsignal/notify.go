@@ -56,11 +56,10 @@ func (n *notice) sentence() string {
 	var b strings.Builder
 	b.WriteString("podsignal: ")
 	if n.Pod != "" {
-		b.WriteString(n.Pod)
 		if n.Namespace != "" {
-			b.WriteString("/" + n.Namespace)
+			b.WriteString(n.Namespace + "/")
 		}
-		b.WriteString(": ")
+		b.WriteString(n.Pod + ": ")
 	}
 	if n.Rule != "" {
 		b.WriteString(n.Rule + ": ")

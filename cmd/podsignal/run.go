@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	log := newLog(stderr, cfg)
 	for _, doubt := range cfg.doubts {
-		log.Warn(doubt)
+		log.Warn("this is no variable of podsignal's: correct its name if it is misspelt", "variable", doubt.name, "likely", doubt.likely)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	var notes *notifier
