@@ -29,8 +29,8 @@ type delivery struct {
 	log   *slog.Logger
 	noun  string // what a change leads to: signal or call
 	find  func(context.Context) ([]*signal.Target, error)
-	send  func(ctx context.Context, t *signal.Target, before func()) error
-	ready func(context.Context, *signal.Target) error
+	send  func(t *signal.Target, before func()) error
+	ready func(*signal.Target) error
 
 	call    func(context.Context) error // the URL; nil: signals are sent
 	answers chan attempt                // of the calls
@@ -93,12 +93,12 @@ func newDelivery(r rule, w *watcher.Watcher, finder *signal.Finder, log *slog.Lo
 	if r.process != "" {
 		d.log = d.log.With("process", r.process)
 	}
-	d.ready = func(ctx context.Context, t *signal.Target) error { return t.Ready(ctx, r.signal) }
-	d.send = func(ctx context.Context, t *signal.Target, before func()) error {
+	d.ready = func(t *signal.Target) error { return t.Ready(r.signal) }
+	d.send = func(t *signal.Target, before func()) error {
 		if r.dryRun {
-			return d.ready(ctx, t)
+			return d.ready(t)
 		}
-		return t.Send(ctx, r.signal, before)
+		return t.Send(r.signal, before)
 	}
 	if r.reload != nil {
 		d.callInstead()
@@ -120,7 +120,7 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 			d.forgetOpens()
 			d.desire(s)
 		case <-d.begun:
-			d.rehearse(ctx)
+			d.rehearse()
 			continue
 		case answer := <-d.asked:
 			answer <- d.status()
@@ -152,9 +152,9 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 
 // rehearse looks whether a target is ready, for nothing but that this goes faster when
 // the change is whole: 30 to 60 µs are saved where code and data have left the caches.
-func (d *delivery) rehearse(ctx context.Context) {
+func (d *delivery) rehearse() {
 	if len(d.targets) > 0 && d.call == nil {
-		_ = d.ready(ctx, d.targets[0].Target) // what it says counts right before the signal
+		_ = d.ready(d.targets[0].Target) // what it says counts right before the signal
 	}
 }
 
@@ -301,7 +301,7 @@ func (d *delivery) deliver(ctx context.Context, targets []*told) {
 			d.request(ctx, t)
 			continue
 		}
-		d.signal(ctx, t)
+		d.signal(t)
 	}
 }
 
@@ -314,9 +314,9 @@ func (d *delivery) splay(t *told) {
 	}
 }
 
-func (d *delivery) signal(ctx context.Context, t *told) {
+func (d *delivery) signal(t *told) {
 	var v *verification
-	err := d.send(ctx, t.Target, func() { v = d.prepare(t) })
+	err := d.send(t.Target, func() { v = d.prepare(t) })
 	d.begin(v, err)
 	d.attempted(attempt{t, d.desired, err})
 }
