@@ -29,7 +29,6 @@ type Options struct {
 	Exclude  []string      // what is left out of folders, see ValidatePattern
 	Debounce time.Duration // quiet time that ends a burst of events
 	Resync   time.Duration // how often everything is looked at anyway; 0: never
-	Shared *Shared
 	Log      *slog.Logger
 }
 
