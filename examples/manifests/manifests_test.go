@@ -16,6 +16,9 @@ import (
 // notKubernetes are the files that others read, by name or by path below examples.
 var notKubernetes = map[string]string{
 	"compose.yaml": "Docker Compose, in examples_test.go",
+
+	"prometheus-url/conf/prometheus.yml": "Prometheus, in daemons/calls_test.go",
+	"prometheus-url/conf/rules.yml":      "the same",
 }
 
 // TestExamples reads all YAML in examples, strictly, and looks for faults in each pod.
