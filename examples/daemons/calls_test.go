@@ -100,25 +100,59 @@ func metric(line string) func() error {
 	}
 }
 
-// With Compose, Prometheus has the same files as in the pod, but podsignal is at the
-// name of its service.
-func TestComposeFiles(t *testing.T) {
-	inPod, inCompose := make(map[string]any), make(map[string]any)
-	for name, content := range calls[0].files {
-		var file any
-		check(t, yaml.Unmarshal([]byte(strings.ReplaceAll(content, "localhost:9533", "podsignal:9533")), &file))
-		inPod[name] = file
+// With Compose, Prometheus has the same arguments and files as in the pod, but the two
+// are at the names of their services.
+func TestCompose(t *testing.T) {
+	const folder = "../prometheus-url/"
+	var compose struct {
+		Services struct {
+			Prometheus struct{ Command, Volumes []string }
+			Podsignal  struct {
+				Environment map[string]string
+				Volumes     []string
+			}
+		}
 	}
-	paths, err := filepath.Glob("../prometheus-url/conf/*")
-	check(t, err)
-	for _, path := range paths {
+	parse := func(content []byte, into any) { t.Helper(); check(t, yaml.Unmarshal(content, into)) }
+	read := func(path string) []byte {
+		t.Helper()
 		content, err := os.ReadFile(path)
 		check(t, err)
+		return content
+	}
+
+	d, services := calls[0], &compose.Services
+	parse(read(folder+"compose.yaml"), &compose)
+	if diff := cmp.Diff(d.args, services.Prometheus.Command); diff != "" {
+		t.Errorf("arguments -in kubernetes.yaml +in compose.yaml\n%s", diff)
+	}
+	want := map[string]string{
+		"FILE": d.dir, "RELOAD_URL": strings.Replace(d.url, "127.0.0.1", "prometheus", 1), "LISTEN": ":9533",
+	}
+	if diff := cmp.Diff(want, services.Podsignal.Environment); diff != "" {
+		t.Errorf("environment -in kubernetes.yaml +in compose.yaml\n%s", diff)
+	}
+	mounts := []string{"${PROMETHEUS_CONF:-./conf}:" + d.dir + ":ro"}
+	for _, got := range [][]string{services.Prometheus.Volumes, services.Podsignal.Volumes} {
+		if diff := cmp.Diff(mounts, got); diff != "" {
+			t.Errorf("volumes -want +got\n%s", diff)
+		}
+	}
+
+	inPod, inCompose := make(map[string]any), make(map[string]any)
+	for name, content := range d.files {
 		var file any
-		check(t, yaml.Unmarshal(content, &file))
+		parse([]byte(strings.ReplaceAll(content, "localhost:9533", "podsignal:9533")), &file)
+		inPod[name] = file
+	}
+	paths, err := filepath.Glob(folder + "conf/*")
+	check(t, err)
+	for _, path := range paths {
+		var file any
+		parse(read(path), &file)
 		inCompose[filepath.Base(path)] = file
 	}
 	if diff := cmp.Diff(inPod, inCompose); diff != "" {
-		t.Errorf("-in kubernetes.yaml +in conf\n%s", diff)
+		t.Errorf("files -in kubernetes.yaml +in conf\n%s", diff)
 	}
 }
