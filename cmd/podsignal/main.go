@@ -14,8 +14,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 )
@@ -39,13 +37,4 @@ func main() {
 		os.Exit(2)
 	}
 	os.Exit(1)
-}
-
-// frugal has Go's runtime save memory, of which every pod pays for its own. One loop does
-// all the work, some milliseconds at each change: a second processor would only hold
-// caches, and wake threads. What lives is a quarter of a MiB, and what a change leaves
-// behind about as much, but by default Go lets the heap grow to 4 MiB before it collects.
-func frugal() {
-	runtime.GOMAXPROCS(1)
-	debug.SetGCPercent(25) // of those 4 MiB, too
 }
