@@ -84,8 +84,8 @@ func runInject(ctx context.Context, args []string, stdin io.Reader, stdout, stde
 	case <-ctx.Done():
 		return errors.New("interrupted")
 	case err := <-done:
-		if fault, ok := errors.AsType[inject.UsageError](err); ok {
-			return configError{fault}
+		if _, ok := errors.AsType[inject.UsageError](err); ok {
+			return configError{err}
 		}
 		return err
 	}

@@ -100,14 +100,9 @@ func (s *source) says(at int) byte {
 func (s *source) end(n *yaml.Node, indent int) int {
 	isFlow := n.Style&yaml.FlowStyle != 0
 	if last := len(n.Content) - 1; last >= 0 && !isFlow {
-		return s.end(n.Content[last], n.Column-1)
+		return s.end(n.Content[last], s.indent(n))
 	}
-	at := s.start(n)
-	after := at
-	for at < len(s.text) && (s.text[at] == '&' || s.text[at] == '!') { // an anchor, a tag
-		after = s.wordEnd(at)
-		at = s.skipSpace(after, false)
-	}
+	at, after := s.content(n)
 	switch {
 	case at >= len(s.text):
 		return after
@@ -137,6 +132,26 @@ func (s *source) end(n *yaml.Node, indent int) int {
 	default:
 		return s.plainEnd(n.Value, at, after)
 	}
+}
+
+// content returns where a node begins without its anchor and tag, and where these end.
+func (s *source) content(n *yaml.Node) (at, after int) {
+	at = s.start(n)
+	after = at
+	for at < len(s.text) && (s.text[at] == '&' || s.text[at] == '!') {
+		after = s.wordEnd(at)
+		at = s.skipSpace(after, false)
+	}
+	return at, after
+}
+
+// indent returns the column, from 0, of the keys or dashes of a block collection.
+func (s *source) indent(n *yaml.Node) int {
+	if n.Kind == yaml.MappingNode && len(n.Content) > 0 {
+		return n.Content[0].Column - 1
+	}
+	at, _ := s.content(n)
+	return at - s.lineStart(at)
 }
 
 // wordEnd returns the end of an alias, an anchor or a tag.

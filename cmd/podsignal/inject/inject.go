@@ -125,22 +125,21 @@ func inject(src []byte, opts options) (result []byte, remarks []string, err erro
 	var faults []error
 	for _, w := range all {
 		want, err := w.settings(opts)
-		if err == nil && want.process == "" {
+		switch {
+		case err != nil:
+			faults = append(faults, err)
+		case want.process == "":
 			continue
-		}
-		asked++
-		if err == nil {
-			var said []string
-			said, err = w.inject(want)
+		default:
+			said, err := w.inject(want)
+			if err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", w.name, err))
+			}
 			for _, s := range said {
 				remarks = append(remarks, w.name+": "+s)
 			}
 		}
-		if usage, ok := errors.AsType[UsageError](err); ok {
-			faults = append(faults, UsageError{fmt.Errorf("%s: %w", w.name, usage.error)})
-		} else if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", w.name, err))
-		}
+		asked++
 	}
 	if asked == 0 {
 		return nil, nil, UsageError{errors.New("no process is named: set --process, or the annotation podsignal/process on a workload, to the name that ps -o comm shows, such as nginx")}

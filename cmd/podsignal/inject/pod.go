@@ -108,7 +108,7 @@ func findTarget(spec *yaml.Node, want settings) (*yaml.Node, []mount, error) {
 	}
 	for _, volume := range want.volumes {
 		if !slices.Contains(volumes, volume) {
-			return nil, nil, fmt.Errorf("%s=%q: the pod has no volume of that name, but %s", want.volumesBy, volume, names(volumes))
+			return nil, nil, fmt.Errorf("%s=%q: the pod has no volume of that name, but %s", want.volumesBy, volume, names(volumes, "and"))
 		}
 	}
 	if len(want.volumes) > 0 {
@@ -133,11 +133,11 @@ func findTarget(spec *yaml.Node, want settings) (*yaml.Node, []mount, error) {
 	case len(candidates) == 0:
 		return nil, nil, errors.New("no container mounts a ConfigMap, Secret, projected or CSI volume: mount one in the program's container, or name another volume by --volume")
 	case target == nil && slices.Contains(others, want.container):
-		return nil, nil, fmt.Errorf("--container=%q mounts none of the volumes %s: use %s", want.container, names(volumes), names(candidates))
+		return nil, nil, fmt.Errorf("--container=%q mounts none of the volumes %s: use %s", want.container, names(volumes, "and"), names(candidates, "or"))
 	case target == nil:
-		return nil, nil, fmt.Errorf("--container=%q is none in this pod that mounts the volumes: use %s", want.container, names(candidates))
+		return nil, nil, fmt.Errorf("--container=%q is none in this pod that mounts the volumes: use %s", want.container, names(candidates, "or"))
 	case want.container == "" && len(candidates) > 1:
-		return nil, nil, fmt.Errorf("several containers mount the volumes %s: set --container to the one whose program is to be signalled, %s", names(volumes), names(candidates))
+		return nil, nil, fmt.Errorf("several containers mount the volumes %s: set --container to the one whose program is to be signalled, %s", names(volumes, "and"), names(candidates, "or"))
 	}
 	mounts, err := mountsOf(target, volumes, want)
 	return target, mounts, err
@@ -203,7 +203,7 @@ func canChange(volume *yaml.Node) bool {
 }
 
 // names lists names for an error.
-func names(all []string) string {
+func names(all []string, and string) string {
 	if len(all) == 0 {
 		return "none"
 	}
@@ -211,5 +211,5 @@ func names(all []string) string {
 	if last == 0 {
 		return all[0]
 	}
-	return strings.Join(all[:last], ", ") + " or " + all[last]
+	return strings.Join(all[:last], ", ") + " " + and + " " + all[last]
 }

@@ -65,7 +65,6 @@ func securityOf(spec, target, old *yaml.Node) (fields []field, remark string, er
 		{"runAsUser", uid},
 		{"runAsGroup", gid},
 		{"runAsNonRoot", boolean(!root)},
-		{"privileged", nil},
 		{"allowPrivilegeEscalation", boolean(false)},
 		{"readOnlyRootFilesystem", boolean(true)},
 		{"capabilities", object("drop", flow(list(str("ALL"))))},

@@ -92,29 +92,34 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 		remarks = append(remarks, fmt.Sprintf("SIGNAL was %s, and is unset now, which means HUP: set --signal, or the annotation podsignal/signal", now))
 	}
 	for _, v := range variables(want, mounts) {
-		replaceItems(env, v.node(), v.value != "", func(item *yaml.Node) bool { return text(item, "name") == v.name })
+		var with []*yaml.Node
+		if v.value != "" {
+			with = append(with, v.node())
+		}
+		replaceItems(env, with, func(item *yaml.Node) bool { return text(item, "name") == v.name })
 	}
 
 	volumeMounts, err := w.ownOrNew(old, yaml.SequenceNode, "volumeMounts")
 	if err != nil {
 		return nil, err
 	}
-	isWanted := func(item *yaml.Node) bool {
-		return slices.ContainsFunc(mounts, func(m mount) bool { return equal(item, m.node()) })
-	}
-	// Those that are for FILE as it was are not the user's either.
-	volumeMounts.Content = slices.DeleteFunc(volumeMounts.Content, func(item *yaml.Node) bool {
-		return slices.Contains(files, text(item, "mountPath")) && !isWanted(item)
-	})
+	var with []*yaml.Node
 	for _, m := range mounts {
-		replaceItems(volumeMounts, m.node(), true, func(item *yaml.Node) bool {
-			return text(item, "mountPath") == m.path || text(item, "name") == m.volume && !isWanted(item)
-		})
+		with = append(with, m.node())
+		files = append(files, m.path)
 	}
+	// Those that were for FILE as it was are not the user's either.
+	replaceItems(volumeMounts, with, func(item *yaml.Node) bool {
+		return slices.Contains(files, text(item, "mountPath")) ||
+			slices.ContainsFunc(mounts, func(m mount) bool { return m.volume == text(item, "name") })
+	})
 
 	securityContext, err := w.ownOrNew(old, yaml.MappingNode, "securityContext")
 	if err != nil {
 		return nil, err
+	}
+	if isTrue(securityContext, "privileged") {
+		unset(securityContext, "privileged")
 	}
 	for _, f := range security {
 		if f.value == nil {
@@ -155,29 +160,27 @@ func valueOf(env *yaml.Node, variable string) string {
 	return ""
 }
 
-// replaceItems puts item in the place of the first of those in a sequence that match,
-// or at the end, and removes the others; if not wanted, all of them. One that is equal
-// stays as it is written.
-func replaceItems(seq, item *yaml.Node, wanted bool, match func(*yaml.Node) bool) {
+// replaceItems has a sequence hold others in the place of the items that match. One that
+// is there already stays where it is, and as it is written.
+func replaceItems(seq *yaml.Node, with []*yaml.Node, match func(*yaml.Node) bool) {
+	missing := slices.Clone(with)
 	var kept []*yaml.Node
-	done := !wanted
-	for _, n := range seq.Content {
-		if !match(n) {
-			kept = append(kept, n)
-			continue
-		}
-		if done {
-			continue
-		}
-		done = true
-		if equal(n, item) {
-			kept = append(kept, n)
-		} else {
+	place := -1 // in kept, of what is missing
+	for _, item := range seq.Content {
+		if !match(item) {
 			kept = append(kept, item)
+			continue
+		}
+		i := slices.IndexFunc(missing, func(n *yaml.Node) bool { return equal(n, item) })
+		if i >= 0 {
+			kept = append(kept, item)
+			missing = slices.Delete(missing, i, i+1)
+		} else if place < 0 {
+			place = len(kept)
 		}
 	}
-	if !done {
-		kept = append(kept, item)
+	if place < 0 {
+		place = len(kept)
 	}
-	seq.Content = kept
+	seq.Content = slices.Insert(kept, place, missing...)
 }

@@ -114,8 +114,11 @@ func entries(n *yaml.Node) []entry {
 // compare finds the edits that turn one node into another at the same position. indent
 // is the column, from 0, of the block collection that it is in, or -1.
 func (s *splicer) compare(old, changed *yaml.Node, indent int) {
+	if len(old.Content) == 0 {
+		return // alike, or else it would be replaced
+	}
 	if old.Style&yaml.FlowStyle == 0 {
-		indent = old.Column - 1
+		indent = s.indent(old)
 	}
 	was := entries(old)
 	i := 0 // in was
@@ -154,7 +157,7 @@ func (s *splicer) learn(parent *yaml.Node, e entry) {
 	if s.style.json || parent.Kind != yaml.MappingNode || isInline(e.value) || e.value.Kind == yaml.AliasNode {
 		return
 	}
-	deeper := strings.Repeat(" ", max(e.value.Column-e.key.Column, 0))
+	deeper := strings.Repeat(" ", max(s.indent(e.value)+1-e.key.Column, 0))
 	switch {
 	case e.key.Value == "spec" && e.value.Kind == yaml.MappingNode:
 		s.style.step = deeper
@@ -188,7 +191,7 @@ func (s *splicer) add(old *yaml.Node, was []entry, after int, added []entry, ind
 	case after >= 0:
 		at = s.behind(s.end(was[after].value, indent), indent)
 	case old.Kind == yaml.SequenceNode:
-		at = s.lineStart(s.start(old))
+		at = s.dash(was[0].key, indent)
 	default:
 		// Comments above the first key are about that key.
 		at = s.lineStart(s.start(was[0].key))
@@ -283,13 +286,17 @@ func (s *splicer) dash(item *yaml.Node, indent int) int {
 func (s *splicer) replace(old *yaml.Node, e entry, value *yaml.Node, indent int) {
 	start, end := s.start(e.value), s.end(e.value, indent)
 	if old.Style&yaml.FlowStyle == 0 && !isInline(value) {
-		// The old one is empty, and in the key's line; a comment behind it stays.
-		for start > 0 && s.text[start-1] == ' ' {
+		lines := s.style.entry(e.key, value)[1:]
+		if s.line(start) > s.line(s.start(e.key)) {
+			s.insertLines(s.lineStart(start), lines, indent)
+			s.edits = append(s.edits, edit{s.lineStart(start), s.lineAfter(end), ""})
+			return
+		}
+		s.insertLines(s.lineAfter(end), lines, indent)
+		for start > 0 && s.text[start-1] == ' ' { // a comment behind it stays
 			start--
 		}
 		s.edits = append(s.edits, edit{start, end, ""})
-		lines := s.style.entry(e.key, value)[1:]
-		s.insertLines(s.lineAfter(end), lines, indent)
 		return
 	}
 	lines := []string{s.style.inline(value)}

@@ -103,32 +103,30 @@ type settings struct {
 
 // settings returns what the flags say, or else the annotations. Empty counts as unset.
 func (w workload) settings(opts options) (settings, error) {
-	get := func(flag, value string) (string, string) {
-		value = strings.Trim(strings.TrimSpace(value), ", ")
-		for _, path := range [][]string{nil, w.pod} {
-			if value != "" {
-				break
-			}
-			annotation := "podsignal/" + strings.TrimPrefix(flag, "--")
-			value = strings.TrimSpace(text(lookup(w.object, path...), "metadata", "annotations", annotation))
-			flag = "annotation " + annotation
+	get := func(option, flag string) (value, from string) {
+		if value = strings.Trim(flag, ", "); value != "" {
+			return value, "--" + option
 		}
-		return value, flag
+		key := "podsignal/" + option
+		if value = strings.TrimSpace(text(w.object, "metadata", "annotations", key)); value == "" {
+			value = strings.TrimSpace(text(lookup(w.object, w.pod...), "metadata", "annotations", key))
+		}
+		return value, "annotation " + key
 	}
 	want := settings{container: opts.container, image: opts.image, version: opts.version}
 	var faults []error
 	fault := func(from, value, rest string) {
-		faults = append(faults, fmt.Errorf("%s=%q %s", from, value, rest))
+		faults = append(faults, fmt.Errorf("%s: %s=%q %s", w.name, from, value, rest))
 	}
 
-	process, from := get("--process", opts.process)
+	process, from := get("process", opts.process)
 	if want.process = process; process == "" {
 		return want, nil
 	}
 	if strings.Contains(process, "/") {
 		fault(from, process, "is a path: use the name alone, "+process[strings.LastIndex(process, "/")+1:])
 	}
-	name, from := get("--signal", opts.signal)
+	name, from := get("signal", opts.signal)
 	if name != "" {
 		sig, err := signal.Parse(name)
 		if err != nil {
@@ -136,7 +134,7 @@ func (w workload) settings(opts options) (settings, error) {
 		}
 		want.signal = signal.Name(sig)
 	}
-	volumes, from := get("--volume", opts.volumes)
+	volumes, from := get("volume", opts.volumes)
 	want.volumesBy = from
 	for volume := range strings.SplitSeq(volumes, ",") {
 		if volume = strings.TrimSpace(volume); volume != "" {
