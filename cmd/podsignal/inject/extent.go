@@ -192,8 +192,8 @@ func (s *source) flowEnd(n *yaml.Node, at, indent int) int {
 	if closing == 0 { // [a: b] has a mapping without braces
 		return at
 	}
-	if close := s.skipSpace(at, true); close < len(s.text) && s.text[close] == closing {
-		return close + 1
+	if next := s.skipSpace(at, true); next < len(s.text) && s.text[next] == closing {
+		return next + 1
 	}
 	return at
 }

@@ -3,6 +3,7 @@ package inject
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -111,43 +112,49 @@ func run(in string, args ...string) (out, notes string, err error) {
 	return stdout.String(), stderr.String(), err
 }
 
-// withoutPodsignal decodes a manifest, and takes out what podsignal needs to be in it.
-func withoutPodsignal(t testing.TB, manifest string) []any {
+// content is a node without its place and style.
+type content struct {
+	Tag, Value, Anchor string
+	Content            []content
+}
+
+// withoutPodsignal reads a manifest, and takes out what podsignal needs to be in it.
+func withoutPodsignal(t testing.TB, manifest string) []content {
 	t.Helper()
-	var docs []any
-	decoder := yaml.NewDecoder(strings.NewReader(manifest))
-	for {
-		var doc any
-		if decoder.Decode(&doc) != nil {
+	var docs []content
+	for decoder := yaml.NewDecoder(strings.NewReader(manifest)); ; {
+		var doc yaml.Node
+		if err := decoder.Decode(&doc); errors.Is(err, io.EOF) {
 			return docs
+		} else if err != nil {
+			t.Fatal(err)
 		}
-		docs = append(docs, strip(doc))
+		docs = append(docs, strip(&doc))
 	}
 }
 
-func strip(v any) any {
-	switch v := v.(type) {
-	case []any:
-		for i := range v {
-			v[i] = strip(v[i])
+func strip(n *yaml.Node) content {
+	c := content{Tag: n.ShortTag(), Value: n.Value, Anchor: n.Anchor}
+	if n.Kind != yaml.MappingNode {
+		for _, child := range n.Content {
+			c.Content = append(c.Content, strip(child))
 		}
-	case map[string]any:
-		for _, key := range []string{"initContainers", "containers"} {
-			containers, _ := v[key].([]any)
-			containers = slices.DeleteFunc(containers, func(c any) bool {
-				container, _ := c.(map[string]any)
-				return container["name"] == "podsignal"
-			})
-			if v[key] = containers; len(containers) == 0 {
-				delete(v, key)
+		return c
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch key.Value {
+		case "shareProcessNamespace":
+			continue
+		case "initContainers", "containers":
+			value.Content = slices.DeleteFunc(value.Content, func(c *yaml.Node) bool { return text(c, "name") == name })
+			if len(value.Content) == 0 && value.Value == "" || value.ShortTag() == "!!null" {
+				continue
 			}
 		}
-		delete(v, "shareProcessNamespace")
-		for key := range v {
-			v[key] = strip(v[key])
-		}
+		c.Content = append(c.Content, strip(key), strip(value))
 	}
-	return v
+	return c
 }
 
 func TestArguments(t *testing.T) {
@@ -157,7 +164,7 @@ func TestArguments(t *testing.T) {
 		want     string // of the error
 		usage    bool
 	}{
-		{"an unknown flag", "", []string{"--proces", "nginx"}, "flag provided but not defined: -proces: see podsignal inject --help", true},
+		{"an unknown flag", "", []string{"--daemon", "nginx"}, "flag provided but not defined: -daemon: see podsignal inject --help", true},
 		{"a flag without its value", "", []string{"--process"}, "flag needs an argument: -process: see podsignal inject --help", true},
 		{"a file", "", []string{"--process=nginx", "web.yaml"}, `unknown arguments "web.yaml": podsignal inject reads manifests from its standard input, see podsignal inject --help`, true},
 		{"only white space", " \n\t\n", []string{"--process=nginx"}, "standard input is empty: pipe manifests into it, such as those of kubectl get deploy web -o yaml", false},
