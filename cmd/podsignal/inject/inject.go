@@ -160,7 +160,7 @@ func inject(src []byte, opts options) (result []byte, remarks []string, err erro
 
 // parse returns the documents in src. Errors have the line.
 func parse(src []byte) (docs []*yaml.Node, err error) {
-	// The parser panics at comments in some odd places.
+	// The parser has panics of its own, for what it thinks cannot happen.
 	defer func() {
 		if r := recover(); r != nil {
 			docs, err = nil, fmt.Errorf("yaml: %v", r)

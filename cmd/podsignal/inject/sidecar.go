@@ -61,8 +61,8 @@ func variables(want settings, mounts []mount) []variable {
 }
 
 func (v variable) node() *yaml.Node {
-	// The kubelet would take $(NAME) for another variable.
-	return object("name", str(v.name), "value", str(strings.ReplaceAll(v.value, "$(", "$$(")))
+	// The kubelet would take $(NAME) for another variable, and $$ for $.
+	return object("name", str(v.name), "value", str(strings.ReplaceAll(v.value, "$", "$$")))
 }
 
 // node has podsignal mount the same volume at the same path.
