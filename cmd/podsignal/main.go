@@ -6,6 +6,8 @@
 // configuration cannot be used, and with 1 when it cannot go on.
 //
 // podsignal check reports whether it would work, and exits with 1 when not.
+//
+// podsignal inject adds podsignal to Kubernetes manifests; see package inject.
 package main
 
 import (
