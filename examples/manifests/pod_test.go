@@ -104,6 +104,22 @@ func setting(pod corev1.PodTemplateSpec, c corev1.Container, name string) string
 	return ""
 }
 
+// prefixes yields what the names of the variables of each rule begin with.
+func prefixes(rules string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if rules == "" {
+			yield("")
+			return
+		}
+		for rule := range strings.SplitSeq(rules, ",") {
+			prefix := strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(rule), "-", "_")) + "_"
+			if !yield(prefix) {
+				return
+			}
+		}
+	}
+}
+
 // userOf returns the uid of a container's first process, and whether it is known.
 func userOf(pod corev1.PodTemplateSpec, c corev1.Container) (int64, bool) {
 	if s := c.SecurityContext; s != nil && s.RunAsUser != nil {

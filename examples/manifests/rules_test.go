@@ -1,6 +1,7 @@
 package manifests_test
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
@@ -80,25 +81,38 @@ func sidecarFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []str
 		found.add("processes: set shareProcessNamespace: true, or podsignal sees no other")
 	}
 
-	for file := range strings.SplitSeq(setting(pod, podsignal, "FILE"), ",") {
-		mounted := func(m corev1.VolumeMount) bool { return within(file, m.MountPath) }
-		if !slices.ContainsFunc(podsignal.VolumeMounts, mounted) {
-			found.add("FILE: podsignal mounts no volume at %q", file)
-		}
-	}
-	if process := setting(pod, podsignal, "PROCESS"); process == "" || strings.Contains(process, "/") {
-		found.add("PROCESS: %q is no name of a process", process)
-	}
-	switch sig := setting(pod, podsignal, "SIGNAL"); {
-	case sig == "": // HUP
-	case unix.SignalNum("SIG"+sig) == 0, sig == "KILL", sig == "STOP":
-		found.add("SIGNAL: %q is none to reload on: write it as kill -l prints it", sig)
+	for prefix := range prefixes(setting(pod, podsignal, "RULES")) {
+		found = append(found, ruleFaults(pod, podsignal, prefix)...)
 	}
 
 	for _, mount := range podsignal.VolumeMounts {
 		found = append(found, mountFaults(pod, podsignal, mount)...)
 	}
 	return append(found, listenFaults(podsignal, setting(pod, podsignal, "LISTEN"))...)
+}
+
+// ruleFaults returns what is wrong with the variables of a rule: those with its prefix,
+// which is empty without RULES, and in place of each that is not set, the one without.
+func ruleFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, prefix string) []string {
+	var found faultList
+	ours := func(name string) string {
+		return cmp.Or(setting(pod, podsignal, prefix+name), setting(pod, podsignal, name))
+	}
+	for file := range strings.SplitSeq(ours("FILE"), ",") {
+		mounted := func(m corev1.VolumeMount) bool { return within(file, m.MountPath) }
+		if !slices.ContainsFunc(podsignal.VolumeMounts, mounted) {
+			found.add("%sFILE: podsignal mounts no volume at %q", prefix, file)
+		}
+	}
+	if process := ours("PROCESS"); process == "" || strings.Contains(process, "/") {
+		found.add("%sPROCESS: %q is no name of a process", prefix, process)
+	}
+	switch sig := ours("SIGNAL"); {
+	case sig == "": // HUP
+	case unix.SignalNum("SIG"+sig) == 0, sig == "KILL", sig == "STOP":
+		found.add("%sSIGNAL: %q is none to reload on: write it as kill -l prints it", prefix, sig)
+	}
+	return found
 }
 
 // mountFaults compares a mount of podsignal with the volume, and with the mounts of it
