@@ -117,7 +117,7 @@ func (f *fake) system() *system {
 			}
 			return pids, nil
 		},
-		cmdline: func(_ context.Context, pid int) ([]string, error) {
+		cmdline: func(pid int) ([]string, error) {
 			p, err := find("cmdline", pid)
 			if err != nil {
 				return nil, err

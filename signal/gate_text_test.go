@@ -36,8 +36,8 @@ func TestG1SaysWhy(t *testing.T) {
 			test.state(p, mask(test.sig))
 			target := only(t, newFake(t, p).finder(Options{}))
 			for what, do := range map[string]func() error{
-				"Send":  func() error { return target.Send(t.Context(), test.sig, func() {}) },
-				"Ready": func() error { return target.Ready(t.Context(), test.sig) },
+				"Send":  func() error { return target.Send(test.sig, func() {}) },
+				"Ready": func() error { return target.Ready(test.sig) },
 			} {
 				if err := do(); err == nil || err.Error() != test.want {
 					t.Errorf("%s: %v\nwant %s", what, err, test.want)
@@ -54,11 +54,11 @@ func TestG1ReadyLooks(t *testing.T) {
 	f := newFake(t, p)
 	target := only(t, f.finder(Options{}))
 	var unready *NotReadyError
-	if err := target.Ready(t.Context(), unix.SIGHUP); !errors.As(err, &unready) || unready.Retry != 20*time.Millisecond {
+	if err := target.Ready(unix.SIGHUP); !errors.As(err, &unready) || unready.Retry != 20*time.Millisecond {
 		t.Errorf("at first: %v", err)
 	}
 	f.now += 20 * time.Millisecond
-	if err := target.Ready(t.Context(), unix.SIGHUP); err != nil || p.got != nil {
+	if err := target.Ready(unix.SIGHUP); err != nil || p.got != nil {
 		t.Errorf("then: %v, got %v", err, p.got)
 	}
 }
@@ -72,7 +72,7 @@ func TestG1ThreadsUnreadable(t *testing.T) {
 	f.sys.threads = func(int) ([]status, error) { return nil, broken }
 	target := only(t, f.finder(Options{}))
 	for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGTERM} {
-		if err := target.Send(t.Context(), sig, func() {}); !errors.Is(err, broken) || p.got != nil {
+		if err := target.Send(sig, func() {}); !errors.Is(err, broken) || p.got != nil {
 			t.Errorf("%s: %v, got %v", Name(sig), err, p.got)
 		}
 	}

@@ -23,7 +23,7 @@ func BenchmarkOfOneProcess(b *testing.B) {
 		{"gopsutil/CmdlineSlice", func() error { _, err := p().CmdlineSlice(); return err }},
 		{"here/stat", func() error { _, err := readStat(pid); return err }},
 		{"here/status", func() error { _, err := readStatus(procPath(pid, "status")); return err }},
-		{"here/cmdline", func() error { _, err := cmdline(b.Context(), pid); return err }},
+		{"here/cmdline", func() error { _, err := cmdline(pid); return err }},
 	} {
 		b.Run(field.name, func(b *testing.B) {
 			b.ReportAllocs()

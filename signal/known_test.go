@@ -69,7 +69,7 @@ func TestKnownByItsLatestName(t *testing.T) {
 		p.comm = "nginx-debug"
 		return open(pid)
 	}
-	if err := only(t, f.finder(Options{})).Send(t.Context(), unix.SIGHUP, func() {}); err != nil {
+	if err := only(t, f.finder(Options{})).Send(unix.SIGHUP, func() {}); err != nil {
 		t.Error(err)
 	}
 }
@@ -128,7 +128,7 @@ func TestP4Order(t *testing.T) {
 		t.Errorf("Find (-want +got)\n%s", diff)
 	}
 	f.calls = nil
-	if err := target.Send(t.Context(), unix.SIGHUP, func() {}); err != nil {
+	if err := target.Send(unix.SIGHUP, func() {}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"status 7", "send 7"}, f.calls); diff != "" {

@@ -99,7 +99,7 @@ func TestP1Cmdline(t *testing.T) {
 // The usual name costs one read for each process, and none of a command line.
 func TestP1CommandLineIsReadIfNeeded(t *testing.T) {
 	f := newFake(t, nginx(7))
-	f.sys.cmdline = func(_ context.Context, pid int) ([]string, error) {
+	f.sys.cmdline = func(pid int) ([]string, error) {
 		if pid == 7 {
 			t.Error("the command line of nginx was read")
 		}
@@ -139,7 +139,7 @@ func TestNeverMatched(t *testing.T) {
 // A command line that cannot be read leaves nothing to go by: the name may be cut.
 func TestP1CommandLineGone(t *testing.T) {
 	f := newFake(t, &proc{pid: 7, comm: "fifteen-letters", args: []string{"fifteen-letters"}})
-	f.sys.cmdline = func(context.Context, int) ([]string, error) { return nil, errGone }
+	f.sys.cmdline = func(int) ([]string, error) { return nil, errGone }
 	if pids := foundPIDs(t, f.finder(Options{Name: "fifteen-letters"})); pids != nil {
 		t.Errorf("found %d", pids)
 	}

@@ -23,7 +23,7 @@ func (f *Finder) near(ctx context.Context) ([]Near, error) {
 		if err != nil || int(pid) == f.sys.self || st.ended() {
 			continue
 		}
-		args, err := f.sys.cmdline(ctx, int(pid))
+		args, err := f.sys.cmdline(int(pid))
 		if err != nil {
 			continue
 		}

@@ -29,7 +29,7 @@ type system struct {
 	self     int // our pid
 	uid      int // our effective uid
 	pids     func(context.Context) ([]int32, error)
-	cmdline  func(context.Context, int) ([]string, error)
+	cmdline  func(pid int) ([]string, error)
 	stat     func(pid int) (stat, error)
 	status   func(pid int) (status, error)   // of the first thread
 	threads  func(pid int) ([]status, error) // of all
@@ -78,7 +78,7 @@ func pids(ctx context.Context) ([]int32, error) {
 
 // cmdline is read directly, for every process at every search: it takes 6.5 µs and
 // 260 bytes, gopsutil's CmdlineSlice 11.4 µs and 2.5 kB (BenchmarkOfOneProcess).
-func cmdline(_ context.Context, pid int) ([]string, error) {
+func cmdline(pid int) ([]string, error) {
 	var buf [1 << 10]byte
 	b, err := readProc(procPath(pid, "cmdline"), buf[:], false)
 	if err != nil || len(b) == 0 {

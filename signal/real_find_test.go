@@ -29,7 +29,7 @@ func TestRealP1(t *testing.T) {
 			if target.PID != p.Process.Pid {
 				t.Fatalf("found %d, want %d", target.PID, p.Process.Pid)
 			}
-			if err := target.Send(t.Context(), unix.SIGHUP, func() {}); err != nil {
+			if err := target.Send(unix.SIGHUP, func() {}); err != nil {
 				t.Fatal(err)
 			}
 			p.says("HUP")
@@ -83,7 +83,7 @@ func TestRealP2Zombie(t *testing.T) {
 		st, err := readStat(p.Process.Pid)
 		return err == nil && st.state == 'Z'
 	})
-	if err := target.Send(t.Context(), unix.SIGTERM, func() {}); !errors.Is(err, ErrGone) {
+	if err := target.Send(unix.SIGTERM, func() {}); !errors.Is(err, ErrGone) {
 		t.Errorf("Send: %v, want ErrGone", err)
 	}
 	for _, finder := range []*Finder{finder, finderOf(name)} {

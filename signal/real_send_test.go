@@ -21,7 +21,7 @@ func realTarget(t *testing.T, name string) *Target {
 // returns when to try again.
 func heldBack(t *testing.T, target *Target, why string) time.Duration {
 	t.Helper()
-	err := target.Send(t.Context(), unix.SIGHUP, func() {})
+	err := target.Send(unix.SIGHUP, func() {})
 	var unready *NotReadyError
 	if !errors.As(err, &unready) || !strings.Contains(err.Error(), why) {
 		t.Fatalf("Send: %v; want %q", err, why)
@@ -42,12 +42,12 @@ func TestRealSend(t *testing.T) {
 				finder.sys.kill = nil
 			}
 			target := only(t, finder)
-			if err := target.Ready(t.Context(), unix.SIGHUP); err != nil {
+			if err := target.Ready(unix.SIGHUP); err != nil {
 				t.Fatal(err)
 			}
 			p.lives() // without a word of a signal
 			for range 3 {
-				if err := target.Send(t.Context(), unix.SIGHUP, func() {}); err != nil {
+				if err := target.Send(unix.SIGHUP, func() {}); err != nil {
 					t.Fatal(err)
 				}
 				p.says("HUP")
@@ -81,7 +81,7 @@ func TestRealG1Blocked(t *testing.T) {
 	if pending(t, target.PID) {
 		t.Error("sent at the first look")
 	}
-	until(t, "HUP can be sent", func() bool { return target.Send(t.Context(), unix.SIGHUP, func() {}) == nil })
+	until(t, "HUP can be sent", func() bool { return target.Send(unix.SIGHUP, func() {}) == nil })
 	if !pending(t, target.PID) {
 		t.Error("not sent")
 	}
@@ -147,7 +147,7 @@ func TestRealG2(t *testing.T) {
 				p.lives()
 				return
 			}
-			if err := target.Send(t.Context(), unix.SIGHUP, func() {}); err != nil {
+			if err := target.Send(unix.SIGHUP, func() {}); err != nil {
 				t.Fatal(err)
 			}
 			p.says("HUP")
@@ -169,7 +169,7 @@ func TestRealP4Ended(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = p.Wait()
-			if err := target.Send(t.Context(), unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
+			if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
 				t.Errorf("Send: %v, want ErrGone", err)
 			}
 			if pids := foundPIDs(t, finder); pids != nil {
@@ -191,7 +191,7 @@ func TestRealP4Exec(t *testing.T) {
 	target := realTarget(t, name)
 	p.told(path)
 	p.says("ready")
-	if err := target.Send(t.Context(), unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
+	if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
 		t.Errorf("Send: %v, want ErrGone", err)
 	}
 	p.lives()

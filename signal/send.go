@@ -1,7 +1,6 @@
 package signal
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"syscall"
@@ -25,8 +24,8 @@ func (e *NotReadyError) Error() string { return e.Why }
 // Send sends sig if the process is still the one found and is ready for it. The
 // error is ErrGone, a *NotReadyError, or wraps the errno of pidfd_send_signal(2);
 // then nothing was sent. before runs right before the signal, if all is well.
-func (t *Target) Send(ctx context.Context, sig syscall.Signal, before func()) error {
-	st, err := t.ready(ctx, sig)
+func (t *Target) Send(sig syscall.Signal, before func()) error {
+	st, err := t.ready(sig)
 	if err != nil {
 		return err
 	}
@@ -75,15 +74,15 @@ func (t *Target) permission(sig syscall.Signal, st status) error {
 }
 
 // Ready does all that Send does, but sends nothing.
-func (t *Target) Ready(ctx context.Context, sig syscall.Signal) error {
-	_, err := t.ready(ctx, sig)
+func (t *Target) Ready(sig syscall.Signal) error {
+	_, err := t.ready(sig)
 	return err
 }
 
 // ready reads one file in the usual case. What it reads is of the process found
 // as long as the pidfd works: if another has its pid by now, the pidfd does not.
-func (t *Target) ready(ctx context.Context, sig syscall.Signal) (status, error) {
-	st, err := t.status(ctx)
+func (t *Target) ready(sig syscall.Signal) (status, error) {
+	st, err := t.status()
 	if err != nil {
 		return st, err
 	}
@@ -91,7 +90,7 @@ func (t *Target) ready(ctx context.Context, sig syscall.Signal) (status, error) 
 }
 
 // status is that of the process found, or ErrGone.
-func (t *Target) status(ctx context.Context) (status, error) {
+func (t *Target) status() (status, error) {
 	f := t.finder
 	st, err := f.sys.status(t.PID)
 	if errors.Is(err, errGone) {
@@ -101,7 +100,7 @@ func (t *Target) status(ctx context.Context) (status, error) {
 		return st, err
 	}
 	known := stat{comm: t.comm, state: st.state, started: t.Started}
-	if st.comm != t.comm || !f.matches(ctx, t.PID, known) {
+	if st.comm != t.comm || !f.matches(t.PID, known) {
 		return st, ErrGone
 	}
 	return st, nil

@@ -1,7 +1,6 @@
 package signal
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"syscall"
@@ -26,13 +25,13 @@ func TestSend(t *testing.T) {
 			f := newFake(t, nginx(7), child(8, 7, 0))
 			f.noPidfd = noPidfd
 			target := only(t, f.finder(Options{}))
-			if err := target.Ready(t.Context(), unix.SIGHUP); err != nil {
+			if err := target.Ready(unix.SIGHUP); err != nil {
 				t.Errorf("Ready: %v", err)
 			}
 			if got := f.procs[7].got; got != nil {
 				t.Errorf("Ready has sent %v", got)
 			}
-			if err := target.Send(t.Context(), unix.SIGHUP, func() {}); err != nil {
+			if err := target.Send(unix.SIGHUP, func() {}); err != nil {
 				t.Errorf("Send: %v", err)
 			}
 			if diff := cmp.Diff(fmt.Sprint([]string{"hangup"}), fmt.Sprint(f.procs[7].got)); diff != "" {
@@ -64,7 +63,7 @@ func TestP4ReplacedBeforeSend(t *testing.T) {
 				f.noPidfd = noPidfd
 				target := only(t, f.finder(Options{}))
 				change(f, p)
-				if err := target.Send(t.Context(), unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
+				if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
 					t.Errorf("Send: %v, want ErrGone", err)
 				}
 				if p.got != nil || f.procs[7] != nil && f.procs[7].got != nil {
@@ -82,7 +81,7 @@ func TestP4CommandLineChanged(t *testing.T) {
 	f := newFake(t, p)
 	target := only(t, f.finder(Options{}))
 	p.args = []string{"/usr/sbin/other"}
-	if err := target.Send(t.Context(), unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) || p.got != nil {
+	if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) || p.got != nil {
 		t.Errorf("Send: %v, sent %v", err, p.got)
 	}
 }
@@ -103,7 +102,7 @@ func TestP4ReplacedWithin(t *testing.T) {
 				isFirst := len(targets) > 0 && targets[0].Started == first.started
 				for range 2 {
 					for _, target := range targets {
-						_ = target.Send(t.Context(), unix.SIGHUP, func() {})
+						_ = target.Send(unix.SIGHUP, func() {})
 					}
 					f.now += blockedFor
 				}
@@ -128,7 +127,7 @@ func TestP4ExecWithinFind(t *testing.T) {
 			targets := found(t, f.finder(Options{}))
 			p.comm, p.args = "sh", []string{"sh"}
 			for _, target := range targets {
-				if err := target.Send(t.Context(), unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) || p.got != nil {
+				if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) || p.got != nil {
 					t.Errorf("Send: %v, sent %v", err, p.got)
 				}
 			}
@@ -151,7 +150,7 @@ func atStep(f *fake, step int, happens func()) {
 	f.sys.threads = func(pid int) ([]status, error) { before(); return was.threads(pid) }
 	f.sys.open = func(pid int) (int, error) { before(); return was.open(pid) }
 	f.sys.send = func(pidfd int, sig syscall.Signal) error { before(); return was.send(pidfd, sig) }
-	f.sys.cmdline = func(ctx context.Context, pid int) ([]string, error) { before(); return was.cmdline(ctx, pid) }
+	f.sys.cmdline = func(pid int) ([]string, error) { before(); return was.cmdline(pid) }
 }
 
 func TestSendFails(t *testing.T) {
@@ -161,18 +160,18 @@ func TestSendFails(t *testing.T) {
 			f.noPidfd = noPidfd
 			target := only(t, f.finder(Options{}))
 			f.denied = unix.EAGAIN
-			err := target.Send(t.Context(), unix.SIGHUP, func() {})
+			err := target.Send(unix.SIGHUP, func() {})
 			const want = "sending HUP to nginx (pid 7): resource temporarily unavailable"
 			if !errors.Is(err, unix.EAGAIN) || err.Error() != want {
 				t.Errorf("Send: %v\nwant %s", err, want)
 			}
 			f.denied = unix.ESRCH
-			if err := target.Send(t.Context(), unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
+			if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
 				t.Errorf("Send: %v, want ErrGone", err)
 			}
 			broken := errors.New("broken")
 			f.procs[7].hidden = broken
-			if err := target.Send(t.Context(), unix.SIGHUP, func() {}); !errors.Is(err, broken) || errors.Is(err, ErrGone) {
+			if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, broken) || errors.Is(err, ErrGone) {
 				t.Errorf("Send: %v, want what reading failed with", err)
 			}
 		})

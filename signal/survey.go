@@ -61,7 +61,7 @@ type Near struct {
 func Look(ctx context.Context, opts Options, sig syscall.Signal) (Survey, error) {
 	opts.Log = slog.New(slog.DiscardHandler) // all of it is in the Survey
 	f := NewFinder(opts)
-	defer f.adopt(ctx, nil) // closes the pidfds
+	defer f.adopt(nil) // closes the pidfds
 	return f.survey(ctx, sig)
 }
 
@@ -72,7 +72,7 @@ func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error)
 	}
 	s := Survey{UID: f.sys.uid, InSight: in.inSight, Shared: !in.alone || len(in.matches) > 0}
 	targets := make(map[int]*Target)
-	for _, t := range f.adopt(ctx, in.seen) {
+	for _, t := range f.adopt(in.seen) {
 		targets[t.PID] = t
 	}
 	if len(targets) == 0 {
@@ -93,7 +93,7 @@ func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error)
 		switch t := targets[p.pid]; {
 		case t != nil:
 			about.Role = RoleTarget
-			err = t.survey(ctx, sig, &about)
+			err = t.survey(sig, &about)
 		case f.workers[p.identity()]:
 			about.Role = RoleWorker
 		}
@@ -105,9 +105,9 @@ func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error)
 }
 
 // survey tells of a target what a signal to it would meet. The error is ErrGone.
-func (t *Target) survey(ctx context.Context, sig syscall.Signal, about *Process) error {
+func (t *Target) survey(sig syscall.Signal, about *Process) error {
 	f := t.finder
-	st, err := t.status(ctx)
+	st, err := t.status()
 	if err != nil {
 		return ErrGone
 	}
@@ -120,7 +120,7 @@ func (t *Target) survey(ctx context.Context, sig syscall.Signal, about *Process)
 	if err == nil {
 		about.Refusal = t.refusal(about.Handling, sig)
 	}
-	args, _ := f.sys.cmdline(ctx, t.PID) // without them it is told by its name
+	args, _ := f.sys.cmdline(t.PID) // without them it is told by its name
 	about.Runtime = runtimeOf(st, args)
 
 	about.Mounts, about.Unseen = f.mountsOf(t.PID)

@@ -116,7 +116,7 @@ func TestLookClosesPidfds(t *testing.T) {
 	if _, err := finder.survey(t.Context(), unix.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	finder.adopt(t.Context(), nil)
+	finder.adopt(nil)
 	if len(f.pidfds) != 0 {
 		t.Errorf("%d pidfds are open", len(f.pidfds))
 	}

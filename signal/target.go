@@ -92,7 +92,7 @@ func (f *Finder) Find(ctx context.Context) ([]*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	targets := f.adopt(ctx, in.seen)
+	targets := f.adopt(in.seen)
 	if len(targets) == 0 {
 		return nil, fmt.Errorf("%w: %s", ErrNoTarget, f.why(in))
 	}
@@ -134,7 +134,7 @@ func (f *Finder) look(ctx context.Context) (sight, error) {
 		if p.pid == 1 {
 			first = st.comm
 		}
-		if f.matches(ctx, p.pid, st) {
+		if f.matches(p.pid, st) {
 			in.matches[p.pid] = p
 		}
 	}
@@ -148,14 +148,14 @@ func (f *Finder) look(ctx context.Context) (sight, error) {
 
 // matches tells whether a process is one of those meant. The command line is read
 // only if it takes that.
-func (f *Finder) matches(ctx context.Context, pid int, st stat) bool {
+func (f *Finder) matches(pid int, st stat) bool {
 	if pid <= 0 || pid == f.sys.self || st.ended() {
 		return false
 	}
 	if st.comm == f.opts.Name && len(st.comm) < nameLimit && f.opts.Cmdline == nil {
 		return true
 	}
-	args, err := f.sys.cmdline(ctx, pid)
+	args, err := f.sys.cmdline(pid)
 	if err != nil {
 		return false // it has ended
 	}
@@ -236,13 +236,13 @@ func (f *Finder) mounting(roots []candidate) ([]candidate, error) {
 
 // adopt turns roots into targets, the known ones into those they were, and lets go
 // of all others.
-func (f *Finder) adopt(ctx context.Context, roots []candidate) []*Target {
+func (f *Finder) adopt(roots []candidate) []*Target {
 	adopted := make(map[identity]*Target, len(roots))
 	var targets []*Target
 	for _, p := range roots {
 		t := f.targets[p.identity()]
 		if t == nil || t.comm != p.comm {
-			t = f.newTarget(ctx, p)
+			t = f.newTarget(p)
 		}
 		if t != nil {
 			adopted[p.identity()] = t
@@ -260,7 +260,7 @@ func (f *Finder) adopt(ctx context.Context, roots []candidate) []*Target {
 
 // newTarget returns nil if the process has ended or changed in the meantime: the
 // pidfd is opened first, so that what is read after that is read of its process.
-func (f *Finder) newTarget(ctx context.Context, p candidate) *Target {
+func (f *Finder) newTarget(p candidate) *Target {
 	pidfd, err := f.sys.open(p.pid)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
@@ -273,7 +273,7 @@ func (f *Finder) newTarget(ctx context.Context, p candidate) *Target {
 		}
 	}
 	st, err := f.sys.stat(p.pid)
-	if err == nil && st.started == p.started && f.matches(ctx, p.pid, st) {
+	if err == nil && st.started == p.started && f.matches(p.pid, st) {
 		f.warnOfSubPaths(p.pid)
 		return &Target{
 			PID: p.pid, Name: f.opts.Name, Started: p.started,

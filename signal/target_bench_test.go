@@ -53,7 +53,7 @@ func BenchmarkReady(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := targets[0].Ready(b.Context(), unix.SIGHUP); err != nil {
+		if err := targets[0].Ready(unix.SIGHUP); err != nil {
 			b.Fatal(err)
 		}
 	}

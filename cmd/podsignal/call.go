@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/podsignal/podsignal/signal"
 )
@@ -13,7 +12,7 @@ import (
 // done for one process of the name: the oldest, so that a change counts as read only
 // when all of them have started after it. Without, nothing is known of who answers.
 func (d *delivery) callInstead() {
-	d.noun, d.done = "call", "called"
+	d.noun = "call"
 	d.answers = make(chan attempt)
 	client := newReloader(*d.rule.reload)
 	d.call = func(ctx context.Context) error {
@@ -62,5 +61,3 @@ func refused(err error) bool {
 	_, ok := errors.AsType[*statusError](err)
 	return ok
 }
-
-var _ = time.Second

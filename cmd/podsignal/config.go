@@ -44,7 +44,7 @@ type config struct {
 	namespace string // the same
 	logLevel  slog.Level
 	logJSON   bool
-	doubts    []string // about variables that are not podsignal's
+	doubts    []doubt
 }
 
 // faults are all that is wrong with the environment.

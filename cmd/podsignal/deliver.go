@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"slices"
@@ -26,11 +27,10 @@ const readBy = 20 * time.Millisecond
 type delivery struct {
 	rule  rule
 	log   *slog.Logger
-	noun  string // of what is done: signal or call
-	done  string // the same, when it is
+	noun  string // what a change leads to: signal or call
 	find  func(context.Context) ([]*signal.Target, error)
-	send  func(ctx context.Context, t *signal.Target, before func()) error
-	ready func(context.Context, *signal.Target) error
+	send  func(t *signal.Target, before func()) error
+	ready func(*signal.Target) error
 
 	call    func(context.Context) error // the URL; nil: signals are sent
 	answers chan attempt                // of the calls
@@ -86,19 +86,19 @@ type attempt struct {
 
 func newDelivery(r rule, w *watcher.Watcher, finder *signal.Finder, log *slog.Logger) *delivery {
 	d := &delivery{rule: r, find: finder.Find, watcher: w, settling: w.Settling, begun: w.Begun(), opens: w.Opens}
-	d.noun, d.done = "signal", "signalled"
+	d.noun = "signal"
 	d.children, d.ended = (*signal.Target).Children, (*signal.Target).Ended
 	d.counts.outcomes = make(map[outcome]uint64)
 	d.log = log.With("file", strings.Join(r.files, ","))
 	if r.process != "" {
 		d.log = d.log.With("process", r.process)
 	}
-	d.ready = func(ctx context.Context, t *signal.Target) error { return t.Ready(ctx, r.signal) }
-	d.send = func(ctx context.Context, t *signal.Target, before func()) error {
+	d.ready = func(t *signal.Target) error { return t.Ready(r.signal) }
+	d.send = func(t *signal.Target, before func()) error {
 		if r.dryRun {
-			return d.ready(ctx, t)
+			return d.ready(t)
 		}
-		return t.Send(ctx, r.signal, before)
+		return t.Send(r.signal, before)
 	}
 	if r.reload != nil {
 		d.callInstead()
@@ -120,7 +120,7 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 			d.forgetOpens()
 			d.desire(s)
 		case <-d.begun:
-			d.rehearse(ctx)
+			d.rehearse()
 			continue
 		case answer := <-d.asked:
 			answer <- d.status()
@@ -152,9 +152,9 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 
 // rehearse looks whether a target is ready, for nothing but that this goes faster when
 // the change is whole: 30 to 60 µs are saved where code and data have left the caches.
-func (d *delivery) rehearse(ctx context.Context) {
+func (d *delivery) rehearse() {
 	if len(d.targets) > 0 && d.call == nil {
-		_ = d.ready(ctx, d.targets[0].Target) // what it says counts right before the signal
+		_ = d.ready(d.targets[0].Target) // what it says counts right before the signal
 	}
 }
 
@@ -276,13 +276,13 @@ func (d *delivery) deliver(ctx context.Context, targets []*told) {
 		}
 		if t.applied == d.desired.Digest {
 			if !t.due.IsZero() {
-				d.log.Debug("no "+d.noun+": the files are back to what it runs", t.pid(), "digest", d.digest())
+				d.say(slog.LevelDebug, "no %s: the files are back to what it runs", t.pid(), "digest", d.digest())
 			}
 			t.failing, t.due = trouble{}, time.Time{}
 			continue
 		}
 		if t.Started >= d.desired.Changed+readBy {
-			d.log.Debug("no "+d.noun+": it started after the change", t.pid(), "digest", d.digest())
+			d.say(slog.LevelDebug, "no %s: it started after the change", t.pid(), "digest", d.digest())
 			t.applied, d.reached = d.desired.Digest, d.desired.Digest
 			continue
 		}
@@ -301,7 +301,7 @@ func (d *delivery) deliver(ctx context.Context, targets []*told) {
 			d.request(ctx, t)
 			continue
 		}
-		d.signal(ctx, t)
+		d.signal(t)
 	}
 }
 
@@ -310,15 +310,20 @@ func (d *delivery) deliver(ctx context.Context, targets []*told) {
 func (d *delivery) splay(t *told) {
 	t.due = time.Now().Add(d.rule.share)
 	if d.rule.splay > 0 {
-		d.log.Info(d.noun+" waits for its share of SPLAY", "digest", d.digest(), t.pid(), "splay", d.rule.splay, "until", t.due)
+		d.say(slog.LevelInfo, "%s waits for its share of SPLAY", "digest", d.digest(), t.pid(), "splay", d.rule.splay, "until", t.due)
 	}
 }
 
-func (d *delivery) signal(ctx context.Context, t *told) {
+func (d *delivery) signal(t *told) {
 	var v *verification
-	err := d.send(ctx, t.Target, func() { v = d.prepare(t) })
+	err := d.send(t.Target, func() { v = d.prepare(t) })
 	d.begin(v, err)
 	d.attempted(attempt{t, d.desired, err})
+}
+
+// say logs what is said alike of signals and of calls: %s is which of them it is.
+func (d *delivery) say(level slog.Level, format string, args ...any) {
+	d.log.Log(context.Background(), level, fmt.Sprintf(format, d.noun), args...) //nolint:sloglint // one of two constants
 }
 
 // pid is for the log, which leaves it out where nothing is known of a process.
@@ -339,12 +344,19 @@ func (d *delivery) attempted(a attempt) {
 		t.applied, d.reached, t.sent = a.shown.Digest, a.shown.Digest, time.Now()
 		t.failing, t.due, d.lost = trouble{}, time.Time{}, trouble{}
 		after := a.shown.Age()
-		log := d.log.With("digest", short(a.shown.Digest), t.pid(), d.rule.action(), "after", after)
-		if d.rule.dryRun {
-			log.Info("would " + d.noun)
+		log := d.log.With(slog.String("digest", short(a.shown.Digest)), t.pid(), d.rule.action(), slog.Duration("after", after))
+		switch {
+		case d.rule.dryRun && d.call != nil:
+			log.Info("would call")
 			return
+		case d.rule.dryRun:
+			log.Info("would signal")
+			return
+		case d.call != nil:
+			log.Info("called")
+		default:
+			log.Info("signalled")
 		}
-		log.Info(d.done)
 		d.counts.sent(after)
 		d.arrived(t, before)
 	case errors.Is(a.err, signal.ErrGone):
@@ -358,7 +370,7 @@ func (d *delivery) attempted(a attempt) {
 			level = slog.LevelWarn
 		}
 		if t.failing.worse(level) {
-			d.log.Log(context.Background(), level, d.noun+" held back", t.pid(), "tries", t.failing.tries, "err", a.err)
+			d.say(level, "%s held back", t.pid(), "tries", t.failing.tries, "err", a.err)
 		}
 		t.failing.retry(retryReady, a.err)
 		if unready.Retry > 0 {
@@ -371,11 +383,14 @@ func (d *delivery) attempted(a attempt) {
 			level = slog.LevelWarn
 		}
 		if t.failing.worse(level) {
-			d.log.Log(context.Background(), level, d.noun+" failed, trying again", t.pid(), "tries", t.failing.tries, "err", a.err)
+			d.say(level, "%s failed, trying again", t.pid(), "tries", t.failing.tries, "err", a.err)
 		}
 		t.failing.retry(retrySend, a.err)
 		if a.shown.Digest != d.desired.Digest {
 			t.failing.renew() // of what the files show now nothing has failed
+		}
+		if refused(a.err) {
+			t.applied = [32]byte{} // it may say for ever that it has refused, if it is not called again
 		}
 	}
 }

@@ -81,7 +81,7 @@ func playAs(t *testing.T, r rule, act func(*stage), adjust ...func(*stage, *deli
 		d.settling = s.settling.Load
 		s.begun = make(chan struct{})
 		d.begun = s.begun
-		d.ready = func(_ context.Context, target *signal.Target) error {
+		d.ready = func(target *signal.Target) error {
 			s.note(fmt.Sprint("ready? ", target.PID))
 			return nil
 		}
@@ -105,7 +105,7 @@ func playAs(t *testing.T, r rule, act func(*stage), adjust ...func(*stage, *deli
 			return children, nil
 		}
 		d.ended = func(*signal.Target) bool { return s.ended.Load() }
-		d.send = func(_ context.Context, target *signal.Target, before func()) error {
+		d.send = func(target *signal.Target, before func()) error {
 			if s.refuse != nil {
 				if err := s.refuse(target); err != nil {
 					return err

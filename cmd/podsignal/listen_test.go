@@ -269,6 +269,40 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// With RULES each fault is told with the name of its rule.
+func TestPagesOfRules(t *testing.T) {
+	long := time.Now().Add(-time.Hour)
+	rules := []*status{
+		{Rule: "web", Digest: "0123456789ab", at: time.Now()},
+		{Rule: "mail", Digest: "0123456789ab", Pending: "no target", Failing: moment{long}, at: time.Now()},
+	}
+	handler := pages(func(context.Context) ([]*status, error) { return rules, nil }, found, nil)
+	get := func(path string) (int, string) {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		return w.Code, strings.TrimSpace(w.Body.String())
+	}
+	want := "rule mail: since " + long.UTC().Format(time.RFC3339) + ": no target"
+	if code, body := get("/readyz"); code != http.StatusServiceUnavailable || body != want {
+		t.Errorf("%d %s, want 503 %s", code, body, want)
+	}
+	_, body := get("/status")
+	var all struct {
+		Version string
+		Rules   []struct {
+			Rule    string
+			Version *string
+			Check   struct{ Verdict string }
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &all); err != nil {
+		t.Fatal(err)
+	}
+	if all.Version != version || len(all.Rules) != 2 || all.Rules[1].Rule != "mail" || all.Rules[1].Version != nil || all.Rules[1].Check.Verdict != "ok" {
+		t.Errorf("/status is %s", body)
+	}
+}
+
 func TestReadOnly(t *testing.T) {
 	handler := pages(func(context.Context) ([]*status, error) { return []*status{{}}, nil }, found, nil)
 	for _, path := range []string{"/healthz", "/readyz", "/status", "/metrics"} {

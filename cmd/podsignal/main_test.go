@@ -39,12 +39,12 @@ func TestCrowd(t *testing.T) { alone.run(t, scripts(t, "crowd/*")) }
 // The contract holds for a rule among others too, of which one never finds its process,
 // and one its files.
 func TestScriptsAmongRules(t *testing.T) {
-	amongRules.run(t, scripts(t, "[DGPSW][0-9]-*", "file-*", "podsignal-*", "stop", "target-*", "volume-*"))
+	amongRules.run(t, scripts(t, "[DGPSW][0-9]-*", "file-in-*", "podsignal-*", "stop", "target-*", "volume-*"))
 }
 
 // What is not about signals holds for calls of a URL too.
 func TestScriptsByURL(t *testing.T) {
-	byURL.run(t, scripts(t, "D[1-4]-*", "W*", "file-*", "podsignal-killed", "volume-*"))
+	byURL.run(t, scripts(t, "D[1-4]-*", "W*", "file-in-*", "podsignal-killed", "volume-*"))
 }
 
 // The ways in which scripts are run.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -178,10 +177,10 @@ func TestMetricsDryRun(t *testing.T) {
 	r := rule{process: "web", signal: syscall.SIGHUP, dryRun: true}
 	d := newDelivery(r, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), slog.New(slog.DiscardHandler))
 	d.desired.Digest = [32]byte{1}
-	d.send = func(context.Context, *signal.Target, func()) error { return nil }
+	d.send = func(*signal.Target, func()) error { return nil }
 	told := &told{Target: target(7)}
 	d.targets = append(d.targets, told)
-	d.signal(t.Context(), told)
+	d.signal(told)
 	st := d.status()
 	if st.counts.arrived != 0 || !st.Targets[0].Signalled.IsZero() || !st.DryRun {
 		t.Errorf("counted as sent: %+v", st)

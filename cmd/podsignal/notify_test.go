@@ -40,22 +40,27 @@ func TestSentence(t *testing.T) {
 		of   notice
 		want string
 	}{
-		{"kept", nginx(kept), "podsignal: web-5d9c/prod: nginx kept its workers after HUP: it refused /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"died", nginx(died), "podsignal: web-5d9c/prod: nginx died after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"ended", nginx(ended), "podsignal: web-5d9c/prod: nginx ended after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"restarted", nginx(restarted), "podsignal: web-5d9c/prod: nginx was restarted after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"replaced", nginx(replaced), "podsignal: web-5d9c/prod: nginx replaced its workers after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"read", nginx(read), "podsignal: web-5d9c/prod: nginx read /etc/nginx/conf.d (digest 24bb1dda9425) after HUP"},
-		{"unseen", nginx(unseen), "podsignal: web-5d9c/prod: nginx showed no effect after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"no outcome", nginx(""), "podsignal: web-5d9c/prod: nginx was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"undelivered", nginx(undelivered), "podsignal: web-5d9c/prod: nginx has not been told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"kept", nginx(kept), "podsignal: prod/web-5d9c: nginx kept its workers after HUP: it refused /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"died", nginx(died), "podsignal: prod/web-5d9c: nginx died after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"ended", nginx(ended), "podsignal: prod/web-5d9c: nginx ended after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"restarted", nginx(restarted), "podsignal: prod/web-5d9c: nginx was restarted after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"replaced", nginx(replaced), "podsignal: prod/web-5d9c: nginx replaced its workers after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"read", nginx(read), "podsignal: prod/web-5d9c: nginx read /etc/nginx/conf.d (digest 24bb1dda9425) after HUP"},
+		{"unseen", nginx(unseen), "podsignal: prod/web-5d9c: nginx showed no effect after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{
+			"accepted",
+			notice{ReloadURL: "http://127.0.0.1:9090/-/reload", File: "/etc/prometheus", DigestAfter: "24bb1dda9425", Outcome: accepted},
+			"podsignal: http://127.0.0.1:9090/-/reload accepted /etc/prometheus (digest 24bb1dda9425)",
+		},
+		{"no outcome", nginx(""), "podsignal: prod/web-5d9c: nginx was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"undelivered", nginx(undelivered), "podsignal: prod/web-5d9c: nginx has not been told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
 		{
 			"undelivered, and why", with(nginx(undelivered), func(n *notice) { n.Cause = "no process is named nginx\nno other either" }),
-			"podsignal: web-5d9c/prod: nginx has not been told of /etc/nginx/conf.d (digest 24bb1dda9425): no process is named nginx no other either",
+			"podsignal: prod/web-5d9c: nginx has not been told of /etc/nginx/conf.d (digest 24bb1dda9425): no process is named nginx no other either",
 		},
 		{
 			"a rule", with(nginx(read), func(n *notice) { n.Rule = "certificates" }),
-			"podsignal: web-5d9c/prod: certificates: nginx read /etc/nginx/conf.d (digest 24bb1dda9425) after HUP",
+			"podsignal: prod/web-5d9c: certificates: nginx read /etc/nginx/conf.d (digest 24bb1dda9425) after HUP",
 		},
 		{
 			"no namespace", with(nginx(read), func(n *notice) { n.Namespace = "" }),
@@ -65,14 +70,14 @@ func TestSentence(t *testing.T) {
 			"no pod", with(nginx(read), func(n *notice) { n.Pod = "" }),
 			"podsignal: nginx read /etc/nginx/conf.d (digest 24bb1dda9425) after HUP",
 		},
-		{"a URL", prometheus, "podsignal: prometheus-0/monitoring: http://127.0.0.1:9090/-/reload was told of /etc/prometheus,/etc/rules (digest 24bb1dda9425)"},
+		{"a URL", prometheus, "podsignal: monitoring/prometheus-0: http://127.0.0.1:9090/-/reload was told of /etc/prometheus,/etc/rules (digest 24bb1dda9425)"},
 		{
 			"a URL and a process", with(prometheus, func(n *notice) { n.Process, n.Outcome = "prometheus", died }),
-			"podsignal: prometheus-0/monitoring: prometheus died after a call of http://127.0.0.1:9090/-/reload: it was told of /etc/prometheus,/etc/rules (digest 24bb1dda9425)",
+			"podsignal: monitoring/prometheus-0: prometheus died after a call of http://127.0.0.1:9090/-/reload: it was told of /etc/prometheus,/etc/rules (digest 24bb1dda9425)",
 		},
 		{
 			"a URL that refuses", with(prometheus, func(n *notice) { n.Outcome, n.Cause = undelivered, "500 Internal Server Error" }),
-			"podsignal: prometheus-0/monitoring: http://127.0.0.1:9090/-/reload has not been told of /etc/prometheus,/etc/rules (digest 24bb1dda9425): 500 Internal Server Error",
+			"podsignal: monitoring/prometheus-0: http://127.0.0.1:9090/-/reload has not been told of /etc/prometheus,/etc/rules (digest 24bb1dda9425): 500 Internal Server Error",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -337,7 +342,7 @@ func TestNotifyDocument(t *testing.T) {
 				Process: "nginx", PID: 7, Signal: "HUP", Outcome: kept, Pod: "web-5d9c", Namespace: "prod",
 				Time: time.Date(2026, 11, 21, 8, 0, 0, 123456789, time.FixedZone("", 3600)),
 			},
-			`{"text":"podsignal: web-5d9c/prod: site: nginx kept its workers after HUP: it refused /etc/nginx/conf.d (digest 24bb1dda9425)",
+			`{"text":"podsignal: prod/web-5d9c: site: nginx kept its workers after HUP: it refused /etc/nginx/conf.d (digest 24bb1dda9425)",
 "rule":"site","file":"/etc/nginx/conf.d","digestBefore":"0123456789ab","digestAfter":"24bb1dda9425",
 "process":"nginx","pid":7,"signal":"HUP","outcome":"kept","pod":"web-5d9c","namespace":"prod","time":"2026-11-21T07:00:00Z"}
 `,

@@ -279,8 +279,10 @@ func (r *rule) action() slog.Attr {
 // (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
 var ofService = regexp.MustCompile(`_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`)
 
-// doubts tells of variables that are none of podsignal's, but nearly.
-func doubts(environ, rules []string) (doubts []string) {
+// A doubt is a variable that is none of podsignal's, but nearly.
+type doubt struct{ name, likely string }
+
+func doubts(environ, rules []string) (doubts []doubt) {
 	var known []string
 	for _, field := range variables() {
 		known = append(known, field.Tag.Get("envconfig"))
@@ -297,9 +299,9 @@ func doubts(environ, rules []string) (doubts []string) {
 		}
 		near := func(other string) bool { return signal.OneEdit(name, other) }
 		if i := slices.IndexFunc(known, near); i >= 0 {
-			doubts = append(doubts, fmt.Sprintf("%s is no variable of podsignal's: did you mean %s?", name, known[i]))
+			doubts = append(doubts, doubt{name, known[i]})
 		}
 	}
-	slices.Sort(doubts)
+	slices.SortFunc(doubts, func(a, b doubt) int { return strings.Compare(a.name, b.name) })
 	return doubts
 }

@@ -99,10 +99,18 @@ func TestFaults(t *testing.T) {
 		{"another uid", "securityContext: {capabilities", "securityContext: {runAsUser: 100, capabilities", []string{"uid: podsignal runs as 99, container haproxy as 100"}},
 		{"an unknown uid", "runAsUser: 99", "", []string{"uid: that of container haproxy is not known"}},
 
+		{"a call", "- {name: SIGNAL, value: USR2}", "- {name: RELOAD_URL, value: \"http://127.0.0.1:8080/reload\"}", nil},
+		{"a call and a signal", "- {name: SIGNAL, value: USR2}", "- {name: SIGNAL, value: USR2}\n        - {name: RELOAD_URL, value: \"http://[::1]:8080/reload\"}", []string{"SIGNAL: RELOAD_URL is set"}},
+		{"a call of another port", "- {name: SIGNAL, value: USR2}", "- {name: RELOAD_URL, value: \"http://localhost:80/reload\"}", []string{"RELOAD_URL: http://localhost:80/reload is at no port"}},
+		{"a call of podsignal", "- {name: SIGNAL, value: USR2}", "- {name: RELOAD_URL, value: \"http://localhost:9533/reload\"}", []string{"RELOAD_URL: "}},
+		{"a call of another pod", "- {name: SIGNAL, value: USR2}", "- {name: RELOAD_URL, value: \"http://haproxy:8080/reload\"}", []string{"RELOAD_URL: "}},
+
 		{"rules without their own", "name: FILE,", "name: RULES, value: \"web, a-b\"}\n        - {name: FILE,", nil},
 		{"a rule's FILE elsewhere", "name: FILE,", "name: RULES, value: \"web,a-b\"}\n        - {name: A_B_FILE, value: /configs}\n        - {name: FILE,", []string{`A_B_FILE: podsignal mounts no volume at "/configs"`}},
 		{"a rule without FILE", "name: FILE,", "name: RULES, value: \"web,a-b\"}\n        - {name: WEB_FILE,", []string{"A_B_FILE: "}},
 		{"a rule's path", "name: FILE,", "name: RULES, value: \"web\"}\n        - {name: WEB_PROCESS, value: /sbin/web}\n        - {name: FILE,", []string{"WEB_PROCESS: "}},
+		{"a rule's call, beside the others' signal", "name: FILE,", "name: RULES, value: \"web\"}\n        - {name: WEB_RELOAD_URL, value: \"http://localhost:8080/\"}\n        - {name: FILE,", nil},
+		{"a rule's call and signal", "name: FILE,", "name: RULES, value: \"web\"}\n        - {name: WEB_SIGNAL, value: HUP}\n        - {name: WEB_RELOAD_URL, value: \"http://localhost:8080/\"}\n        - {name: FILE,", []string{"WEB_SIGNAL: RELOAD_URL is set"}},
 		{"a rule's signal", "name: FILE,", "name: RULES, value: \"web\"}\n        - {name: WEB_SIGNAL, value: KILL}\n        - {name: FILE,", []string{"WEB_SIGNAL: "}},
 
 		{"LISTEN on loopback", `":9533"`, `"127.0.0.1:9533"`, []string{"LISTEN: the kubelet cannot reach 127.0.0.1:9533"}},

@@ -1,9 +1,9 @@
 package manifests_test
 
 import (
-	"cmp"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -77,12 +77,13 @@ func sidecarFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []str
 		podsignal.RestartPolicy == nil || *podsignal.RestartPolicy != corev1.ContainerRestartPolicyAlways {
 		found.add("sidecar: podsignal belongs into initContainers, with restartPolicy: Always")
 	}
-	if share := pod.Spec.ShareProcessNamespace; share == nil || !*share {
+	rules := rulesOf(pod, podsignal)
+	sees := func(r rule) bool { return r.url == "" || r.process != "" }
+	if share := pod.Spec.ShareProcessNamespace; slices.ContainsFunc(rules, sees) && (share == nil || !*share) {
 		found.add("processes: set shareProcessNamespace: true, or podsignal sees no other")
 	}
-
-	for prefix := range prefixes(setting(pod, podsignal, "RULES")) {
-		found = append(found, ruleFaults(pod, podsignal, prefix)...)
+	for _, r := range rules {
+		found = append(found, r.faults(pod, podsignal)...)
 	}
 
 	for _, mount := range podsignal.VolumeMounts {
@@ -91,28 +92,47 @@ func sidecarFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []str
 	return append(found, listenFaults(podsignal, setting(pod, podsignal, "LISTEN"))...)
 }
 
-// ruleFaults returns what is wrong with the variables of a rule: those with its prefix,
-// which is empty without RULES, and in place of each that is not set, the one without.
-func ruleFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, prefix string) []string {
+// faults returns what is wrong with the variables of a rule.
+func (r rule) faults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []string {
 	var found faultList
-	ours := func(name string) string {
-		return cmp.Or(setting(pod, podsignal, prefix+name), setting(pod, podsignal, name))
-	}
-	for file := range strings.SplitSeq(ours("FILE"), ",") {
+	for _, file := range r.files {
 		mounted := func(m corev1.VolumeMount) bool { return within(file, m.MountPath) }
 		if !slices.ContainsFunc(podsignal.VolumeMounts, mounted) {
-			found.add("%sFILE: podsignal mounts no volume at %q", prefix, file)
+			found.add("%sFILE: podsignal mounts no volume at %q", r.prefix, file)
 		}
 	}
-	if process := ours("PROCESS"); process == "" || strings.Contains(process, "/") {
-		found.add("%sPROCESS: %q is no name of a process", prefix, process)
+	if r.process == "" && r.url == "" || strings.Contains(r.process, "/") {
+		found.add("%sPROCESS: %q is no name of a process", r.prefix, r.process)
 	}
-	switch sig := ours("SIGNAL"); {
-	case sig == "": // HUP
-	case unix.SignalNum("SIG"+sig) == 0, sig == "KILL", sig == "STOP":
-		found.add("%sSIGNAL: %q is none to reload on: write it as kill -l prints it", prefix, sig)
+	switch {
+	case r.signal == "": // HUP
+	case r.url != "":
+		found.add("%sSIGNAL: RELOAD_URL is set, so none is sent", r.prefix)
+	case unix.SignalNum("SIG"+r.signal) == 0, r.signal == "KILL", r.signal == "STOP":
+		found.add("%sSIGNAL: %q is none to reload on: write it as kill -l prints it", r.prefix, r.signal)
+	}
+	if r.url != "" && !servesIn(pod.Spec, podsignal, r.url) {
+		found.add("%sRELOAD_URL: %s is at no port of another container of the pod", r.prefix, r.url)
 	}
 	return found
+}
+
+// servesIn tells whether a URL leads to a port that a container of the pod has declared,
+// other than podsignal's. All of them are at localhost.
+func servesIn(pod corev1.PodSpec, podsignal corev1.Container, address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && !ip.IsLoopback() {
+		return false
+	}
+	for c := range containers(pod) {
+		if c.Name != podsignal.Name && slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return fmt.Sprint(p.ContainerPort) == u.Port() }) {
+			return true
+		}
+	}
+	return false
 }
 
 // mountFaults compares a mount of podsignal with the volume, and with the mounts of it
@@ -128,6 +148,8 @@ func mountFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount c
 	if !mount.ReadOnly {
 		found.add("read-only: podsignal only reads %s", mount.Name)
 	}
+	holds := func(file string) bool { return within(file, mount.MountPath) }
+	signals := func(r rule) bool { return r.url == "" && slices.ContainsFunc(r.files, holds) }
 	ours, _ := userOf(pod, podsignal) // known: users has its image
 	targets := 0
 	for _, c := range pod.Spec.Containers {
@@ -138,6 +160,9 @@ func mountFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount c
 		targets++
 		if c.VolumeMounts[i].SubPath != "" || c.VolumeMounts[i].SubPathExpr != "" {
 			found.add("subPath: the mount of %s in container %s never shows an update", mount.Name, c.Name)
+		}
+		if !slices.ContainsFunc(rulesOf(pod, podsignal), signals) {
+			continue // no signal is sent, so the uids may differ
 		}
 		if theirs, known := userOf(pod, c); !known {
 			found.add("uid: that of container %s is not known: set runAsUser, or add its image to users", c.Name)
