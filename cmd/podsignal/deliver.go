@@ -265,6 +265,9 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 			d.log.Info("process found", "pid", target.PID)
 		}
 	}
+	if len(known) == 0 && len(news) > 0 {
+		forgetStart()
+	}
 	return news
 }
 
