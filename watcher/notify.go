@@ -18,12 +18,16 @@ const (
 	never = 100 * 365 * 24 * time.Hour
 )
 
-// notifier is what is used of fsnotify.Watcher. It watches folders only.
+// notifier is what is used of fsnotify.Watcher, or of one that is shared (see
+// Inotify). It watches folders only.
 //
 // Three of its traps are kept away from the rest. It drops a watch silently when
 // the folder is unmounted, moved or removed: list tells which are left. It knows
 // a folder by one path only, so that none may be added by two. And a path whose
 // folder was made anew must be removed before it is added again.
+//
+// A fourth is kept here. While it waits for an error to be taken, it may hold the
+// lock that add, remove, list and close need.
 type notifier struct {
 	events      chan fsnotify.Event
 	errors      chan error
@@ -32,12 +36,22 @@ type notifier struct {
 	close       func() error
 }
 
+// newNotifier opens an inotify instance for one Watcher alone.
 func newNotifier() (*notifier, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
 	}
-	return &notifier{w.Events, w.Errors, w.Add, w.Remove, w.WatchList, w.Close}, nil
+	failures := make(chan error, 1)
+	go func() {
+		for err := range w.Errors {
+			select {
+			case failures <- err:
+			default: // one is enough to begin anew
+			}
+		}
+	}()
+	return &notifier{w.Events, failures, w.Add, w.Remove, w.WatchList, w.Close}, nil
 }
 
 // startNotify asks for inotify, and plans for polling if it cannot be had.

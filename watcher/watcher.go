@@ -29,7 +29,7 @@ type Options struct {
 	Exclude  []string      // what is left out of folders, see ValidatePattern
 	Debounce time.Duration // quiet time that ends a burst of events
 	Resync   time.Duration // how often everything is looked at anyway; 0: never
-	Shared *Shared
+	Inotify  *Inotify      // shared with other Watchers; nil: one of its own
 	Log      *slog.Logger
 }
 
@@ -77,6 +77,9 @@ func New(opts Options) *Watcher {
 		open:  newNotifier,
 		begun: make(chan struct{}, 1),
 		burst: burst{quiet: opts.Debounce},
+	}
+	if opts.Inotify != nil {
+		w.open = opts.Inotify.open
 	}
 	for _, name := range opts.Paths {
 		w.paths = append(w.paths, path{name: name})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
@@ -93,6 +94,37 @@ func BenchmarkBurst(b *testing.B) {
 			b.Fatal("the last step does not end the burst")
 		}
 		burst.reset()
+	}
+}
+
+// BenchmarkEvent is how long an event takes to the last of those that follow a folder.
+func BenchmarkEvent(b *testing.B) {
+	for _, test := range []struct {
+		name      string
+		notifiers int
+		open      func() (*notifier, error)
+	}{
+		{"an instance of its own", 1, newNotifier},
+		{"shared, but alone", 1, new(Inotify).open},
+		{"shared by 3", 3, new(Inotify).open},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			dir := b.TempDir()
+			var all []*notifier
+			for range test.notifiers {
+				n, err := test.open()
+				must(b, err)
+				defer func() { must(b, n.close()) }()
+				must(b, n.add(dir))
+				all = append(all, n)
+			}
+			for b.Loop() {
+				must(b, unix.Chmod(dir, 0o700))
+				for _, n := range all {
+					<-n.events
+				}
+			}
+		})
 	}
 }
 

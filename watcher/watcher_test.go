@@ -1,12 +1,14 @@
 package watcher
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ type live struct {
 	w    *Watcher
 	dir  string
 	out  chan Snapshot
+	done chan bool // closed when Run has returned
 	last Snapshot
 }
 
@@ -36,19 +39,26 @@ func watch(t *testing.T, dir string, paths ...string) *live {
 // watchWith is watch with more options. The paths are relative to dir.
 func watchWith(t *testing.T, dir string, opts Options) *live {
 	t.Helper()
+	return watchUntil(t.Context(), t, dir, opts)
+}
+
+// watchUntil is watchWith until ctx is done.
+func watchUntil(ctx context.Context, t *testing.T, dir string, opts Options) *live {
+	t.Helper()
+	opts.Paths = slices.Clone(opts.Paths)
 	for i, path := range opts.Paths {
 		opts.Paths[i] = filepath.Join(dir, path)
 	}
 	opts.Debounce, opts.Resync, opts.Log = 50*ms, time.Minute, slog.New(slog.DiscardHandler)
 	w := New(opts)
-	l := &live{t: t, w: w, dir: dir, out: make(chan Snapshot)}
-	done := make(chan error)
-	go func() { done <- w.Run(t.Context(), l.out) }()
-	t.Cleanup(func() {
-		if err := <-done; err != nil {
+	l := &live{t: t, w: w, dir: dir, out: make(chan Snapshot), done: make(chan bool)}
+	go func() {
+		defer close(l.done)
+		if err := w.Run(ctx, l.out); err != nil {
 			t.Errorf("Run: %v", err)
 		}
-	})
+	}()
+	t.Cleanup(func() { <-l.done })
 	l.last = l.next()
 	return l
 }

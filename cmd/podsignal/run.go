@@ -56,7 +56,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		notes = newNotifier(cfg.notifyURL, cfg.notifyCA, log)
 		group.Go(func() error { return notes.run(ctx) })
 	}
-	shared := watcher.NewShared()
+	var shared *watcher.Inotify // an instance of its own is a little faster
+	if len(cfg.rules) > 1 {
+		shared = new(watcher.Inotify)
+	}
 	var loops []loop
 	for _, r := range cfg.rules {
 		log := log
@@ -115,13 +118,13 @@ func (r *rule) introduce(log *slog.Logger) {
 }
 
 // watcherOptions say what to watch.
-func watcherOptions(r rule, shared *watcher.Shared, log *slog.Logger) watcher.Options {
+func watcherOptions(r rule, shared *watcher.Inotify, log *slog.Logger) watcher.Options {
 	return watcher.Options{
 		Paths:    r.files,
 		Exclude:  r.exclude,
 		Debounce: r.debounce,
 		Resync:   r.resync,
-		Shared:   shared,
+		Inotify:  shared,
 		Log:      log,
 	}
 }

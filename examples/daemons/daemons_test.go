@@ -37,6 +37,7 @@ type daemon struct {
 	pkg     string
 	process string // PROCESS
 	signal  string // SIGNAL
+	url     string // RELOAD_URL, in place of these two
 	env     []string
 	sidecar string // podsignal's user; that of the daemon's first process if empty
 
@@ -102,6 +103,18 @@ var daemons = slices.Concat(examples, httpServers, proxies, mailServers, supervi
 	nameServers, services, accesses, networks)
 
 func TestDaemons(t *testing.T) {
+	inPods(t, daemons, func(t *testing.T, d daemon) {
+		if d.unfit != "" {
+			d.testUnfit(t)
+		} else {
+			d.test(t)
+		}
+	})
+}
+
+// inPods tests each daemon in a pod of its own.
+func inPods(t *testing.T, daemons []daemon, test func(*testing.T, daemon)) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("run as root: each daemon gets namespaces of its own")
 	}
@@ -119,12 +132,8 @@ func TestDaemons(t *testing.T) {
 			if _, err := os.Stat(d.program); err != nil {
 				t.Skipf("%v: install Debian's package %s", err, d.pkg)
 			}
-			switch {
-			case !inPod(t, podsignal):
-			case d.unfit != "":
-				d.testUnfit(t)
-			default:
-				d.test(t)
+			if inPod(t, podsignal) {
+				test(t, d)
 			}
 		})
 	}
@@ -204,7 +213,7 @@ func (d daemon) testUnfit(t *testing.T) {
 }
 
 // begin starts podsignal and the daemon on the volume, and returns the process that
-// podsignal has found.
+// podsignal has found, or else the one that was started.
 func (d daemon) begin(t *testing.T) (podsignal *process, pid string) {
 	check(t, folders(d.dir, container+d.dir)())
 	check(t, mount("tmpfs", d.dir, "tmpfs", 0, "mode=0755")())
@@ -215,9 +224,11 @@ func (d daemon) begin(t *testing.T) (podsignal *process, pid string) {
 	}
 	p := d.startPodsignal(t)
 	time.Sleep(50 * time.Millisecond) // a daemon that starts within 20 ms of a change is told of it
-	d.start(t)
+	pid = strconv.Itoa(d.start(t).pid)
 	await(t, "the daemon serves", func() error { return d.answers(d.change[0]) })
-	pid = p.value(t, "process found", 1, "pid")
+	if d.process != "" {
+		pid = p.value(t, "process found", 1, "pid")
+	}
 	d.wantOwner(t, pid)
 	return p, pid
 }
@@ -333,7 +344,7 @@ func (d daemon) startPodsignal(t *testing.T) *process {
 	t.Helper()
 	cmd := exec.Command("/bin/podsignal")
 	cmd.Dir = "/"
-	cmd.Env = slices.Concat([]string{"FILE=" + d.dir, "PROCESS=" + d.process, "SIGNAL=" + d.signal, "VERIFY=3s"}, d.env)
+	cmd.Env = slices.Concat([]string{"FILE=" + d.dir, "PROCESS=" + d.process, "SIGNAL=" + d.signal, "RELOAD_URL=" + d.url, "VERIFY=3s"}, d.env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Chroot: container, Cloneflags: unix.CLONE_NEWNS, Credential: credential(cmp.Or(d.sidecar, d.owner())),
 	}
@@ -363,13 +374,17 @@ func credential(name string) *syscall.Credential {
 }
 
 // A process is one that runs until the pod ends.
-type process struct{ output *buffer }
+type process struct {
+	output *buffer
+	pid    int
+}
 
 func start(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{new(buffer)}
+	p := &process{output: new(buffer)}
 	cmd.Stdout, cmd.Stderr = p.output, p.output
 	check(t, cmd.Start())
+	p.pid = cmd.Process.Pid
 	go func() { _ = cmd.Wait() }() // so that it is no zombie when it has ended
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -55,8 +55,8 @@ type securityContext struct {
 }
 
 // example adds to d all that the kubernetes.yaml of its folder says: the files, where
-// they are mounted, podsignal's environment and uid, and the daemon's arguments,
-// environment, uid and folders to write to.
+// they are mounted, podsignal's environment and uid (the row's, where the image decides), and the
+// daemon's arguments, environment, uid and folders to write to.
 func example(folder string, d daemon) daemon {
 	objects := manifests(folder)
 	workload := slices.IndexFunc(objects, func(m manifest) bool { return len(m.Spec.Template.Spec.Containers) > 0 })
@@ -72,11 +72,13 @@ func example(folder string, d daemon) daemon {
 			d.process = env.Value
 		case "SIGNAL":
 			d.signal = env.Value
+		case "RELOAD_URL":
+			d.url, d.signal = env.Value, ""
 		default:
 			d.env = append(d.env, env.Name+"="+env.Value)
 		}
 	}
-	d.sidecar, d.as = pod.userOf(podsignal), pod.userOf(program)
+	d.sidecar, d.as = cmp.Or(pod.userOf(podsignal), d.sidecar), pod.userOf(program)
 
 	// The image's own command is the row's.
 	if len(program.Command) > 0 {

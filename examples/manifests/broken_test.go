@@ -99,6 +99,12 @@ func TestFaults(t *testing.T) {
 		{"another uid", "securityContext: {capabilities", "securityContext: {runAsUser: 100, capabilities", []string{"uid: podsignal runs as 99, container haproxy as 100"}},
 		{"an unknown uid", "runAsUser: 99", "", []string{"uid: that of container haproxy is not known"}},
 
+		{"a call", "- {name: SIGNAL, value: USR2}", "- {name: RELOAD_URL, value: \"http://127.0.0.1:8080/reload\"}", nil},
+		{"a call and a signal", "- {name: SIGNAL, value: USR2}", "- {name: SIGNAL, value: USR2}\n        - {name: RELOAD_URL, value: \"http://[::1]:8080/reload\"}", []string{"SIGNAL: RELOAD_URL is set"}},
+		{"a call of another port", "- {name: SIGNAL, value: USR2}", "- {name: RELOAD_URL, value: \"http://localhost:80/reload\"}", []string{"RELOAD_URL: http://localhost:80/reload is at no port"}},
+		{"a call of podsignal", "- {name: SIGNAL, value: USR2}", "- {name: RELOAD_URL, value: \"http://localhost:9533/reload\"}", []string{"RELOAD_URL: "}},
+		{"a call of another pod", "- {name: SIGNAL, value: USR2}", "- {name: RELOAD_URL, value: \"http://haproxy:8080/reload\"}", []string{"RELOAD_URL: "}},
+
 		{"LISTEN on loopback", `":9533"`, `"127.0.0.1:9533"`, []string{"LISTEN: the kubelet cannot reach 127.0.0.1:9533"}},
 		{"LISTEN not declared", "      ports:\n        - {name: podsignal, containerPort: 9533}\n", "", []string{"probe: container podsignal", "LISTEN: containerPort 9533 is missing", "LISTEN: livenessProbe asks port 0"}},
 		{"LISTEN on another port", `":9533"`, `":9534"`, []string{"LISTEN: containerPort 9534 is missing", "LISTEN: port podsignal 9533 is not", "LISTEN: livenessProbe asks port 9533", "LISTEN: readinessProbe asks port 9533"}},

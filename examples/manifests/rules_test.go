@@ -3,6 +3,7 @@ package manifests_test
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -76,7 +77,8 @@ func sidecarFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []str
 		podsignal.RestartPolicy == nil || *podsignal.RestartPolicy != corev1.ContainerRestartPolicyAlways {
 		found.add("sidecar: podsignal belongs into initContainers, with restartPolicy: Always")
 	}
-	if share := pod.Spec.ShareProcessNamespace; share == nil || !*share {
+	calls, process := setting(pod, podsignal, "RELOAD_URL"), setting(pod, podsignal, "PROCESS")
+	if share := pod.Spec.ShareProcessNamespace; (calls == "" || process != "") && (share == nil || !*share) {
 		found.add("processes: set shareProcessNamespace: true, or podsignal sees no other")
 	}
 
@@ -86,19 +88,42 @@ func sidecarFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []str
 			found.add("FILE: podsignal mounts no volume at %q", file)
 		}
 	}
-	if process := setting(pod, podsignal, "PROCESS"); process == "" || strings.Contains(process, "/") {
+	if process == "" && calls == "" || strings.Contains(process, "/") {
 		found.add("PROCESS: %q is no name of a process", process)
 	}
 	switch sig := setting(pod, podsignal, "SIGNAL"); {
 	case sig == "": // HUP
+	case calls != "":
+		found.add("SIGNAL: RELOAD_URL is set, so none is sent")
 	case unix.SignalNum("SIG"+sig) == 0, sig == "KILL", sig == "STOP":
 		found.add("SIGNAL: %q is none to reload on: write it as kill -l prints it", sig)
+	}
+	if calls != "" && !servesIn(pod.Spec, podsignal, calls) {
+		found.add("RELOAD_URL: %s is at no port of another container of the pod", calls)
 	}
 
 	for _, mount := range podsignal.VolumeMounts {
 		found = append(found, mountFaults(pod, podsignal, mount)...)
 	}
 	return append(found, listenFaults(podsignal, setting(pod, podsignal, "LISTEN"))...)
+}
+
+// servesIn tells whether a URL leads to a port that a container of the pod has declared,
+// other than podsignal's. All of them are at localhost.
+func servesIn(pod corev1.PodSpec, podsignal corev1.Container, address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && !ip.IsLoopback() {
+		return false
+	}
+	for c := range containers(pod) {
+		if c.Name != podsignal.Name && slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return fmt.Sprint(p.ContainerPort) == u.Port() }) {
+			return true
+		}
+	}
+	return false
 }
 
 // mountFaults compares a mount of podsignal with the volume, and with the mounts of it
@@ -124,6 +149,9 @@ func mountFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount c
 		targets++
 		if c.VolumeMounts[i].SubPath != "" || c.VolumeMounts[i].SubPathExpr != "" {
 			found.add("subPath: the mount of %s in container %s never shows an update", mount.Name, c.Name)
+		}
+		if setting(pod, podsignal, "RELOAD_URL") != "" {
+			continue // no signal is sent, so the uids may differ
 		}
 		if theirs, known := userOf(pod, c); !known {
 			found.add("uid: that of container %s is not known: set runAsUser, or add its image to users", c.Name)

@@ -1,6 +1,0 @@
-package watcher
-
-type Shared struct{}
-
-func NewShared() *Shared { return nil }
-
