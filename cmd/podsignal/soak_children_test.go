@@ -193,7 +193,7 @@ func attr(pattern *regexp.Regexp, line string) string {
 	return ""
 }
 
-func (p *sidecar) read(s *soak) *sidecar {
+func (p *sidecar) read(s *soak) {
 	p.mustLive(s, "podsignal")
 	for _, line := range p.lines() {
 		p.said = append(p.said, line)
@@ -216,7 +216,6 @@ func (p *sidecar) read(s *soak) *sidecar {
 			s.overflows++
 		}
 	}
-	return p
 }
 
 func (p *sidecar) proc(name string) string { return fmt.Sprintf("/proc/%d/%s", p.pid(), name) }

@@ -135,45 +135,40 @@ func view(dir string, watched []string) string {
 // for a volume, all of a plain folder, and those that hold a link or a file. Rules
 // share them, by whatever paths they know them.
 func (s *soak) folders() int {
-	n := 0
-	for _, r := range s.rules {
-		n += len(folders(s.dir, r.watched))
-	}
-	return n
-}
-
-func folders(dir string, watched []string) map[[2]uint64]bool {
-	found := make(map[[2]uint64]bool)
+	type id struct{ dev, ino uint64 }
+	found := make(map[id]bool)
 	add := func(folder string) {
 		if info, err := os.Stat(folder); err == nil {
 			st := info.Sys().(*syscall.Stat_t)
-			found[[2]uint64{st.Dev, st.Ino}] = true
+			found[id{st.Dev, st.Ino}] = true
 		}
 	}
-	for _, name := range watched {
+	for _, name := range slices.Concat(s.rules[0].watched, s.rules[1].watched, s.rules[2].watched) {
+		path := s.path(name)
 		first, _, _ := strings.Cut(name, "/")
-		_, noLink := os.Readlink(filepath.Join(dir, first))
-		real, err := filepath.EvalSymlinks(filepath.Join(dir, name))
-		if noLink == nil || err != nil {
-			add(dir)
+		if link, _ := os.Readlink(s.path(first)); link != "" {
+			add(s.dir)
 		}
+		end, err := filepath.EvalSymlinks(path)
 		if err != nil {
+			add(s.dir) // it is not there
 			continue
 		}
-		if _, err := os.Lstat(filepath.Join(real, "..data")); err == nil {
-			add(real)
+		if _, err := os.Lstat(filepath.Join(path, "..data")); err == nil {
+			add(path)
 			continue
 		}
-		_ = filepath.WalkDir(real, func(path string, e fs.DirEntry, err error) error {
+		check(s.t, filepath.WalkDir(end, func(path string, e fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
+				return err
 			case e.IsDir():
 				add(path)
-			case path == real:
-				add(filepath.Dir(real))
+			case path == end:
+				add(filepath.Dir(path))
 			}
 			return nil
-		})
+		}))
 	}
-	return found
+	return len(found)
 }
