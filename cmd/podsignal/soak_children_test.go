@@ -122,7 +122,7 @@ func (t *target) read(s *soak) *target {
 		when := time.Unix(0, nanos)
 		t.said = append(t.said, when.Format("05.000 ")+line)
 		switch what {
-		case "start":
+		case "start", "loaded":
 			t.loaded = more
 		case "reload":
 			t.got++

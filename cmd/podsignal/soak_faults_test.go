@@ -34,6 +34,7 @@ func init() {
 		{name: "update given up", weight: 4, do: (*soak).abort},
 		{name: "kubelet dies before its last step", weight: 4, do: (*soak).unfinished},
 		{name: "burst of swaps", weight: 3, do: (*soak).burst},
+		{name: "change taken back", weight: 4, do: (*soak).back},
 		{name: "same bytes or a touch", weight: 5, do: (*soak).touch},
 		{name: "optional volume", weight: 2, do: func(s *soak) { s.swap("optional") }},
 		{name: "file in pieces", weight: 4, timed: true, do: (*soak).pieces},

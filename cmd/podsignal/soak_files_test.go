@@ -93,6 +93,16 @@ func (s *soak) burst() {
 	}
 }
 
+// back changes a volume back while the change is told, or before or after that.
+func (s *soak) back() {
+	volume := s.volume()
+	before := s.volumes[volume]
+	s.swap(volume)
+	s.rest(time.Duration(s.IntN(1000)) * time.Millisecond)
+	s.volumes[volume] = before
+	s.change(func() { check(s.t, volumetest.Write(s.path(volume), before)) })
+}
+
 // touch is no change, yet if a signal is still on its way the target is told once
 // more: what it has read in between, nobody knows.
 func (s *soak) touch() {

@@ -17,8 +17,13 @@ const reloadTimeout = time.Second
 // minInterval is MIN_INTERVAL.
 const minInterval = 100 * time.Millisecond
 
-// urlFaults are what the URL may do instead of accepting a call, or before.
-var urlFaults = []string{"refuses", "hangs", "closes", "is slow"}
+// urlFaults are what the URL may do instead of accepting a call, or before. Nobody can
+// tell from outside whether a program that fails to answer has loaded the files.
+var urlFaults = []string{
+	"refuses", "hangs", "closes",
+	"loads and refuses", "loads and hangs", "loads and closes",
+	"is slow",
+}
 
 // A server is what the URL leads to. It notes what it loads, as other targets do.
 type server struct {
@@ -55,8 +60,7 @@ func (v *server) note(what, more string) {
 	fmt.Fprintf(v.notes, "%d %s %s\n", time.Now().UnixNano(), what, more)
 }
 
-// ServeHTTP answers a call. A program that accepts has read the files by then; one
-// that fails has not, which is the worst that it can do.
+// ServeHTTP answers a call.
 func (v *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	caller := r.URL.Query().Get("start")
 	wrong := func(what string) {
@@ -79,6 +83,10 @@ func (v *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case fault = <-v.faults:
 		v.note("fault", fault)
 	default:
+	}
+	fault, loads := strings.CutPrefix(fault, "loads and ")
+	if loads {
+		v.note("loaded", view(v.dir, v.watched))
 	}
 	switch fault {
 	case "refuses":
@@ -113,8 +121,9 @@ func (s *soak) urlFails() {
 	for _, fault := range faults {
 		s.server.faults <- fault
 	}
-	for range 1 + s.IntN(3) {
-		s.swap([]string{"v1", "secret", "v3"}[s.IntN(3)])
+	for range s.IntN(3) {
+		s.swap(s.volume())
 		s.rest(time.Duration(s.IntN(300)) * time.Millisecond)
 	}
+	s.back()
 }
