@@ -89,6 +89,22 @@ func TestCalls(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s call", "1s find", "3s call"},
 	}, {
+		"what was refused and is undone is told too", "web", func(s *stage) {
+			s.have(target(7))
+			s.answer = func() error {
+				if since := time.Since(s.began); since > time.Second && since < 2*time.Second {
+					return refused
+				}
+				return nil
+			}
+			s.shows(1)
+			time.Sleep(1500 * ms)
+			s.shows(2)
+			time.Sleep(10 * ms)
+			s.shows(1)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s call", "1.5s find", "1.5s call", "1.51s find", "1.51s call", "1.61s call", "1.81s call", "2.21s call"},
+	}, {
 		"an answer that comes in the middle of a change is followed by no call", "web", func(s *stage) {
 			s.have(target(7))
 			s.takes, s.answer = 3*time.Second, func() error { return nil }

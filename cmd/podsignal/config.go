@@ -160,6 +160,9 @@ podsignal check says whether it would work here, and what to mend if not; with
 --json for programs. It sends nothing, and exits with 0, 1 if podsignal would not
 work, or 2 for a configuration that cannot be used.
 
+podsignal inject adds podsignal to Kubernetes manifests, from standard input to
+standard output; podsignal inject --help says how.
+
 podsignal takes no other arguments but --help and --version, and is configured by
 these variables of the environment:
 

@@ -265,6 +265,9 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 			d.log.Info("process found", "pid", target.PID)
 		}
 	}
+	if len(known) == 0 && len(news) > 0 {
+		forgetStart()
+	}
 	return news
 }
 
@@ -388,6 +391,9 @@ func (d *delivery) attempted(a attempt) {
 		t.failing.retry(retrySend, a.err)
 		if a.shown.Digest != d.desired.Digest {
 			t.failing.renew() // of what the files show now nothing has failed
+		}
+		if refused(a.err) {
+			t.applied = [32]byte{} // it may say for ever that it has refused, if it is not called again
 		}
 	}
 }

@@ -6,6 +6,8 @@
 // configuration cannot be used, and with 1 when it cannot go on.
 //
 // podsignal check reports whether it would work, and exits with 1 when not.
+//
+// podsignal inject adds podsignal to Kubernetes manifests; see package inject.
 package main
 
 import (
@@ -14,8 +16,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 )
@@ -39,13 +39,4 @@ func main() {
 		os.Exit(2)
 	}
 	os.Exit(1)
-}
-
-// frugal has Go's runtime save memory, of which every pod pays for its own. One loop does
-// all the work, some milliseconds at each change: a second processor would only hold
-// caches, and wake threads. What lives is a quarter of a MiB, and what a change leaves
-// behind about as much, but by default Go lets the heap grow to 4 MiB before it collects.
-func frugal() {
-	runtime.GOMAXPROCS(1)
-	debug.SetGCPercent(25) // of those 4 MiB, too
 }

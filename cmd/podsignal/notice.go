@@ -45,7 +45,7 @@ func (d *delivery) overdue() time.Time {
 	}
 	d.noticed = d.desired.Digest
 	before := d.reached
-	if t != nil {
+	if t != nil && d.call == nil {
 		before = t.applied
 	}
 	d.post(t, undelivered, shortOf(before), d.digest(), failing.err)

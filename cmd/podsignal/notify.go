@@ -89,6 +89,8 @@ func (n *notice) sentence() string {
 		fmt.Fprintf(&b, "%s replaced its workers%s: it was told of %s", who, after, what)
 	case read:
 		fmt.Fprintf(&b, "%s read %s%s", who, what, after)
+	case accepted:
+		fmt.Fprintf(&b, "%s accepted %s%s", who, what, after)
 	case unseen:
 		fmt.Fprintf(&b, "%s showed no effect%s: it was told of %s", who, after, what)
 	default:

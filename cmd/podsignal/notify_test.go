@@ -47,6 +47,11 @@ func TestSentence(t *testing.T) {
 		{"replaced", nginx(replaced), "podsignal: prod/web-5d9c: nginx replaced its workers after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
 		{"read", nginx(read), "podsignal: prod/web-5d9c: nginx read /etc/nginx/conf.d (digest 24bb1dda9425) after HUP"},
 		{"unseen", nginx(unseen), "podsignal: prod/web-5d9c: nginx showed no effect after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{
+			"accepted",
+			notice{ReloadURL: "http://127.0.0.1:9090/-/reload", File: "/etc/prometheus", DigestAfter: "24bb1dda9425", Outcome: accepted},
+			"podsignal: http://127.0.0.1:9090/-/reload accepted /etc/prometheus (digest 24bb1dda9425)",
+		},
 		{"no outcome", nginx(""), "podsignal: prod/web-5d9c: nginx was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
 		{"undelivered", nginx(undelivered), "podsignal: prod/web-5d9c: nginx has not been told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
 		{

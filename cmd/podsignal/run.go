@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/podsignal/podsignal/cmd/podsignal/inject"
 	"github.com/podsignal/podsignal/signal"
 	"github.com/podsignal/podsignal/watcher"
 )
@@ -37,6 +39,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return check(ctx, stdout, false)
 	case len(args) == 2 && args[0] == "check" && args[1] == "--json":
 		return check(ctx, stdout, true)
+	case args[0] == "inject":
+		return runInject(ctx, args[1:], os.Stdin, stdout, stderr)
 	default:
 		return configError{fmt.Errorf("unknown arguments %q: podsignal is configured by the environment, see podsignal --help", strings.Join(args, " "))}
 	}
@@ -88,6 +92,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		group.Go(func() error { return listen(ctx, cfg, loops, notes, log) })
 	}
 	return group.Wait()
+}
+
+// runInject is podsignal inject. Reading may wait for ever, in a terminal for one, and
+// is left behind when ctx is done.
+func runInject(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	done := make(chan error, 1)
+	go func() { done <- inject.Run(args, version, stdin, stdout, stderr) }()
+	select {
+	case <-ctx.Done():
+		return errors.New("interrupted")
+	case err := <-done:
+		if _, ok := errors.AsType[inject.UsageError](err); ok {
+			return configError{err}
+		}
+		return err
+	}
 }
 
 // terminationMessage has kubectl describe pod show why the container has ended

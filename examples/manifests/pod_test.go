@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -32,6 +33,10 @@ func podOf(object runtime.Object) (name string, pod corev1.PodTemplateSpec, ok b
 		return named("DaemonSet", o.ObjectMeta), o.Spec.Template, true
 	case *appsv1.ReplicaSet:
 		return named("ReplicaSet", o.ObjectMeta), o.Spec.Template, true
+	case *batchv1.Job:
+		return named("Job", o.ObjectMeta), o.Spec.Template, true
+	case *batchv1.CronJob:
+		return named("CronJob", o.ObjectMeta), o.Spec.JobTemplate.Spec.Template, true
 	case *corev1.Pod:
 		return named("Pod", o.ObjectMeta), corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}, true
 	}

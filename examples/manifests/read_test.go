@@ -15,6 +15,7 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -31,6 +32,7 @@ var decoder = func() runtime.Decoder {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		appsv1.AddToScheme,
+		batchv1.AddToScheme,
 		corev1.AddToScheme,
 		monitoringv1.AddToScheme, // the Prometheus operator
 	} {
@@ -41,7 +43,7 @@ var decoder = func() runtime.Decoder {
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 }()
 
-// decode returns the objects in a file of YAML documents.
+// decode returns the objects in a file of YAML documents, those of lists too.
 func decode(content []byte) ([]runtime.Object, error) {
 	var objects []runtime.Object
 	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
@@ -60,7 +62,18 @@ func decode(content []byte) ([]runtime.Object, error) {
 		if err != nil {
 			return nil, fmt.Errorf("document %d: %w", len(objects)+1, err)
 		}
-		objects = append(objects, object)
+		list, ok := object.(*corev1.List)
+		if !ok {
+			objects = append(objects, object)
+			continue
+		}
+		for i, item := range list.Items {
+			inner, err := decode(item.Raw)
+			if err != nil {
+				return nil, fmt.Errorf("item %d: %w", i+1, err)
+			}
+			objects = append(objects, inner...)
+		}
 	}
 }
 

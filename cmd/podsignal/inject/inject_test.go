@@ -1,0 +1,272 @@
+package inject
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+// TestFiles runs each testdata/NAME.in.yaml or .json, with the flags in the comment that
+// it begins with. What is to be printed is in NAME.golden.yaml or .json, and what is told
+// in NAME.notes; or in NAME.error what is to be mended.
+func TestFiles(t *testing.T) {
+	for _, file := range inputs(t) {
+		name, ext, _ := strings.Cut(filepath.Base(file), ".in")
+		t.Run(name, func(t *testing.T) {
+			in := read(t, file)
+			wanted := strings.TrimSuffix(file, ".in"+ext)
+			out, notes, err := run(in, flagsOf(in)...)
+
+			if fault := read(t, wanted+".error"); fault != "" {
+				if err == nil {
+					t.Fatalf("no error, want: %s", fault)
+				}
+				if diff := cmp.Diff(fault, err.Error()+"\n"); diff != "" {
+					t.Errorf("error, wanted (-) and got (+):\n%s", diff)
+				}
+				if out != "" {
+					t.Errorf("printed, besides the error:\n%s", out)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := read(t, wanted+".golden"+ext)
+			if diff := cmp.Diff(want, out); diff != "" {
+				t.Errorf("printed, wanted (-) and got (+):\n%s", diff)
+			}
+			if diff := cmp.Diff(read(t, wanted+".notes"), notes); diff != "" {
+				t.Errorf("told, wanted (-) and got (+):\n%s", diff)
+			}
+
+			if again, notes, err := run(out, flagsOf(in)...); again != out || notes != "" || err != nil {
+				t.Errorf("a second time it changes (%v, told %q):\n%s", err, notes, cmp.Diff(out, again))
+			}
+			if diff := cmp.Diff(withoutPodsignal(t, in), withoutPodsignal(t, out)); diff != "" {
+				t.Errorf("besides podsignal, it was (-) and is (+):\n%s", diff)
+			}
+			for line := range strings.Lines(in) {
+				if i := strings.Index(line, "#"); i >= 0 && !strings.Contains(out, line[i:]) {
+					t.Errorf("the comment is lost: %s", line)
+				}
+			}
+
+			// The same in the lines of another system, and without the last one's end.
+			dos := func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
+			if got, _, err := run(dos(in), flagsOf(in)...); got != dos(want) {
+				t.Errorf("with CR LF: %v, wanted (-) and got (+):\n%s", err, cmp.Diff(dos(want), got))
+			}
+			in, want = strings.TrimSuffix(in, "\n"), strings.TrimSuffix(want, "\n")
+			if got, _, err := run(in, flagsOf(in)...); got != want {
+				t.Errorf("without a last line break: %v, wanted (-) and got (+):\n%s", err, cmp.Diff(want, got))
+			}
+			if got, _, err := run("\ufeff"+in, flagsOf(in)...); got != "\ufeff"+want {
+				t.Errorf("with a byte order mark: %v, wanted (-) and got (+):\n%s", err, cmp.Diff("\ufeff"+want, got))
+			}
+		})
+	}
+}
+
+func inputs(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.in.*")
+	if err != nil || len(files) < 30 {
+		t.Fatalf("%d inputs (%v)", len(files), err)
+	}
+	return files
+}
+
+// read returns what is in a file, nothing if there is none.
+func read(t testing.TB, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func flagsOf(in string) []string {
+	line, _, _ := strings.Cut(in, "\n")
+	flags, ok := strings.CutPrefix(line, "#")
+	if !ok {
+		return nil
+	}
+	return strings.Fields(flags)
+}
+
+func run(in string, args ...string) (out, notes string, err error) {
+	var stdout, stderr bytes.Buffer
+	err = Run(args, "0.1.0", strings.NewReader(in), &stdout, &stderr)
+	return stdout.String(), stderr.String(), err
+}
+
+// content is a node without its place and style.
+type content struct {
+	Tag, Value, Anchor string
+	Content            []content
+}
+
+// withoutPodsignal reads a manifest, and takes out what podsignal needs to be in it.
+func withoutPodsignal(t testing.TB, manifest string) []content {
+	t.Helper()
+	var docs []content
+	for decoder := yaml.NewDecoder(strings.NewReader(manifest)); ; {
+		var doc yaml.Node
+		if err := decoder.Decode(&doc); errors.Is(err, io.EOF) {
+			return docs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		docs = append(docs, strip(&doc))
+	}
+}
+
+func strip(n *yaml.Node) content {
+	c := content{Tag: n.ShortTag(), Value: n.Value, Anchor: n.Anchor}
+	if n.Kind != yaml.MappingNode {
+		for _, child := range n.Content {
+			c.Content = append(c.Content, strip(child))
+		}
+		return c
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch key.Value {
+		case "shareProcessNamespace":
+			continue
+		case "initContainers", "containers":
+			value.Content = slices.DeleteFunc(value.Content, func(c *yaml.Node) bool { return text(c, "name") == name })
+			if len(value.Content) == 0 && value.Value == "" || value.ShortTag() == "!!null" {
+				continue
+			}
+		}
+		c.Content = append(c.Content, strip(key), strip(value))
+	}
+	return c
+}
+
+func TestArguments(t *testing.T) {
+	tests := []struct {
+		name, in string
+		args     []string
+		want     string // of the error
+		usage    bool
+	}{
+		{"an unknown flag", "", []string{"--daemon", "nginx"}, "flag provided but not defined: -daemon: see podsignal inject --help", true},
+		{"a flag without its value", "", []string{"--process"}, "flag needs an argument: -process: see podsignal inject --help", true},
+		{"a file", "", []string{"--process=nginx", "web.yaml"}, `unknown arguments "web.yaml": podsignal inject reads manifests from its standard input, see podsignal inject --help`, true},
+		{"only white space", " \n\t\n", []string{"--process=nginx"}, "standard input is empty: pipe manifests into it, such as those of kubectl get deploy web -o yaml", false},
+		{"UTF-16", "\xff\xfea\x00", nil, "standard input is UTF-16: use UTF-8", false},
+		{"no process", "kind: Pod\napiVersion: v1", []string{"--process= "}, "no process is named: set --process, or the annotation podsignal/process on a workload, to the name that ps -o comm shows, such as nginx", true},
+		{"a path", "kind: Pod\napiVersion: v1", []string{"--process=/bin/a"}, `Pod/: --process="/bin/a" is a path: use the name alone, a`, true},
+		{"no signal", "kind: Pod\napiVersion: v1", []string{"--process=a", "--signal=HUPP"}, `Pod/: --signal="HUPP" is no signal: use a name such as HUP, USR1, USR2, QUIT or TERM, or a number from 1 to 64`, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			out, notes, err := run(tt.in, tt.args...)
+			if err == nil || err.Error() != tt.want || out != "" || notes != "" {
+				t.Errorf("error %v, want %s (printed %q, told %q)", err, tt.want, out, notes)
+			}
+			if _, usage := errors.AsType[UsageError](err); usage != tt.usage {
+				t.Errorf("usage error: %v, want %v", usage, tt.usage)
+			}
+		})
+	}
+}
+
+func TestUnreadable(t *testing.T) {
+	broken := errors.New("broken pipe")
+	if err := Run(nil, "", iotest.ErrReader(broken), nil, nil); !errors.Is(err, broken) {
+		t.Errorf("error %v, want %v", err, broken)
+	}
+}
+
+func TestFlagsWinOverAnnotations(t *testing.T) {
+	in := read(t, "testdata/statefulset.in.yaml")
+	out, _, err := run(in, "--process=postmaster", "--signal=TERM", "--volume=hba", "--volume=password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"value: postmaster\n", "value: TERM\n", `value: "/etc/postgresql-hba,/run/secrets"`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in it:\n%s", want, out)
+		}
+	}
+}
+
+// What needs quotes gets them, also for kubectl, which reads YAML 1.1.
+func TestScalar(t *testing.T) {
+	tests := []struct{ value, want string }{
+		{"nginx", "nginx"},
+		{"podsignal:0.1.0", "podsignal:0.1.0"},
+		{"/etc/nginx/conf.d", "/etc/nginx/conf.d"},
+		{"", `""`},
+		{"a) (b", `"a) (b"`},
+		{"a: b", `"a: b"`},
+		{"a:", `"a:"`},
+		{"-a", `"-a"`},
+		{"a #b", `"a #b"`},
+		{"true", `"true"`},
+		{"Yes", `"Yes"`},
+		{"n", `"n"`},
+		{"null", `"null"`},
+		{"~", `"~"`},
+		{"10", `"10"`},
+		{"1e3", `"1e3"`},
+		{"0x1F", `"0x1F"`},
+		{"12:30", `"12:30"`},
+		{"2026-11-21", `"2026-11-21"`},
+		{"<<", `"\u003c\u003c"`},
+		{"größe", `"größe"`},
+		{"a\"\\\n\x01", `"a\"\\\n\u0001"`},
+	}
+	for _, tt := range tests {
+		got := style{}.scalar(str(tt.value))
+		if got != tt.want {
+			t.Errorf("%q is written as %s, want %s", tt.value, got, tt.want)
+		}
+		var back any
+		if err := yaml.Unmarshal([]byte("[{a: "+got+"}]"), &back); err != nil {
+			t.Errorf("%s: %v", got, err)
+		} else if diff := cmp.Diff([]any{map[string]any{"a": tt.value}}, back); diff != "" {
+			t.Errorf("%s reads back as (-) and not as (+):\n%s", got, diff)
+		}
+	}
+}
+
+// FuzzInject holds for all that can be read that podsignal is put into it without
+// changing anything else, and a second time changes nothing.
+func FuzzInject(f *testing.F) {
+	for _, file := range inputs(f) {
+		f.Add([]byte(read(f, file)))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		opts := options{process: "nginx", version: "0.1.0"}
+		out, _, err := inject(in, opts)
+		if err != nil {
+			return
+		}
+		again, _, err := inject(out, opts)
+		if err != nil || !bytes.Equal(again, out) {
+			t.Fatalf("a second time: %v\n%s", err, cmp.Diff(string(out), string(again)))
+		}
+		if !bytes.Contains(out, []byte("podsignal")) {
+			t.Errorf("it is not in:\n%s", out)
+		}
+		if diff := cmp.Diff(withoutPodsignal(t, string(in)), withoutPodsignal(t, string(out))); diff != "" {
+			t.Errorf("besides podsignal, it was (-) and is (+):\n%s", diff)
+		}
+	})
+}

@@ -1,0 +1,55 @@
+package manifests_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// injected are the faults that podsignal inject leaves in a pod for a reason.
+var injected = []exception{
+	{"update-bare.golden.yaml", "sidecar: podsignal belongs into initContainers", "it was among the containers"},
+	{"update-bare.golden.yaml", "subPath: the mount of conf in container reader", "its program is not the one to be signalled"},
+	{"update-bare.golden.yaml", "uid: that of container reader is not known", "the same"},
+	{"update-bare.golden.yaml", "uid: that of container nginx is not known", "podsignal's own was set"},
+}
+
+// TestInject reads what podsignal inject prints in its tests, strictly, and looks for
+// faults in each podsignal.
+func TestInject(t *testing.T) {
+	files, err := filepath.Glob("../../cmd/podsignal/inject/testdata/*.golden.*")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d files (%v)", len(files), err)
+	}
+	found := make(map[string][]string) // faults, by file
+	for _, path := range files {
+		file := filepath.Base(path)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := decode(content)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		sidecars := 0
+		for _, object := range objects {
+			name, pod, _ := podOf(object)
+			for podsignal := range podsignals(pod) {
+				sidecars++
+				for _, fault := range sidecarFaults(pod, podsignal) {
+					found[file] = append(found[file], fault+" ("+name+")")
+				}
+			}
+		}
+		if sidecars == 0 {
+			found[file] = append(found[file], "sidecar: no pod has one")
+		}
+		slices.Sort(found[file])
+	}
+	for _, complaint := range complaints(found, injected) {
+		t.Error(complaint)
+	}
+}
