@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +105,23 @@ func TestCalls(t *testing.T) {
 			s.shows(1)
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s call", "1.5s find", "1.5s call", "1.51s find", "1.51s call", "1.61s call", "1.81s call", "2.21s call"},
+	}, {
+		"what was not answered and is undone is told too: it may have been loaded", "web", func(s *stage) {
+			s.have(target(7))
+			s.takes = time.Second
+			s.answer = func() error {
+				if since := time.Since(s.began); since > 10*time.Second && since < 12*time.Second {
+					return os.ErrDeadlineExceeded
+				}
+				return nil
+			}
+			s.shows(1)
+			time.Sleep(10 * time.Second)
+			s.shows(2)
+			time.Sleep(500 * ms)
+			s.shows(1)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s call", "10s find", "10s call", "10.5s find", "11s call"},
 	}, {
 		"an answer that comes in the middle of a change is followed by no call", "web", func(s *stage) {
 			s.have(target(7))

@@ -392,8 +392,10 @@ func (d *delivery) attempted(a attempt) {
 		if a.shown.Digest != d.desired.Digest {
 			t.failing.renew() // of what the files show now nothing has failed
 		}
-		if refused(a.err) {
-			t.applied = [32]byte{} // it may say for ever that it has refused, if it is not called again
+		if d.call != nil {
+			// Without an answer it may have loaded the files all the same, and it may say
+			// for ever that it has refused, if it is not called again.
+			t.applied = [32]byte{}
 		}
 	}
 }

@@ -64,43 +64,56 @@ func (s *soak) standBy(name, role string, args ...string) {
 
 // A target is a child that notes what it loads.
 type target struct {
-	*ended
+	*ended // nil: it is called, and no child
 	tail
+	rule    *rule
 	said    []string
-	loaded  string    // when it started or at its last signal
-	arrived time.Time // that signal
+	loaded  string    // when it started or at its last signal or call
+	arrived time.Time // that
 	ready   time.Time // since then it has a handler
-	hears   bool      // it has answered to USR2 since it was asked
+	hears   bool      // it has answered since it was asked
 	worker  int       // pid
 	got     int       // signals since the last quiet point
 	allowed int       // as many are right
 }
 
-// startTarget starts one more. A script of sh makes it ignore HUP until it has a
-// handler: wait is what that script does first.
-func (s *soak) startTarget(wait string, env ...string) *target {
+func (t *target) pid() int {
+	if t.ended == nil {
+		return 0
+	}
+	return t.ended.pid()
+}
+
+// startTarget starts one more. A script of sh makes it ignore its signal until it has
+// a handler: wait is what that script does first.
+func (s *soak) startTarget(r *rule, wait string, env ...string) *target {
 	s.serial++
 	notes, err := os.Create(s.path(fmt.Sprintf("notes%d", s.serial)))
 	check(s.t, err)
 	sh := "/bin/sh"
 	if s.IntN(2) == 0 {
-		sh = s.path("sh/" + s.name)
+		sh = s.path("sh/" + r.process)
 	}
-	cmd := exec.Command(sh, "-c", wait+` trap "" HUP; exec "$0"`, s.path(s.name))
-	cmd.Env = append([]string{roleVar + "=target", dirVar + "=" + s.dir, notesVar + "=" + notes.Name(), "PATH=/usr/bin:/bin"}, env...)
-	t := &target{tail: tail{file: notes}}
+	cmd := exec.Command(sh, "-c", wait+` trap "" `+r.signal+`; exec "$0"`, s.path(r.process))
+	cmd.Env = append([]string{
+		roleVar + "=target", dirVar + "=" + s.dir, filesVar + "=" + strings.Join(r.watched, ","),
+		notesVar + "=" + notes.Name(), signalVar + "=" + r.signal, "PATH=/usr/bin:/bin",
+	}, env...)
+	t := &target{rule: r, tail: tail{file: notes}}
 	// What started while files changed may have read what was before.
-	if !s.calm {
+	if !r.calm {
 		t.allowed = 1
 	}
 	t.ended = s.start(cmd)
-	s.targets = append(s.targets, t)
-	s.note("started pid %d: %s %s", t.pid(), wait, strings.Join(env, " "))
+	r.targets = append(r.targets, t)
+	s.note("started pid %d for %s: %s %s", t.pid(), r.name, wait, strings.Join(env, " "))
 	return t
 }
 
 func (t *target) read(s *soak) *target {
-	t.mustLive(s, "target")
+	if t.ended != nil {
+		t.mustLive(s, "target")
+	}
 	for _, line := range t.lines() {
 		at, line, _ := strings.Cut(line, " ")
 		what, more, _ := strings.Cut(line, " ")
@@ -109,9 +122,9 @@ func (t *target) read(s *soak) *target {
 		when := time.Unix(0, nanos)
 		t.said = append(t.said, when.Format("05.000 ")+line)
 		switch what {
-		case "start":
+		case "start", "loaded":
 			t.loaded = more
-		case "HUP":
+		case "reload":
 			t.got++
 			t.loaded, t.arrived = more, when
 		case "worker":
@@ -130,11 +143,8 @@ func (t *target) read(s *soak) *target {
 type sidecar struct {
 	*ended
 	tail
-	said    []string
-	looks   int            // that found no change
-	digest  string         // at the last of them
-	applied map[int]string // by pid
-	anon    []int          // anonymous memory at each quiet point, in KiB
+	said []string
+	anon []int // anonymous memory at each quiet point, in KiB
 }
 
 func (s *soak) startSidecar() {
@@ -144,55 +154,68 @@ func (s *soak) startSidecar() {
 	writer, err := os.OpenFile(log.Name(), os.O_WRONLY|os.O_APPEND, 0)
 	check(s.t, err)
 	defer writer.Close()
-	var files []string
-	for _, name := range watched {
-		files = append(files, s.path(name))
-	}
 	cmd := exec.Command(s.path("podsignal"))
 	cmd.Stderr = writer
 	cmd.Env = []string{
-		"FILE=" + strings.Join(files, ","), "PROCESS=" + s.name, "RESYNC=1s", "MIN_INTERVAL=100ms",
-		"START_GRACE=200ms", "DEBOUNCE=" + quietTime.String(), "LOG_LEVEL=debug", "GOTRACEBACK=all",
+		"RESYNC=1s", "MIN_INTERVAL=" + minInterval.String(), "START_GRACE=200ms", "DEBOUNCE=" + quietTime.String(),
+		"VERIFY=500ms", // a quiet point waits for its end
+		"API_RELOAD_URL=" + fmt.Sprintf("%s?start=%d", s.url, s.sidecars), "API_RELOAD_TIMEOUT=" + reloadTimeout.String(),
+		"LOG_LEVEL=debug", "GOTRACEBACK=all",
 	}
-	// Nothing is persisted: what is older than the last change gets one more.
-	s.allow(1)
+	var names []string
+	for _, r := range s.rules {
+		names = append(names, r.name)
+		cmd.Env = append(cmd.Env, r.environment(s)...)
+		r.looks, r.digest, r.applied = 0, "", make(map[int]string)
+		// Nothing is persisted: what is older than the last change gets one more.
+		r.allow(1)
+	}
+	cmd.Env = append(cmd.Env, "RULES="+strings.Join(names, ","))
 	var said []string
 	if s.sidecar != nil {
 		said = slices.Concat(s.sidecar.said, []string{"podsignal starts anew"})
 	}
-	s.sidecar = &sidecar{ended: s.start(cmd), tail: tail{file: log}, said: said, applied: make(map[int]string)}
+	s.sidecar = &sidecar{ended: s.start(cmd), tail: tail{file: log}, said: said}
 	s.note("started podsignal, pid %d", s.sidecar.pid())
 }
 
 var (
+	ruleAttr   = regexp.MustCompile(` rule=(\w+)`)
 	digestAttr = regexp.MustCompile(` digest=(\w+)`)
 	pidAttr    = regexp.MustCompile(` pid=(\d+)`)
 )
 
-func (p *sidecar) read(s *soak) *sidecar {
+// attr is that of a line of the log; empty: it has none.
+func attr(pattern *regexp.Regexp, line string) string {
+	if m := pattern.FindStringSubmatch(line); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+func (p *sidecar) read(s *soak) {
 	p.mustLive(s, "podsignal")
 	for _, line := range p.lines() {
 		p.said = append(p.said, line)
-		digest, pid := "", 0
-		if m := digestAttr.FindStringSubmatch(line); m != nil {
-			digest = m[1]
+		i := slices.IndexFunc(s.rules, func(r *rule) bool { return r.name == attr(ruleAttr, line) })
+		if i < 0 {
+			continue
 		}
-		if m := pidAttr.FindStringSubmatch(line); m != nil {
-			pid, _ = strconv.Atoi(m[1])
-		}
+		r, digest := s.rules[i], attr(digestAttr, line)
+		pid, _ := strconv.Atoi(attr(pidAttr, line)) // 0: it has none
 		switch {
 		case strings.Contains(line, `msg="looked: no change"`):
-			p.looks++
-			p.digest = digest
+			r.looks++
+			r.digest = digest
 		case strings.Contains(line, `msg="process found"`):
-			delete(p.applied, pid)
-		case strings.Contains(line, `msg=signalled`), strings.Contains(line, `msg="no signal:`):
-			p.applied[pid] = digest
+			delete(r.applied, pid)
+		case strings.Contains(line, `msg=signalled `), strings.Contains(line, `msg="no signal:`),
+			strings.Contains(line, `msg=called `), strings.Contains(line, `msg="no call:`):
+			r.applied[pid] = digest
 		case strings.Contains(line, `msg="inotify lost events`):
 			s.overflows++
 		}
 	}
-	return p
 }
 
 func (p *sidecar) proc(name string) string { return fmt.Sprintf("/proc/%d/%s", p.pid(), name) }

@@ -34,6 +34,7 @@ func init() {
 		{name: "update given up", weight: 4, do: (*soak).abort},
 		{name: "kubelet dies before its last step", weight: 4, do: (*soak).unfinished},
 		{name: "burst of swaps", weight: 3, do: (*soak).burst},
+		{name: "change taken back", weight: 4, do: (*soak).back},
 		{name: "same bytes or a touch", weight: 5, do: (*soak).touch},
 		{name: "optional volume", weight: 2, do: func(s *soak) { s.swap("optional") }},
 		{name: "file in pieces", weight: 4, timed: true, do: (*soak).pieces},
@@ -47,6 +48,7 @@ func init() {
 		{name: "volume mounted anew", weight: 3, root: true, do: (*soak).remount},
 		{name: "flood of events", weight: 1, do: func(s *soak) { s.quiet(); s.flood(2000) }},
 		{name: "queue overflows", weight: 1, do: (*soak).overflow},
+		{name: "URL does not accept", weight: 6, do: (*soak).urlFails},
 		{name: "target starts", weight: 5, do: (*soak).targetStarts},
 		{name: "target dies", weight: 4, do: (*soak).targetDies},
 		{name: "target stops for a while", weight: 3, do: (*soak).targetStops},
@@ -76,27 +78,31 @@ func (s *soak) overflow() {
 }
 
 func (s *soak) targetStarts() {
-	if len(s.targets) > 5 {
+	if len(s.processes()) > 6 {
 		s.targetDies()
 	}
+	r := s.signalled()
 	wait := ""
-	if s.IntN(2) == 0 {
-		wait = fmt.Sprintf("sleep %.2f;", s.Float64())
-	}
 	var env []string
-	if s.IntN(2) == 0 {
-		env = append(env, lateVar+"="+(time.Duration(s.IntN(1500))*time.Millisecond).String())
+	if r.signal == "HUP" { // until it has a handler for another, a Go program would lose that
+		if s.IntN(2) == 0 {
+			wait = fmt.Sprintf("sleep %.2f;", s.Float64())
+		}
+		if s.IntN(2) == 0 {
+			env = append(env, lateVar+"="+(time.Duration(s.IntN(1500))*time.Millisecond).String())
+		}
 	}
 	if s.IntN(2) == 0 {
 		env = append(env, forksVar+"=1")
 	}
-	s.startTarget(wait, env...)
+	s.startTarget(r, wait, env...)
 }
 
 // oneTarget is one of those that are ready; nil: there is none.
 func (s *soak) oneTarget() *target {
-	for _, i := range s.Perm(len(s.targets)) {
-		if t := s.targets[i].read(s); !t.ready.IsZero() {
+	processes := s.processes()
+	for _, i := range s.Perm(len(processes)) {
+		if t := processes[i].read(s); !t.ready.IsZero() {
 			return t
 		}
 	}
@@ -111,8 +117,8 @@ func (s *soak) lose(t *target, sig syscall.Signal, worker bool) {
 		check(s.t, syscall.Kill(t.worker, syscall.SIGKILL))
 	}
 	t.end(s, sig)
-	s.sent += t.got
-	s.targets = slices.DeleteFunc(s.targets, func(known *target) bool { return known == t })
+	t.rule.sent += t.got
+	t.rule.targets = slices.DeleteFunc(t.rule.targets, func(known *target) bool { return known == t })
 	check(s.t, t.file.Close())
 }
 
@@ -128,7 +134,7 @@ func (s *soak) targetDies() {
 	}
 	s.lose(t, []syscall.Signal{unix.SIGKILL, unix.SIGTERM}[s.IntN(2)], false)
 	if s.IntN(3) > 0 {
-		s.startTarget("")
+		s.startTarget(t.rule, "")
 	}
 }
 
@@ -153,16 +159,16 @@ func (s *soak) targetIgnores() {
 	if t == nil {
 		return
 	}
-	check(s.t, t.Process.Signal(unix.SIGUSR1))
-	s.await("the target ignores HUP", func() bool { return !t.read(s).hears })
+	check(s.t, t.Process.Signal(deafen))
+	s.await("the target ignores its signal", func() bool { return !t.read(s).hears })
 	s.swap(s.volume())
 	s.rest(time.Duration(s.IntN(1000)) * time.Millisecond)
-	check(s.t, t.Process.Signal(unix.SIGUSR2))
+	check(s.t, t.Process.Signal(ask))
 	s.await("the target hears again", func() bool { return t.read(s).hears })
 }
 
 func (s *soak) orphan() {
-	t := s.startTarget("", forksVar+"=1")
+	t := s.startTarget(s.signalled(), "", forksVar+"=1")
 	s.await("it is ready", func() bool { return !t.read(s).ready.IsZero() })
 	s.quiet() // podsignal has seen both
 	s.lose(t, unix.SIGKILL, true)
@@ -182,6 +188,11 @@ func (s *soak) zombie(pid int) bool {
 
 func (s *soak) sidecarStops() {
 	check(s.t, s.sidecar.Process.Signal(unix.SIGSTOP))
+	for _, r := range s.rules {
+		if r.process == "" && !r.calm {
+			r.allow(1) // an answer that it finds too late has failed
+		}
+	}
 	for range 1 + s.IntN(3) {
 		s.act(s.plainAction())
 	}

@@ -33,7 +33,7 @@ func (s *soak) payload(volume string) volumetest.Files {
 }
 
 func (s *soak) volume() string {
-	return []string{"v1", "v2", "secret"}[s.IntN(3)]
+	return []string{"v1", "v2", "v3", "secret"}[s.IntN(4)]
 }
 
 func (s *soak) swap(volume string) {
@@ -93,11 +93,23 @@ func (s *soak) burst() {
 	}
 }
 
+// back changes a volume back while the change is told, or before or after that.
+func (s *soak) back() {
+	volume := s.volume()
+	before := s.volumes[volume]
+	s.swap(volume)
+	s.rest(time.Duration(s.IntN(1000)) * time.Millisecond)
+	s.volumes[volume] = before
+	s.change(func() { check(s.t, volumetest.Write(s.path(volume), before)) })
+}
+
 // touch is no change, yet if a signal is still on its way the target is told once
 // more: what it has read in between, nobody knows.
 func (s *soak) touch() {
-	if !s.calm {
-		s.allow(1)
+	for _, r := range s.rules {
+		if !r.calm {
+			r.allow(1)
+		}
 	}
 	s.change(func() {
 		switch file := s.path("plain/two"); s.IntN(4) {
@@ -128,7 +140,7 @@ func (s *soak) write(name, content string) {
 }
 
 func (s *soak) file() string {
-	return []string{"plain/one", "plain/two", "plain/sub/three", "link/sub/conf"}[s.IntN(4)]
+	return []string{"plain/one", "plain/two", "plain/sub/three", "link/sub/conf", "real1/sub/conf"}[s.IntN(5)]
 }
 
 func (s *soak) pieces() {
@@ -223,7 +235,8 @@ func (s *soak) away() {
 		check(s.t, os.Rename(s.path(name), s.path("away")))
 		if s.IntN(2) == 0 {
 			s.rest(time.Duration(s.IntN(500)) * time.Millisecond)
-			check(s.t, volumetest.Write(s.path("v2"), s.payload("v2")))
+			other := []string{"v2", "v3"}[s.IntN(2)]
+			check(s.t, volumetest.Write(s.path(other), s.payload(other)))
 		}
 		s.rest(time.Duration(s.IntN(1500)) * time.Millisecond)
 		check(s.t, os.Rename(s.path("away"), s.path(name)))
@@ -237,9 +250,9 @@ func (s *soak) remount() {
 		if s.IntN(2) == 0 {
 			files = s.payload("secret")
 		}
-		check(s.t, s.unmount())
+		check(s.t, s.unmount("secret"))
 		s.rest(time.Duration(s.IntN(1500)) * time.Millisecond)
-		s.mount()
+		s.mountSecret()
 		s.rest(time.Duration(s.IntN(200)) * time.Millisecond)
 		check(s.t, volumetest.Write(s.path("secret"), files))
 	})

@@ -4,7 +4,6 @@ package main_test
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -18,11 +17,13 @@ import (
 // Processes of the soak are this test binary under other names, told by these
 // variables what to be and where to note what happens to them.
 const (
-	roleVar  = "SOAK_ROLE"  // target, worker, listener or helpless
-	dirVar   = "SOAK_DIR"   // the folder of the soak
-	notesVar = "SOAK_NOTES" // the file that a target notes what it loads in
-	lateVar  = "SOAK_LATE"  // how long a target has no handler
-	forksVar = "SOAK_FORKS" // set: it has a worker
+	roleVar   = "SOAK_ROLE"   // target, worker, listener or helpless
+	dirVar    = "SOAK_DIR"    // the folder of the soak
+	filesVar  = "SOAK_FILES"  // what a target loads, comma-separated
+	notesVar  = "SOAK_NOTES"  // the file that it notes that in
+	signalVar = "SOAK_SIGNAL" // that it loads at
+	lateVar   = "SOAK_LATE"   // how long it has no handler
+	forksVar  = "SOAK_FORKS"  // set: it has a worker
 )
 
 // misdirected is where those note their signals who must not get any.
@@ -35,21 +36,31 @@ func init() {
 	}
 }
 
+// misdirect notes what nobody may get.
+func misdirect(dir string, at time.Time, what, more string) {
+	note(filepath.Join(dir, misdirected), at, what, more)
+}
+
+func note(file string, at time.Time, what, more string) {
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintf(f, "%d %s %s\n", at.UnixNano(), what, more)
+	f.Close()
+}
+
+// The signals of the soak itself have higher numbers than those that it is about.
+const (
+	deafen = syscall.SIGWINCH // ignore your signal
+	ask    = syscall.SIGPWR   // have a handler, and say so
+)
+
 // play is the life of such a process. It is started with HUP ignored, which a Go
 // program keeps until it asks for it: else it would catch HUP before it is ready
 // for it, and die of it (DESIGN G2).
 func play(role, dir string) {
-	name := os.Getenv(notesVar)
-	if role != "target" {
-		name = filepath.Join(dir, misdirected)
-	}
-	notes, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		panic(err)
-	}
-	note := func(at time.Time, what, more string) {
-		fmt.Fprintf(notes, "%d %s %s\n", at.UnixNano(), what, more)
-	}
+	note := func(at time.Time, what, more string) { note(os.Getenv(notesVar), at, what, more) }
 	signals := make(chan os.Signal, 1000)
 	switch role {
 	case "helpless": // it dies of a signal
@@ -59,11 +70,16 @@ func play(role, dir string) {
 	case "listener", "worker":
 		signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM)
 		for sig := range signals {
-			note(time.Now(), fmt.Sprint(sig), fmt.Sprintf("to %s, pid %d", role, os.Getpid()))
+			misdirect(dir, time.Now(), fmt.Sprint(sig), fmt.Sprintf("to %s, pid %d", role, os.Getpid()))
 		}
 	}
 
-	note(time.Now(), "start", view(dir))
+	files := strings.Split(os.Getenv(filesVar), ",")
+	mine, other := syscall.SIGHUP, syscall.SIGUSR1
+	if os.Getenv(signalVar) == "USR1" {
+		mine, other = other, mine
+	}
+	note(time.Now(), "start", view(dir, files))
 	if os.Getenv(forksVar) != "" {
 		worker := exec.Command(os.Args[0])
 		worker.Env = append(os.Environ(), roleVar+"=worker")
@@ -74,74 +90,23 @@ func play(role, dir string) {
 	}
 	late, _ := time.ParseDuration(os.Getenv(lateVar))
 	time.Sleep(late)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(signals, mine, other, deafen, ask)
 	note(time.Now(), "ready", "")
 	for sig := range signals {
 		now := time.Now()
 		switch sig {
-		case syscall.SIGHUP:
-			note(now, "HUP", view(dir))
-		case syscall.SIGUSR1:
-			signal.Ignore(syscall.SIGHUP)
+		case mine:
+			note(now, "reload", view(dir, files))
+		case other:
+			misdirect(dir, now, fmt.Sprint(sig), fmt.Sprintf("to a target of another, pid %d", os.Getpid()))
+		case deafen:
+			signal.Ignore(mine)
 			note(now, "deaf", "")
-		case syscall.SIGUSR2:
-			signal.Notify(signals, syscall.SIGHUP)
+		case ask:
+			signal.Notify(signals, mine)
 			note(now, "hears", "")
 		}
 	}
-}
-
-// watched are the paths of FILE, in the folder of the soak.
-var watched = []string{"v1", "v2", "secret", "optional", "plain", "link/sub/conf"}
-
-// view is all that a reader of the watched paths sees, in a line.
-func view(dir string) string {
-	var shown []string
-	var walk func(path string)
-	walk = func(path string) {
-		info, err := os.Stat(filepath.Join(dir, path))
-		switch {
-		case err != nil:
-		case info.Mode().IsRegular():
-			b, err := os.ReadFile(filepath.Join(dir, path))
-			if err == nil {
-				shown = append(shown, path+"="+strings.TrimSpace(string(b)))
-			}
-		case info.IsDir():
-			entries, _ := os.ReadDir(filepath.Join(dir, path))
-			for _, e := range entries {
-				if !strings.HasPrefix(e.Name(), "..") {
-					walk(filepath.Join(path, e.Name()))
-				}
-			}
-		}
-	}
-	for _, path := range watched {
-		walk(path)
-	}
-	return strings.Join(shown, " ")
-}
-
-// folders counts those that podsignal must watch to follow the watched paths: one
-// for a volume, all of a plain folder, and those that hold a link or a file.
-func folders(dir string) int {
-	n := 0
-	for _, path := range watched {
-		if _, err := os.Stat(filepath.Join(dir, path)); err != nil {
-			continue // its parent is watched, as it is for the link
-		}
-		if _, err := os.Lstat(filepath.Join(dir, path, "..data")); err == nil {
-			n++
-			continue
-		}
-		_ = filepath.WalkDir(filepath.Join(dir, path), func(_ string, e fs.DirEntry, err error) error {
-			if err == nil && e.IsDir() {
-				n++
-			}
-			return nil
-		})
-	}
-	return n + len([]string{"the folder that link is in", "the folder that conf is in"})
 }
 
 // A tail reads the lines that a file grows by.

@@ -30,33 +30,33 @@ const (
 )
 
 // A soak is a random mixture of faults, by a seed, against the real podsignal and
-// several targets. At every quiet point all promises are checked.
+// several targets of several rules. At every quiet point all promises are checked.
 type soak struct {
 	*rand.Rand
-	t    *testing.T
-	dir  string
-	name string // of the target processes
+	t      *testing.T
+	dir    string
+	rules  []*rule
+	server *server
+	url    string // that leads to it
 
 	sidecar    *sidecar
 	sidecars   int
-	targets    []*target
 	bystanders []*ended
 	volumes    map[string]map[string]string // what each shows
 	serial     int                          // the newest content
-	calm       bool                         // nothing has been changed since the last quiet point
 	end        time.Time                    // of the last change
 	slow       bool                         // a step of this change took so long that it may show
 	paused     time.Duration                // between its steps, on purpose
 	steady     bool                         // podsignal is not restarted any more
 
-	history               []string
-	caused                map[string]int // faults
-	changes, sent, quiets int
-	overflows, slowed     int
-	worst                 map[string]time.Duration // from a change of that kind to the last target's signal
-	watches               int                      // more than the folders that must be watched
-	descriptors           int                      // more than one for each target
-	stopping              time.Duration            // the longest
+	history           []string
+	caused            map[string]int // faults
+	changes, quiets   int
+	overflows, slowed int
+	worst             map[string]time.Duration // from a change of that kind to the last target's signal
+	watches           int                      // more than the folders that must be watched
+	descriptors       int                      // more than one for each target
+	stopping          time.Duration            // the longest
 }
 
 // TestSoak takes its length from SOAK and its seed from SEED.
@@ -72,34 +72,41 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("SEED=%d SOAK=%s", seed, length)
 	s := &soak{
-		Rand: rand.New(rand.NewPCG(seed, 0)), t: t, dir: t.TempDir(), name: fmt.Sprintf("soak%d", os.Getpid()),
+		Rand: rand.New(rand.NewPCG(seed, 0)), t: t, dir: t.TempDir(),
 		watches: math.MaxInt, descriptors: math.MaxInt, // until they are known
 		volumes: make(map[string]map[string]string), caused: make(map[string]int), worst: make(map[string]time.Duration),
 	}
+	s.addRules()
 	s.build()
 	t.Cleanup(s.clear)
-	if os.Geteuid() == 0 {
-		s.mount()
-	} else {
-		t.Log("no volume is unmounted: that needs root")
-	}
-	for _, v := range []string{"v1", "v2", "secret"} {
-		s.swap(v)
-	}
 	for _, name := range []string{"plain/one", "plain/two", "plain/sub/three", "real0/sub/conf", "real1/sub/conf"} {
 		s.write(name, s.content())
 	}
 	check(t, os.Symlink("real0", s.path("link")))
-	s.standBy(s.name+"x", "listener")
-	s.standBy(s.name[:len(s.name)-1], "helpless")
-	s.standBy("other", "listener", s.name)
+	if os.Geteuid() == 0 {
+		s.mountSecret()
+		s.mountMirror()
+	} else {
+		t.Log("no volume is unmounted, and no folder mounted twice: that needs root")
+		check(t, os.Symlink("real1", s.path("mirror")))
+	}
+	for _, v := range []string{"v1", "v2", "v3", "secret"} {
+		s.swap(v)
+	}
+	web := s.rules[0]
+	s.standBy(web.process+"x", "listener")
+	s.standBy(web.process[:len(web.process)-1], "helpless")
+	s.standBy("other", "listener", web.process)
+	s.serve(s.rules[len(s.rules)-1])
 	s.startSidecar()
 	s.quiet()
-	s.descriptors, s.watches = s.sidecar.descriptors(), s.sidecar.watches()-folders(s.dir)
+	s.descriptors, s.watches = s.sidecar.descriptors(), s.sidecar.watches()-s.folders()
 	goroutines := s.quit()
 	s.startSidecar()
-	s.startTarget("")
-	s.startTarget("")
+	for _, r := range s.rules[:2] {
+		s.startTarget(r, "")
+		s.startTarget(r, "")
+	}
 	s.quiet()
 
 	for begin := time.Now(); time.Since(begin) < length; {
@@ -108,7 +115,7 @@ func TestSoak(t *testing.T) {
 		}
 		for range 1 + s.IntN(4) {
 			a := s.pick()
-			calm := s.calm
+			calm := s.calm()
 			s.act(a)
 			if a.timed && calm && s.IntN(2) == 0 {
 				s.quiet()
@@ -148,77 +155,85 @@ func (s *soak) act(a action) {
 
 // quiet waits until podsignal has nothing left to do, and checks what it has done.
 func (s *soak) quiet() {
-	want := view(s.dir)
-	s.await("every target is ready and runs "+want, func() bool {
-		return !slices.ContainsFunc(s.targets, func(t *target) bool { return t.read(s).loaded != want || t.ready.IsZero() })
-	})
+	for _, r := range s.rules {
+		want := r.view(s)
+		s.await("every target of "+r.name+" is ready and runs "+want, func() bool {
+			return !slices.ContainsFunc(r.targets, func(t *target) bool { return t.read(s).loaded != want || t.ready.IsZero() })
+		})
+	}
 	// Two looks that began after all that was done, and a target that is no longer
 	// behind them, mean that nothing is pending.
 	for range 2 {
-		looks := s.sidecar.read(s).looks
-		now := time.Now()
-		check(s.t, os.Chtimes(s.path("plain/one"), now, now))
-		s.await("podsignal looks", func() bool { return s.sidecar.read(s).looks > looks })
+		s.sidecar.read(s)
+		looks := make(map[*rule]int)
+		for _, r := range s.rules {
+			looks[r] = r.looks
+			now := time.Now()
+			check(s.t, os.Chtimes(s.path(r.touched), now, now))
+		}
+		s.await("podsignal looks", func() bool {
+			s.sidecar.read(s)
+			return !slices.ContainsFunc(s.rules, func(r *rule) bool { return r.looks <= looks[r] })
+		})
 	}
 	s.await("podsignal is done with each target", func() bool {
-		p := s.sidecar.read(s)
-		return !slices.ContainsFunc(s.targets, func(t *target) bool { return p.applied[t.pid()] != p.digest })
+		s.sidecar.read(s)
+		return !slices.ContainsFunc(s.targets(), func(t *target) bool { return t.rule.applied[t.pid()] != t.rule.digest })
 	})
-	// HUP has a lower number: a target that has answered to USR2 has noted all
-	// that was sent to it before.
-	for _, t := range s.targets {
+	// Its signal has a lower number: a target that has answered has noted all that
+	// was sent to it before.
+	for _, t := range s.processes() {
 		t.hears = false
-		check(s.t, t.Process.Signal(unix.SIGUSR2))
+		check(s.t, t.Process.Signal(ask))
 	}
 	s.await("every target answers", func() bool {
-		return !slices.ContainsFunc(s.targets, func(t *target) bool { return !t.read(s).hears })
+		return !slices.ContainsFunc(s.processes(), func(t *target) bool { return !t.read(s).hears })
 	})
 	s.quiets++
-	for _, t := range s.targets {
-		if t.got > t.allowed {
-			s.fail("pid %d got %d signals since the last quiet point, at most %d are right", t.pid(), t.got, t.allowed)
+	for _, r := range s.rules {
+		for _, t := range r.targets {
+			if t.read(s).got > t.allowed {
+				s.fail("rule %s: pid %d was told %d times since the last quiet point, at most %d are right", r.name, t.pid(), t.got, t.allowed)
+			}
+			r.sent += t.got
+			t.got, t.allowed = 0, 0
 		}
-		s.sent += t.got
-		t.got, t.allowed = 0, 0
+		r.calm = true
 	}
 	if b, _ := os.ReadFile(s.path(misdirected)); len(b) > 0 {
-		s.fail("signals to others than targets:\n%s", b)
+		s.fail("what nobody may get:\n%s", b)
 	}
 	for _, b := range s.bystanders {
 		b.mustLive(s, "bystander")
 	}
 	s.await("podsignal closes what it does not need", func() bool {
-		return s.sidecar.watches()-folders(s.dir) <= s.watches && s.sidecar.descriptors()-len(s.targets) <= s.descriptors
+		return s.sidecar.watches()-s.folders() <= s.watches && s.sidecar.descriptors()-len(s.processes()) <= s.descriptors
 	})
 	s.sidecar.measure(s)
-	s.calm = true
 }
 
 // change makes edit change something. What is seen of it may be one change, and
 // more only if its steps were so slow that each had time to count for itself.
 func (s *soak) change(edit func()) {
-	before, begin := view(s.dir), time.Now()
+	before, begin := s.views(), time.Now()
 	s.slow, s.paused = false, 0
 	edit()
 	s.end = time.Now()
 	took := s.end.Sub(begin)
-	allowed := 0
-	if view(s.dir) != before {
-		allowed = 1
-	}
+	more := 0
 	if s.slow || took-s.paused > quietTime/2 {
-		allowed += 1 + int(took/quietTime)
+		more = 1 + int(took/quietTime)
 		s.slowed++
 		s.note("the last one was slow: %v", took)
 	}
-	s.allow(allowed)
-	s.changes += allowed
-}
-
-func (s *soak) allow(n int) {
-	s.calm = false
-	for _, t := range s.targets {
-		t.allowed += n
+	after := s.views()
+	for i, r := range s.rules {
+		allowed := more
+		if after[i] != before[i] {
+			allowed++
+		}
+		r.allow(allowed)
+		s.changes += allowed
 	}
 }
 
@@ -239,7 +254,7 @@ func (s *soak) rest(d time.Duration) {
 
 // time notes how long the last change took to reach the last target.
 func (s *soak) time(kind string) {
-	for _, t := range s.targets {
+	for _, t := range s.processes() {
 		if t.arrived.After(s.end) && s.end.Sub(t.ready) > time.Second && !t.ready.IsZero() {
 			s.worst[kind] = max(s.worst[kind], t.arrived.Sub(s.end))
 		}
@@ -264,17 +279,17 @@ func (s *soak) fail(format string, args ...any) {
 		s.t.Log(line)
 	}
 	s.t.Logf("%d watches for %d folders, at most %d more are right; %d descriptors for %d targets, at most %d more are right",
-		s.sidecar.watches(), folders(s.dir), s.watches, s.sidecar.descriptors(), len(s.targets), s.descriptors)
-	for _, t := range s.targets {
+		s.sidecar.watches(), s.folders(), s.watches, s.sidecar.descriptors(), len(s.processes()), s.descriptors)
+	for _, t := range s.targets() {
 		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", t.pid()))
 		state, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", t.pid()))
-		s.t.Logf("pid %d (%s), %s, %d signals of %d allowed: %s", t.pid(), strings.TrimSpace(string(comm)),
+		s.t.Logf("%s: pid %d (%s), %s, told %d times, %d allowed: %s", t.rule.name, t.pid(), strings.TrimSpace(string(comm)),
 			regexp.MustCompile(`State:.*|Sig(Blk|Ign|Cgt):.*`).FindAll(state, -1), t.got, t.allowed, strings.Join(t.said[max(0, len(t.said)-8):], "\n\t"))
 	}
 	s.sidecar.said = append(s.sidecar.said, s.sidecar.lines()...)
 	log := strings.Join(s.sidecar.said[max(0, len(s.sidecar.said)-60):], "\n")
-	s.t.Logf("podsignal, pid %d:\n%s", s.sidecar.pid(), regexp.MustCompile(` file=\S+ process=\S+`).ReplaceAllString(log, ""))
-	s.t.Logf("files: %s", view(s.dir))
+	s.t.Logf("podsignal, pid %d:\n%s", s.sidecar.pid(), regexp.MustCompile(` (file|process)=\S+`).ReplaceAllString(log, ""))
+	s.t.Logf("files: %s", strings.Join(s.views(), "\n"))
 	s.t.Fatalf(format, args...)
 }
 
@@ -286,9 +301,13 @@ func (s *soak) report() {
 		}
 		s.t.Log(line)
 	}
+	var sent []string
+	for _, r := range s.rules {
+		sent = append(sent, fmt.Sprintf("%d by %s", r.sent, r.name))
+	}
 	anon := s.sidecar.anon
-	s.t.Logf("%d quiet points, %d changes (%d steps so slow that more signals were right), %d signals, %d starts of podsignal, %d overflows of inotify, at most %v to stop; anonymous memory %d KiB at half-time, %d at the end, %d at most",
-		s.quiets, s.changes, s.slowed, s.sent, s.sidecars, s.overflows, s.stopping.Round(time.Millisecond), anon[0], anon[len(anon)-1], slices.Max(anon))
+	s.t.Logf("%d quiet points, %d changes (%d steps so slow that more signals were right), signals and calls: %s; %d starts of podsignal, %d overflows of inotify, at most %v to stop; anonymous memory %d KiB at half-time, %d at the end, %d at most",
+		s.quiets, s.changes, s.slowed, strings.Join(sent, ", "), s.sidecars, s.overflows, s.stopping.Round(time.Millisecond), anon[0], anon[len(anon)-1], slices.Max(anon))
 }
 
 func (s *soak) path(name string) string { return filepath.Join(s.dir, name) }
@@ -300,30 +319,39 @@ func (s *soak) build() {
 		s.t.Fatalf("go build: %v\n%s", err, out)
 	}
 	check(s.t, os.Mkdir(s.path("sh"), 0o755))
-	check(s.t, os.Symlink("/bin/sh", s.path("sh/"+s.name)))
 	self, err := os.Executable()
 	check(s.t, err)
-	check(s.t, os.Symlink(self, s.path(s.name)))
+	for _, r := range s.rules[:2] {
+		check(s.t, os.Symlink("/bin/sh", s.path("sh/"+r.process)))
+		check(s.t, os.Symlink(self, s.path(r.process)))
+	}
 }
 
-// mount gives the secret a file system of its own, as the kubelet does.
-func (s *soak) mount() {
+// mountMirror shows a folder by a second path.
+func (s *soak) mountMirror() {
+	check(s.t, os.Mkdir(s.path("mirror"), 0o755))
+	check(s.t, unix.Mount(s.path("real1"), s.path("mirror"), "", unix.MS_BIND, ""))
+}
+
+// mountSecret gives the secret a file system of its own, as the kubelet does.
+func (s *soak) mountSecret() {
 	check(s.t, os.MkdirAll(s.path("secret"), 0o755))
 	check(s.t, unix.Mount("soak", s.path("secret"), "tmpfs", 0, "size=1m"))
 }
 
-func (s *soak) unmount() error { return unix.Unmount(s.path("secret"), unix.MNT_DETACH) }
+func (s *soak) unmount(name string) error { return unix.Unmount(s.path(name), unix.MNT_DETACH) }
 
 func (s *soak) clear() {
 	for _, b := range s.bystanders {
 		_ = b.Process.Kill()
 	}
-	for _, t := range s.targets {
+	for _, t := range s.processes() {
 		_ = t.Process.Signal(syscall.SIGKILL)
 		if t.worker != 0 {
 			_ = syscall.Kill(t.worker, syscall.SIGKILL)
 		}
 	}
 	_ = s.sidecar.Process.Kill()
-	_ = s.unmount()
+	_ = s.unmount("secret")
+	_ = s.unmount("mirror")
 }
