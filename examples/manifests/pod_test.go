@@ -99,7 +99,7 @@ func setting(pod corev1.PodTemplateSpec, c corev1.Container, name string) string
 			continue
 		}
 		if env.ValueFrom == nil || env.ValueFrom.FieldRef == nil {
-			return env.Value
+			return strings.ReplaceAll(env.Value, "$$", "$")
 		}
 		for key, value := range pod.Annotations {
 			if env.ValueFrom.FieldRef.FieldPath == "metadata.annotations['"+key+"']" {
