@@ -22,7 +22,7 @@ frontend web
 	http-request return status 200 content-type text/plain string %q
 `
 
-// TestOutcomesUnderLoad reloads nginx and HAProxy 200 times each while clients keep
+// TestOutcomesUnderLoad reloads nginx and HAProxy 100 times each while clients keep
 // asking: no outcome may say that one refused its configuration, or died.
 func TestOutcomesUnderLoad(t *testing.T) {
 	for _, test := range []struct {
@@ -36,10 +36,10 @@ func TestOutcomesUnderLoad(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			n := test.start(t)
-			p := n.startPodsignal(append(test.env, "VERIFY=500ms")...)
+			p := n.startPodsignal(append(test.env, "VERIFY=1s")...)
 			stop := make(chan struct{})
 			loads := []<-chan load{n.ask(stop), n.ask(stop)}
-			const reloads = 200
+			const reloads = 100
 			for i := range reloads {
 				n.swap(fmt.Sprintf("answer %d", i+1))
 				n.waitFor("the outcome is told", func() bool { return strings.Count(p.said(), "outcome=") == i+1 })
