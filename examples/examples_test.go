@@ -232,6 +232,49 @@ func TestCompose(t *testing.T) {
 	p.wantSignals(3)
 }
 
+// Of a volume that is laid out as the kubelet's are, PROCESS is all there is to say.
+func TestComposeVolume(t *testing.T) {
+	needDocker(t)
+	p := newProject(t)
+	// Without a value a variable is this machine's, or else not set.
+	const only = "services: {podsignal: {environment: {FILE: , LISTEN: }}}\n"
+	override := filepath.Join(t.TempDir(), "compose.yaml")
+	if err := os.WriteFile(override, []byte(only), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.command = append(p.command, "-f", override)
+	if err := os.Remove(p.conf); err != nil {
+		t.Fatal(err)
+	}
+	swap := func(answer string) {
+		t.Helper()
+		if err := volumetest.Write(filepath.Dir(p.conf), volumetest.Files{filepath.Base(p.conf): site(answer)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	swap("hello from a volume")
+	p.compose("up", "-d", "--build")
+	p.waitFor("hello from a volume\n")
+	nginx, podsignal := p.instance("nginx"), strings.TrimSpace(p.compose("ps", "-q", "podsignal"))
+	for variable := range strings.Lines(inspect(t, "container", podsignal, `{{range .Config.Env}}{{println .}}{{end}}`)) {
+		// PATH is Docker's own, and what has no = is not set.
+		if name, _, set := strings.Cut(variable, "="); set && name != "PROCESS" && name != "PATH" {
+			t.Errorf("the environment has %q too", variable)
+		}
+	}
+
+	swap("goodbye from a volume")
+	p.waitFor("goodbye from a volume\n")
+	if now := p.instance("nginx"); now != nginx {
+		t.Errorf("nginx was %s and is %s: it has been restarted, not reloaded", nginx, now)
+	}
+	p.wantSignals(1)
+	if log, want := logs(t, podsignal), " file=/etc/nginx/conf.d found=1 process=nginx "; !strings.Contains(log, want) {
+		t.Errorf("podsignal does not say that it has found the volume, %q:\n%s", want, log)
+	}
+}
+
 // A volume of 1 MiB, the most that the API server takes, in a container of 16 MiB.
 func TestSmallContainer(t *testing.T) {
 	needDocker(t)
@@ -354,13 +397,17 @@ func (p *project) instance(service string) string {
 // that takes the place of the old one.
 func (p *project) write(answer string) {
 	p.Helper()
-	content := fmt.Sprintf("server { listen 80; location / { return 200 %q; } }\n", answer+"\n")
-	if err := os.WriteFile(p.conf+"~", []byte(content), 0o644); err != nil {
+	if err := os.WriteFile(p.conf+"~", []byte(site(answer)), 0o644); err != nil {
 		p.Fatal(err)
 	}
 	if err := os.Rename(p.conf+"~", p.conf); err != nil {
 		p.Fatal(err)
 	}
+}
+
+// site is the configuration of one that has an answer.
+func site(answer string) string {
+	return fmt.Sprintf("server { listen 80; location / { return 200 %q; } }\n", answer+"\n")
 }
 
 // waitFor waits until the site answers with want; "" is any answer.

@@ -68,9 +68,9 @@ func ruleNames(list string, wrong *faults) (names []string) {
 	for _, field := range variables() {
 		owner[field.Tag.Get("envconfig")] = "podsignal"
 	}
-	valid := regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
+	const letters, more = "abcdefghijklmnopqrstuvwxyz", "0123456789_-"
 	for _, name := range split(list) {
-		if !valid.MatchString(name) {
+		if strings.Trim(name, letters+more) != "" || !strings.Contains(letters, name[:1]) {
 			wrong.add("RULES", name, "is no name of a rule: use small letters, digits and -, such as web")
 			continue
 		}
@@ -275,9 +275,12 @@ func (r *rule) action() slog.Attr {
 	return slog.String("signal", signal.Name(r.signal))
 }
 
-// The variables that Kubernetes sets for each Service in the namespace
+// ofService tells whether Kubernetes sets a variable for a Service in the namespace,
+// such as WEB_PORT_80_TCP_ADDR
 // (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
-var ofService = regexp.MustCompile(`_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`)
+func ofService(variable string) bool {
+	return strings.Contains(variable, "_PORT") || strings.HasSuffix(variable, "_SERVICE_HOST")
+}
 
 // A doubt is a variable that is none of podsignal's, but nearly.
 type doubt struct{ name, likely string }
@@ -294,7 +297,7 @@ func doubts(environ, rules []string) (doubts []doubt) {
 	}
 	for _, variable := range environ {
 		name, _, _ := strings.Cut(variable, "=")
-		if slices.Contains(known, name) || ofService.MatchString(name) {
+		if slices.Contains(known, name) || ofService(name) {
 			continue
 		}
 		near := func(other string) bool { return signal.OneEdit(name, other) }

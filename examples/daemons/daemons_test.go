@@ -33,6 +33,7 @@ const deadline = 30 * time.Second
 type daemon struct {
 	name    string // as the table calls it
 	folder  string // below examples, where it has one
+	rule    string // of RULES there, and its container, where there are several
 	program string // in Debian, of the package pkg
 	pkg     string
 	process string // PROCESS
@@ -46,7 +47,8 @@ type daemon struct {
 	as      string   // who starts it: a name or a uid; root if empty
 	user    string   // to whom its first process belongs when it runs; as if empty
 	// prepare does what its package or its image does before the start.
-	prepare func() error
+	prepare  func() error
+	readOnly bool // so is the root of its container
 
 	dir   string // where the volume is mounted, and FILE
 	files volumetest.Files
@@ -63,6 +65,9 @@ type daemon struct {
 	lost    string
 	broken  string // what it does with files that it cannot use
 	outcome string // of that, as podsignal logs it
+
+	// trace returns what changes whenever it reloads, of a daemon that has a rule.
+	trace func(pid string, p *process) string
 
 	// unfit says what becomes of the signal, for a daemon that does not reload on it.
 	unfit string
@@ -215,13 +220,7 @@ func (d daemon) testUnfit(t *testing.T) {
 // begin starts podsignal and the daemon on the volume, and returns the process that
 // podsignal has found, or else the one that was started.
 func (d daemon) begin(t *testing.T) (podsignal *process, pid string) {
-	check(t, folders(d.dir, container+d.dir)())
-	check(t, mount("tmpfs", d.dir, "tmpfs", 0, "mode=0755")())
-	check(t, mount(d.dir, container+d.dir, "", unix.MS_BIND, "")())
-	d.write(t, d.files)
-	if d.prepare != nil {
-		check(t, d.prepare())
-	}
+	prepare(t, d)
 	p := d.startPodsignal(t)
 	time.Sleep(50 * time.Millisecond) // a daemon that starts within 20 ms of a change is told of it
 	pid = strconv.Itoa(d.start(t).pid)
@@ -231,6 +230,31 @@ func (d daemon) begin(t *testing.T) (podsignal *process, pid string) {
 	}
 	d.wantOwner(t, pid)
 	return p, pid
+}
+
+// prepare makes the pod's files what the containers of its daemons have: the volumes,
+// what their images add, and all else read-only, if the manifest says so.
+func prepare(t *testing.T, daemons ...daemon) {
+	t.Helper()
+	for _, d := range daemons {
+		check(t, folders(d.dir, container+d.dir)())
+		check(t, mount("tmpfs", d.dir, "tmpfs", 0, "mode=0755")())
+		check(t, mount(d.dir, container+d.dir, "", unix.MS_BIND, "")())
+		d.write(t, d.files)
+	}
+	if daemons[0].folder != "" {
+		check(t, mount("tmpfs", "/tmp", "tmpfs", 0, "mode=0755")())
+	}
+	readOnly := true
+	for _, d := range daemons {
+		if d.prepare != nil {
+			check(t, d.prepare())
+		}
+		readOnly = readOnly && d.readOnly
+	}
+	if readOnly {
+		check(t, mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")())
+	}
 }
 
 // write makes the volume show files, as the kubelet does.

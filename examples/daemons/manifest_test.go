@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
 	"gopkg.in/yaml.v3"
 
 	"github.com/podsignal/podsignal/watcher/volumetest"
@@ -40,6 +39,7 @@ type podSpec struct {
 }
 
 type containerSpec struct {
+	Name          string
 	Command, Args []string
 	Env           []struct{ Name, Value string }
 	VolumeMounts  []struct {
@@ -55,17 +55,22 @@ type securityContext struct {
 }
 
 // example adds to d all that the kubernetes.yaml of its folder says: the files, where
-// they are mounted, podsignal's environment and uid (the row's, where the image decides), and the
-// daemon's arguments, environment, uid and folders to write to.
+// they are mounted, podsignal's environment and uid (the row's, where the image decides),
+// and the daemon's arguments, environment, uid and folders to write to. Where there are
+// several daemons, d.rule says which one; d.env is then podsignal's for the others.
 func example(folder string, d daemon) daemon {
 	objects := manifests(folder)
 	workload := slices.IndexFunc(objects, func(m manifest) bool { return len(m.Spec.Template.Spec.Containers) > 0 })
 	pod := objects[workload].Spec.Template.Spec
-	podsignal, program := pod.InitContainers[0], pod.Containers[0]
+	podsignal, program, prefix := pod.InitContainers[0], pod.Containers[0], ""
+	if d.rule != "" {
+		i := slices.IndexFunc(pod.Containers, func(c containerSpec) bool { return c.Name == d.rule })
+		program, prefix = pod.Containers[i], strings.ToUpper(d.rule)+"_"
+	}
 
 	d.folder, d.signal = folder, "HUP"
 	for _, env := range podsignal.Env {
-		switch env.Name {
+		switch strings.TrimPrefix(env.Name, prefix) {
 		case "FILE":
 			d.dir = env.Value
 		case "PROCESS":
@@ -91,7 +96,7 @@ func example(folder string, d daemon) daemon {
 		}
 	}
 
-	conf := podsignal.VolumeMounts[0].Name
+	conf := podsignal.volumeAt(d.dir)
 	for _, volume := range pod.Volumes {
 		for _, m := range objects {
 			switch {
@@ -103,14 +108,23 @@ func example(folder string, d daemon) daemon {
 			}
 		}
 	}
-	d.prepare = program.container(conf, d.prepare)
+	d.prepare, d.readOnly = program.volumes(conf, d.prepare), program.SecurityContext.ReadOnly
 	return d
 }
 
-// container returns what makes the pod's files what the daemon's container has: its
-// writable volumes, what image adds, and all else read-only, if the manifest says so.
-func (c containerSpec) container(conf string, image func() error) func() error {
-	steps := []func() error{mount("tmpfs", "/tmp", "tmpfs", 0, "mode=0755")}
+// volumeAt returns the name of the volume that a container mounts at a path.
+func (c containerSpec) volumeAt(path string) string {
+	for _, m := range c.VolumeMounts {
+		if m.MountPath == path {
+			return m.Name
+		}
+	}
+	panic(fmt.Sprintf("%s mounts nothing at %s", c.Name, path))
+}
+
+// volumes returns what mounts a container's writable volumes, and then does what image does.
+func (c containerSpec) volumes(conf string, image func() error) func() error {
+	var steps []func() error
 	for _, m := range c.VolumeMounts {
 		if m.Name != conf {
 			steps = append(steps, folders(m.MountPath), mount("tmpfs", m.MountPath, "tmpfs", 0, "mode=0777"))
@@ -118,9 +132,6 @@ func (c containerSpec) container(conf string, image func() error) func() error {
 	}
 	if image != nil {
 		steps = append(steps, image)
-	}
-	if c.SecurityContext.ReadOnly {
-		steps = append(steps, mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
 	}
 	return func() error { return inTurn(steps...) }
 }

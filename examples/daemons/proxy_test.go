@@ -75,7 +75,7 @@ visible_hostname one
 		process: "tinyproxy",
 		signal:  "USR1",
 		args:    []string{"-d", "-c", "/etc/tinyproxy/tinyproxy.conf"},
-		as:      "tinyproxy",
+		as:      "proxy",
 		dir:     "/etc/tinyproxy",
 		files: volumetest.Files{"tinyproxy.conf": `Port 8888
 Timeout 600

@@ -105,6 +105,14 @@ func TestFaults(t *testing.T) {
 		{"a call of podsignal", "- {name: SIGNAL, value: USR2}", "- {name: RELOAD_URL, value: \"http://localhost:9533/reload\"}", []string{"RELOAD_URL: "}},
 		{"a call of another pod", "- {name: SIGNAL, value: USR2}", "- {name: RELOAD_URL, value: \"http://haproxy:8080/reload\"}", []string{"RELOAD_URL: "}},
 
+		{"rules without their own", "name: FILE,", "name: RULES, value: \"web, a-b\"}\n        - {name: FILE,", nil},
+		{"a rule's FILE elsewhere", "name: FILE,", "name: RULES, value: \"web,a-b\"}\n        - {name: A_B_FILE, value: /configs}\n        - {name: FILE,", []string{`A_B_FILE: podsignal mounts no volume at "/configs"`}},
+		{"a rule without FILE", "name: FILE,", "name: RULES, value: \"web,a-b\"}\n        - {name: WEB_FILE,", []string{"A_B_FILE: "}},
+		{"a rule's path", "name: FILE,", "name: RULES, value: \"web\"}\n        - {name: WEB_PROCESS, value: /sbin/web}\n        - {name: FILE,", []string{"WEB_PROCESS: "}},
+		{"a rule's call, beside the others' signal", "name: FILE,", "name: RULES, value: \"web\"}\n        - {name: WEB_RELOAD_URL, value: \"http://localhost:8080/\"}\n        - {name: FILE,", nil},
+		{"a rule's call and signal", "name: FILE,", "name: RULES, value: \"web\"}\n        - {name: WEB_SIGNAL, value: HUP}\n        - {name: WEB_RELOAD_URL, value: \"http://localhost:8080/\"}\n        - {name: FILE,", []string{"WEB_SIGNAL: RELOAD_URL is set"}},
+		{"a rule's signal", "name: FILE,", "name: RULES, value: \"web\"}\n        - {name: WEB_SIGNAL, value: KILL}\n        - {name: FILE,", []string{"WEB_SIGNAL: "}},
+
 		{"LISTEN on loopback", `":9533"`, `"127.0.0.1:9533"`, []string{"LISTEN: the kubelet cannot reach 127.0.0.1:9533"}},
 		{"LISTEN not declared", "      ports:\n        - {name: podsignal, containerPort: 9533}\n", "", []string{"probe: container podsignal", "LISTEN: containerPort 9533 is missing", "LISTEN: livenessProbe asks port 0"}},
 		{"LISTEN on another port", `":9533"`, `":9534"`, []string{"LISTEN: containerPort 9534 is missing", "LISTEN: port podsignal 9533 is not", "LISTEN: livenessProbe asks port 9533", "LISTEN: readinessProbe asks port 9533"}},

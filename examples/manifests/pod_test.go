@@ -1,6 +1,7 @@
 package manifests_test
 
 import (
+	"cmp"
 	"iter"
 	"path"
 	"slices"
@@ -98,7 +99,7 @@ func setting(pod corev1.PodTemplateSpec, c corev1.Container, name string) string
 			continue
 		}
 		if env.ValueFrom == nil || env.ValueFrom.FieldRef == nil {
-			return env.Value
+			return strings.ReplaceAll(env.Value, "$$", "$")
 		}
 		for key, value := range pod.Annotations {
 			if env.ValueFrom.FieldRef.FieldPath == "metadata.annotations['"+key+"']" {
@@ -107,6 +108,39 @@ func setting(pod corev1.PodTemplateSpec, c corev1.Container, name string) string
 		}
 	}
 	return ""
+}
+
+// A rule is what podsignal's variables say of it: those with its prefix, and in place of
+// each that is not set, the one without.
+type rule struct {
+	prefix               string // empty without RULES
+	files                []string
+	process, signal, url string
+}
+
+func rulesOf(pod corev1.PodTemplateSpec, podsignal corev1.Container) []rule {
+	prefixes := []string{""}
+	if names := setting(pod, podsignal, "RULES"); names != "" {
+		prefixes = nil
+		for name := range strings.SplitSeq(names, ",") {
+			prefixes = append(prefixes, strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(name), "-", "_"))+"_")
+		}
+	}
+	var rules []rule
+	for _, prefix := range prefixes {
+		own := func(name string) string { return setting(pod, podsignal, prefix+name) }
+		either := func(name string) string { return cmp.Or(own(name), setting(pod, podsignal, name)) }
+		r := rule{prefix, strings.Split(either("FILE"), ","), either("PROCESS"), either("SIGNAL"), either("RELOAD_URL")}
+		// What is its own counts more than the other way to reload.
+		switch signal, url := own("SIGNAL"), own("RELOAD_URL"); {
+		case signal != "" && url == "":
+			r.url = ""
+		case signal == "" && url != "":
+			r.signal = ""
+		}
+		rules = append(rules, r)
+	}
+	return rules
 }
 
 // userOf returns the uid of a container's first process, and whether it is known.

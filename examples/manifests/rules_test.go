@@ -77,35 +77,44 @@ func sidecarFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []str
 		podsignal.RestartPolicy == nil || *podsignal.RestartPolicy != corev1.ContainerRestartPolicyAlways {
 		found.add("sidecar: podsignal belongs into initContainers, with restartPolicy: Always")
 	}
-	calls, process := setting(pod, podsignal, "RELOAD_URL"), setting(pod, podsignal, "PROCESS")
-	if share := pod.Spec.ShareProcessNamespace; (calls == "" || process != "") && (share == nil || !*share) {
+	rules := rulesOf(pod, podsignal)
+	sees := func(r rule) bool { return r.url == "" || r.process != "" }
+	if share := pod.Spec.ShareProcessNamespace; slices.ContainsFunc(rules, sees) && (share == nil || !*share) {
 		found.add("processes: set shareProcessNamespace: true, or podsignal sees no other")
 	}
-
-	for file := range strings.SplitSeq(setting(pod, podsignal, "FILE"), ",") {
-		mounted := func(m corev1.VolumeMount) bool { return within(file, m.MountPath) }
-		if !slices.ContainsFunc(podsignal.VolumeMounts, mounted) {
-			found.add("FILE: podsignal mounts no volume at %q", file)
-		}
-	}
-	if process == "" && calls == "" || strings.Contains(process, "/") {
-		found.add("PROCESS: %q is no name of a process", process)
-	}
-	switch sig := setting(pod, podsignal, "SIGNAL"); {
-	case sig == "": // HUP
-	case calls != "":
-		found.add("SIGNAL: RELOAD_URL is set, so none is sent")
-	case unix.SignalNum("SIG"+sig) == 0, sig == "KILL", sig == "STOP":
-		found.add("SIGNAL: %q is none to reload on: write it as kill -l prints it", sig)
-	}
-	if calls != "" && !servesIn(pod.Spec, podsignal, calls) {
-		found.add("RELOAD_URL: %s is at no port of another container of the pod", calls)
+	for _, r := range rules {
+		found = append(found, r.faults(pod, podsignal)...)
 	}
 
 	for _, mount := range podsignal.VolumeMounts {
 		found = append(found, mountFaults(pod, podsignal, mount)...)
 	}
 	return append(found, listenFaults(podsignal, setting(pod, podsignal, "LISTEN"))...)
+}
+
+// faults returns what is wrong with the variables of a rule.
+func (r rule) faults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []string {
+	var found faultList
+	for _, file := range r.files {
+		mounted := func(m corev1.VolumeMount) bool { return within(file, m.MountPath) }
+		if !slices.ContainsFunc(podsignal.VolumeMounts, mounted) {
+			found.add("%sFILE: podsignal mounts no volume at %q", r.prefix, file)
+		}
+	}
+	if r.process == "" && r.url == "" || strings.Contains(r.process, "/") {
+		found.add("%sPROCESS: %q is no name of a process", r.prefix, r.process)
+	}
+	switch {
+	case r.signal == "": // HUP
+	case r.url != "":
+		found.add("%sSIGNAL: RELOAD_URL is set, so none is sent", r.prefix)
+	case unix.SignalNum("SIG"+r.signal) == 0, r.signal == "KILL", r.signal == "STOP":
+		found.add("%sSIGNAL: %q is none to reload on: write it as kill -l prints it", r.prefix, r.signal)
+	}
+	if r.url != "" && !servesIn(pod.Spec, podsignal, r.url) {
+		found.add("%sRELOAD_URL: %s is at no port of another container of the pod", r.prefix, r.url)
+	}
+	return found
 }
 
 // servesIn tells whether a URL leads to a port that a container of the pod has declared,
@@ -139,6 +148,8 @@ func mountFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount c
 	if !mount.ReadOnly {
 		found.add("read-only: podsignal only reads %s", mount.Name)
 	}
+	holds := func(file string) bool { return within(file, mount.MountPath) }
+	signals := func(r rule) bool { return r.url == "" && slices.ContainsFunc(r.files, holds) }
 	ours, _ := userOf(pod, podsignal) // known: users has its image
 	targets := 0
 	for _, c := range pod.Spec.Containers {
@@ -150,7 +161,7 @@ func mountFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount c
 		if c.VolumeMounts[i].SubPath != "" || c.VolumeMounts[i].SubPathExpr != "" {
 			found.add("subPath: the mount of %s in container %s never shows an update", mount.Name, c.Name)
 		}
-		if setting(pod, podsignal, "RELOAD_URL") != "" {
+		if !slices.ContainsFunc(rulesOf(pod, podsignal), signals) {
 			continue // no signal is sent, so the uids may differ
 		}
 		if theirs, known := userOf(pod, c); !known {

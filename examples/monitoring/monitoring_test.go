@@ -164,12 +164,22 @@ type panel struct {
 	Datasource               source
 	GridPos                  struct{ X, Y, W, H int }
 	Targets                  []struct {
-		Expr       string
-		Datasource source
+		Expr, LegendFormat string
+		Datasource         source
 	}
 }
 
 type source struct{ Type, UID string }
+
+// An expression of the dashboard.
+type expression struct {
+	text  string
+	rules bool // tells them apart
+	count bool // of pods: of the one that testdata/metrics.txt is from, 1
+}
+
+// counts are the panels that count pods: each once, however many rules it has.
+var counts = []string{"Containers of podsignal", "Out of sync", "Without a target", "Polling", "Watch mode"}
 
 // The dashboard is one screen: Grafana has 24 columns, and about 22 rows on 1080p.
 const columns, rows = 24, 22
@@ -192,7 +202,7 @@ func TestDashboard(t *testing.T) {
 		onlyKnown(t, known, metric)
 	}
 
-	var exprs []string
+	var exprs []expression
 	taken := make(map[[2]int]string)
 	ids := make(map[int]bool)
 	for _, panel := range board.Panels {
@@ -214,10 +224,17 @@ func TestDashboard(t *testing.T) {
 				t.Errorf("%q asks %+v and %+v", panel.Title, panel.Datasource, target.Datasource)
 			}
 			onlyKnown(t, known, target.Expr)
-			exprs = append(exprs, withoutVariables(t, target.Expr))
+			// What tells pods apart has to tell their rules apart, too.
+			pods := panel.Type == "table" || strings.Contains(target.LegendFormat, "{{pod}}")
+			if pods && panel.Type != "table" && !strings.Contains(target.LegendFormat, "{{rule}}") {
+				t.Errorf("%q does not show the rule: %s", panel.Title, target.LegendFormat)
+			}
+			count := !pods && slices.Contains(counts, panel.Title)
+			exprs = append(exprs, expression{withoutVariables(t, target.Expr), pods, count})
 		}
 	}
-	checkExpressions(t, exprs)
+	checkExpressions(t, exprs, "")
+	checkExpressions(t, exprs, `rule="nginx",`, `rule="mail",`)
 }
 
 // withoutVariables puts in what Grafana would for its variables.
@@ -230,9 +247,10 @@ func withoutVariables(t *testing.T, expr string) string {
 	return expr
 }
 
-// checkExpressions has promtool parse all, and evaluate all with testdata/metrics.txt:
-// an expression that yields nothing, or no number, has a name or a label wrong.
-func checkExpressions(t *testing.T, exprs []string) {
+// checkExpressions has promtool parse all, and evaluate all with testdata/metrics.txt,
+// where each rule has series with a label of its own: an expression that yields nothing,
+// or no number, has a name or a label wrong.
+func checkExpressions(t *testing.T, exprs []expression, labels ...string) {
 	t.Helper()
 	type series struct {
 		Series string `yaml:"series"`
@@ -257,23 +275,36 @@ func checkExpressions(t *testing.T, exprs []string) {
 	all.Interval = "30s"
 	recorded.Name = "dashboard"
 	for i, expr := range exprs {
-		recorded.Rules = append(recorded.Rules, rule{Record: fmt.Sprintf("dashboard:expression:%d", i), Expr: expr})
-		// "Out of sync" shows only what is above 0.
-		number := "count((" + strings.TrimSuffix(expr, " > 0") + ") > -Inf) > bool 0"
-		all.Evaluations = append(all.Evaluations, evaluation{number, "10m", []sample{{"{}", 1}}})
+		recorded.Rules = append(recorded.Rules, rule{Record: fmt.Sprintf("dashboard:expression:%d", i), Expr: expr.text})
+		want := 1
+		if expr.rules {
+			want = len(labels)
+		}
+		told := "count(count by (rule) ((" + expr.text + ") > -Inf))"
+		all.Evaluations = append(all.Evaluations, evaluation{told, "10m", []sample{{"{}", float64(want)}}})
+		if expr.count {
+			all.Evaluations = append(all.Evaluations, evaluation{"max(" + expr.text + ")", "10m", []sample{{"{}", 1}}})
+		}
 	}
 	for line := range strings.Lines(read(t, "testdata/metrics.txt")) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
 		name, value, _ := strings.Cut(line, " ")
-		bare, labels, _ := strings.Cut(strings.TrimSuffix(name, "}"), "{")
+		bare, others, _ := strings.Cut(strings.TrimSuffix(name, "}"), "{")
 		target := `{namespace="shop",pod="web-1",container="podsignal",`
 		values := strings.TrimSpace(value) + "+0x40"
 		if strings.HasSuffix(bare, "_total") || strings.HasPrefix(bare, "podsignal_change_to_signal_") {
 			values = "0+" + strings.TrimSpace(value) + "x40"
 		}
-		all.Series = append(all.Series, series{bare + target + labels + "}", values})
+		for i, label := range labels {
+			switch {
+			case bare != "podsignal_build_info":
+				all.Series = append(all.Series, series{bare + target + label + others + "}", values})
+			case i == 0: // that has no rule
+				all.Series = append(all.Series, series{bare + target + others + "}", values})
+			}
+		}
 	}
 
 	dir := t.TempDir()

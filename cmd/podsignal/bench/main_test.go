@@ -11,12 +11,15 @@ import (
 	"time"
 )
 
-// twice stands in for podsignal: it signals twice for each swap.
+// twice stands in for podsignal: it signals twice for each swap, the second time when the
+// first signal has been taken, since two that wait are one.
 const twice = `#!/bin/sh
 echo msg=watching >&2
 inotifywait -qm -e moved_to "$FILE" | while read -r event; do
-	pkill -HUP -x "$PROCESS"
-	pkill -HUP -x "$PROCESS"
+	pid=$(pgrep -x "$PROCESS")
+	kill -HUP "$pid"
+	while grep -q '^ShdPnd:.*1$' "/proc/$pid/status"; do :; done
+	kill -HUP "$pid"
 done
 `
 

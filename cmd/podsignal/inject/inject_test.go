@@ -2,7 +2,9 @@ package inject
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -53,7 +55,7 @@ func TestFiles(t *testing.T) {
 			if again, notes, err := run(out, flagsOf(in)...); again != out || notes != "" || err != nil {
 				t.Errorf("a second time it changes (%v, told %q):\n%s", err, notes, cmp.Diff(out, again))
 			}
-			if diff := cmp.Diff(withoutPodsignal(t, in), withoutPodsignal(t, out)); diff != "" {
+			if diff := diffBesides(t, in, out); diff != "" {
 				t.Errorf("besides podsignal, it was (-) and is (+):\n%s", diff)
 			}
 			for line := range strings.Lines(in) {
@@ -112,34 +114,41 @@ func run(in string, args ...string) (out, notes string, err error) {
 	return stdout.String(), stderr.String(), err
 }
 
-// content is a node without its place and style.
-type content struct {
-	Tag, Value, Anchor string
-	Content            []content
-}
-
-// withoutPodsignal reads a manifest, and takes out what podsignal needs to be in it.
-func withoutPodsignal(t testing.TB, manifest string) []content {
+// withoutPodsignal lists the nodes of a manifest, without their places and styles, and
+// without what podsignal needs to be in it.
+func withoutPodsignal(t testing.TB, manifest string) string {
 	t.Helper()
-	var docs []content
+	var b strings.Builder
 	for decoder := yaml.NewDecoder(strings.NewReader(manifest)); ; {
 		var doc yaml.Node
 		if err := decoder.Decode(&doc); errors.Is(err, io.EOF) {
-			return docs
+			return b.String()
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		docs = append(docs, strip(&doc))
+		describe(&b, &doc, "\n")
 	}
 }
 
-func strip(n *yaml.Node) content {
-	c := content{Tag: n.ShortTag(), Value: n.Value, Anchor: n.Anchor}
+// diffBesides returns in what two manifests differ besides podsignal. It is quick where
+// they do not.
+func diffBesides(t testing.TB, before, after string) string {
+	t.Helper()
+	was, is := withoutPodsignal(t, before), withoutPodsignal(t, after)
+	if was == is {
+		return ""
+	}
+	return cmp.Diff(was, is)
+}
+
+func describe(b *strings.Builder, n *yaml.Node, margin string) {
+	fmt.Fprintf(b, "%s%s %q %q", margin, n.ShortTag(), n.Value, n.Anchor)
+	margin += " "
 	if n.Kind != yaml.MappingNode {
 		for _, child := range n.Content {
-			c.Content = append(c.Content, strip(child))
+			describe(b, child, margin)
 		}
-		return c
+		return
 	}
 	for i := 0; i < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -152,9 +161,9 @@ func strip(n *yaml.Node) content {
 				continue
 			}
 		}
-		c.Content = append(c.Content, strip(key), strip(value))
+		describe(b, key, margin)
+		describe(b, value, margin)
 	}
-	return c
 }
 
 func TestArguments(t *testing.T) {
@@ -204,6 +213,75 @@ func TestFlagsWinOverAnnotations(t *testing.T) {
 			t.Errorf("%q is not in it:\n%s", want, out)
 		}
 	}
+}
+
+// However a manifest is indented, podsignal can be put into it.
+func TestStyles(t *testing.T) {
+	for _, file := range inputs(t) {
+		name, ext, _ := strings.Cut(filepath.Base(file), ".in")
+		in := read(t, file)
+		if read(t, filepath.Join("testdata", name+".golden"+ext)) == "" {
+			continue
+		}
+		for style, manifest := range rewritten(t, in) {
+			t.Run(name+" "+style, func(t *testing.T) {
+				out, _, err := run(manifest, flagsOf(in)...)
+				if err != nil {
+					t.Fatalf("%v\n%s", err, manifest)
+				}
+				if diff := diffBesides(t, manifest, out); diff != "" {
+					t.Errorf("besides podsignal, it was (-) and is (+):\n%s", diff)
+				}
+				if strings.HasPrefix(style, "JSON") && !json.Valid([]byte(out)) {
+					t.Errorf("no JSON any more:\n%s", out)
+				}
+			})
+		}
+	}
+}
+
+// rewritten returns a manifest in other styles, by their names.
+func rewritten(t *testing.T, manifest string) map[string]string {
+	t.Helper()
+	var docs []any
+	for decoder := yaml.NewDecoder(strings.NewReader(manifest)); ; {
+		var doc any
+		if err := decoder.Decode(&doc); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		docs = append(docs, doc)
+	}
+	styles := make(map[string]string)
+	for _, indent := range []int{2, 4, 8} {
+		for _, compact := range []bool{false, true} {
+			var b strings.Builder
+			encoder := yaml.NewEncoder(&b)
+			encoder.SetIndent(indent)
+			if compact {
+				encoder.CompactSeqIndent()
+			}
+			for _, doc := range docs {
+				if err := encoder.Encode(doc); err != nil {
+					t.Fatal(err)
+				}
+			}
+			styles[fmt.Sprintf("YAML %d %v", indent, compact)] = b.String()
+		}
+	}
+	for _, indent := range []string{"", "  ", "\t"} {
+		var b strings.Builder
+		encoder := json.NewEncoder(&b)
+		encoder.SetIndent("", indent)
+		if err := encoder.Encode(docs[0]); err != nil {
+			t.Fatal(err)
+		}
+		if len(docs) == 1 {
+			styles[fmt.Sprintf("JSON %q", indent)] = b.String()
+		}
+	}
+	return styles
 }
 
 // What needs quotes gets them, also for kubectl, which reads YAML 1.1.
@@ -265,7 +343,7 @@ func FuzzInject(f *testing.F) {
 		if !bytes.Contains(out, []byte("podsignal")) {
 			t.Errorf("it is not in:\n%s", out)
 		}
-		if diff := cmp.Diff(withoutPodsignal(t, string(in)), withoutPodsignal(t, string(out))); diff != "" {
+		if diff := diffBesides(t, string(in), string(out)); diff != "" {
 			t.Errorf("besides podsignal, it was (-) and is (+):\n%s", diff)
 		}
 	})
