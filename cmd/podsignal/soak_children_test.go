@@ -3,7 +3,10 @@
 package main_test
 
 import (
+	"cmp"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,8 +125,10 @@ func (t *target) read(s *soak) *target {
 		when := time.Unix(0, nanos)
 		t.said = append(t.said, when.Format("05.000 ")+line)
 		switch what {
-		case "start", "loaded":
+		case "start":
 			t.loaded = more
+		case "failed":
+			t.loaded = "what a call that failed has left"
 		case "reload":
 			t.got++
 			t.loaded, t.arrived = more, when
@@ -143,8 +148,9 @@ func (t *target) read(s *soak) *target {
 type sidecar struct {
 	*ended
 	tail
-	said []string
-	anon []int // anonymous memory at each quiet point, in KiB
+	said    []string
+	address string // of its pages
+	anon    []int  // anonymous memory at each quiet point, in KiB
 }
 
 func (s *soak) startSidecar() {
@@ -160,7 +166,7 @@ func (s *soak) startSidecar() {
 		"RESYNC=1s", "MIN_INTERVAL=" + minInterval.String(), "START_GRACE=200ms", "DEBOUNCE=" + quietTime.String(),
 		"VERIFY=500ms", // a quiet point waits for its end
 		"API_RELOAD_URL=" + fmt.Sprintf("%s?start=%d", s.url, s.sidecars), "API_RELOAD_TIMEOUT=" + reloadTimeout.String(),
-		"LOG_LEVEL=debug", "GOTRACEBACK=all",
+		"LISTEN=127.0.0.1:0", "LOG_LEVEL=debug", "GOTRACEBACK=all",
 	}
 	var names []string
 	for _, r := range s.rules {
@@ -180,9 +186,10 @@ func (s *soak) startSidecar() {
 }
 
 var (
-	ruleAttr   = regexp.MustCompile(` rule=(\w+)`)
-	digestAttr = regexp.MustCompile(` digest=(\w+)`)
-	pidAttr    = regexp.MustCompile(` pid=(\d+)`)
+	ruleAttr    = regexp.MustCompile(` rule=(\w+)`)
+	addressAttr = regexp.MustCompile(` msg=listening address=(\S+)`)
+	digestAttr  = regexp.MustCompile(` digest=(\w+)`)
+	pidAttr     = regexp.MustCompile(` pid=(\d+)`)
 )
 
 // attr is that of a line of the log; empty: it has none.
@@ -197,6 +204,7 @@ func (p *sidecar) read(s *soak) {
 	p.mustLive(s, "podsignal")
 	for _, line := range p.lines() {
 		p.said = append(p.said, line)
+		p.address = cmp.Or(p.address, attr(addressAttr, line))
 		i := slices.IndexFunc(s.rules, func(r *rule) bool { return r.name == attr(ruleAttr, line) })
 		if i < 0 {
 			continue
@@ -233,6 +241,22 @@ func (p *sidecar) watches() int {
 		n += strings.Count(string(b), "inotify wd:")
 	}
 	return n
+}
+
+// answer waits until each rule's loop answers: it has done by then what it was at,
+// such as a search for targets.
+func (p *sidecar) answer(s *soak) {
+	s.await("podsignal listens", func() bool { p.read(s); return p.address != "" })
+	conn, err := net.DialTimeout("tcp", p.address, soakDeadline)
+	check(s.t, err)
+	defer conn.Close()
+	check(s.t, conn.SetDeadline(time.Now().Add(soakDeadline)))
+	_, err = io.WriteString(conn, "GET /healthz HTTP/1.0\r\n\r\n")
+	check(s.t, err)
+	page, err := io.ReadAll(conn) // until it is closed, so that no descriptor is left
+	if err != nil || !strings.HasPrefix(string(page), "HTTP/1.0 200 ") {
+		s.fail("/healthz: %v\n%s", err, page)
+	}
 }
 
 // measure looks at what may grow. A tenth of the samples is for warming up.

@@ -155,12 +155,7 @@ func (s *soak) act(a action) {
 
 // quiet waits until podsignal has nothing left to do, and checks what it has done.
 func (s *soak) quiet() {
-	for _, r := range s.rules {
-		want := r.view(s)
-		s.await("every target of "+r.name+" is ready and runs "+want, func() bool {
-			return !slices.ContainsFunc(r.targets, func(t *target) bool { return t.read(s).loaded != want || t.ready.IsZero() })
-		})
-	}
+	s.await("every target is ready and runs what its rule shows", s.upToDate)
 	// Two looks that began after all that was done, and a target that is no longer
 	// behind them, mean that nothing is pending.
 	for range 2 {
@@ -178,8 +173,9 @@ func (s *soak) quiet() {
 	}
 	s.await("podsignal is done with each target", func() bool {
 		s.sidecar.read(s)
-		return !slices.ContainsFunc(s.targets(), func(t *target) bool { return t.rule.applied[t.pid()] != t.rule.digest })
+		return s.upToDate() && !slices.ContainsFunc(s.targets(), func(t *target) bool { return t.rule.applied[t.pid()] != t.rule.digest })
 	})
+	s.sidecar.answer(s)
 	// Its signal has a lower number: a target that has answered has noted all that
 	// was sent to it before.
 	for _, t := range s.processes() {
@@ -210,6 +206,16 @@ func (s *soak) quiet() {
 		return s.sidecar.watches()-s.folders() <= s.watches && s.sidecar.descriptors()-len(s.processes()) <= s.descriptors
 	})
 	s.sidecar.measure(s)
+}
+
+func (s *soak) upToDate() bool {
+	for _, r := range s.rules {
+		want := r.view(s)
+		if slices.ContainsFunc(r.targets, func(t *target) bool { return t.read(s).loaded != want || t.ready.IsZero() }) {
+			return false
+		}
+	}
+	return true
 }
 
 // change makes edit change something. What is seen of it may be one change, and
