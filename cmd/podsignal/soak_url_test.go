@@ -24,7 +24,7 @@ var urlFaults = []string{"refuses", "hangs", "closes", "is slow"}
 type server struct {
 	dir      string
 	watched  []string
-	notes    *os.File
+	notes    string        // the file
 	faults   chan string   // of the next calls
 	busy     chan struct{} // full while a call is answered
 	accepted time.Time     // the last call was
@@ -35,12 +35,10 @@ type server struct {
 func (s *soak) serve(r *rule) {
 	notes, err := os.Create(s.path("calls"))
 	check(s.t, err)
-	writer, err := os.OpenFile(notes.Name(), os.O_WRONLY|os.O_APPEND, 0)
-	check(s.t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(s.t, err)
 	s.server = &server{
-		dir: s.dir, watched: r.watched, notes: writer,
+		dir: s.dir, watched: r.watched, notes: notes.Name(),
 		faults: make(chan string, 100), busy: make(chan struct{}, 1),
 	}
 	web := &http.Server{Handler: s.server}
@@ -51,9 +49,7 @@ func (s *soak) serve(r *rule) {
 	s.server.note("ready", "")
 }
 
-func (v *server) note(what, more string) {
-	fmt.Fprintf(v.notes, "%d %s %s\n", time.Now().UnixNano(), what, more)
-}
+func (v *server) note(what, more string) { note(v.notes, time.Now(), what, more) }
 
 // ServeHTTP answers a call.
 func (v *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
