@@ -204,6 +204,9 @@ func (p *sidecar) read(s *soak) {
 	p.mustLive(s, "podsignal")
 	for _, line := range p.lines() {
 		p.said = append(p.said, line)
+		if !strings.HasPrefix(line, "time=") {
+			s.fail("podsignal says what is no line of its log: %s", line)
+		}
 		p.address = cmp.Or(p.address, attr(addressAttr, line))
 		i := slices.IndexFunc(s.rules, func(r *rule) bool { return r.name == attr(ruleAttr, line) })
 		if i < 0 {
