@@ -43,7 +43,7 @@ func (d *delivery) request(ctx context.Context, t *told) {
 			Retry: d.rule.startGrace - age,
 		}
 	case !d.rule.dryRun:
-		t.calling = true
+		d.calling = t
 		go func() {
 			a.err = d.call(ctx)
 			select {

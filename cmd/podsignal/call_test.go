@@ -64,6 +64,15 @@ func TestCalls(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s call", "1s find", "2s find", "3s find", "6s call"},
 	}, {
+		"one call at a time, also when the process is another by then", "web", func(s *stage) {
+			s.have(target(7), target(8))
+			s.takes, s.answer = 5*time.Second, func() error { return nil }
+			s.shows(1)
+			s.have(target(8))
+			s.shows(1) // has podsignal look for the process
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s call", "0s find", "5s call"},
+	}, {
 		"a call that fails is made again, at growing intervals", "web", func(s *stage) {
 			s.have(target(7))
 			s.answer = func() error {

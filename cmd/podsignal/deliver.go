@@ -34,6 +34,7 @@ type delivery struct {
 
 	call    func(context.Context) error // the URL; nil: signals are sent
 	answers chan attempt                // of the calls
+	calling *told                       // whose answer is awaited; nil: none is
 
 	notify    func(notice) // never blocks; nil: it is off
 	notifyAll bool         // of what has succeeded too
@@ -70,7 +71,6 @@ type told struct {
 	begun    time.Time // when it started, by the wall clock
 	applied  [32]byte  // the digest it runs, as far as is known
 	sent     time.Time // its last signal
-	calling  bool      // the answer to a call is awaited
 	due      time.Time // when it has waited its share of SPLAY; zero: nothing is pending
 	failing  trouble
 	outcome  outcome // of its last signal; empty: none yet
@@ -126,7 +126,7 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 			answer <- d.status()
 			continue
 		case a := <-d.answers:
-			a.target.calling = false
+			d.calling = nil
 			d.attempted(a)
 			whole = !d.settling()
 		case <-timer.C:
@@ -193,10 +193,11 @@ func (d *delivery) pass(ctx context.Context) time.Time {
 		d.deliver(ctx, d.refresh(ctx))
 	}
 	next := d.search
+	if d.calling != nil {
+		return next // an answer wakes the loop
+	}
 	for _, t := range d.targets {
-		if !t.calling { // an answer wakes the loop
-			next = earlier(next, t.failing.next)
-		}
+		next = earlier(next, t.failing.next)
 	}
 	return next
 }
@@ -274,8 +275,8 @@ func (d *delivery) refresh(ctx context.Context) []*told {
 // deliver signals those of the targets that need it and may get it now.
 func (d *delivery) deliver(ctx context.Context, targets []*told) {
 	for _, t := range targets {
-		if t.calling {
-			continue // one at a time; its answer is followed by a look
+		if d.calling != nil {
+			return // one at a time; its answer is followed by a look
 		}
 		if t.applied == d.desired.Digest {
 			if !t.due.IsZero() {

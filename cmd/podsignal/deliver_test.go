@@ -117,13 +117,17 @@ func playAs(t *testing.T, r rule, act func(*stage), adjust ...func(*stage, *deli
 		}
 		if r.reload != nil {
 			d.callInstead()
-			d.call = func(context.Context) error {
+			d.call = func(ctx context.Context) error {
 				s.note("call")
 				if s.answer == nil {
 					return nil
 				}
-				time.Sleep(s.takes)
-				return s.answer()
+				select {
+				case <-time.After(s.takes):
+					return s.answer()
+				case <-ctx.Done():
+					return ctx.Err()
+				}
 			}
 		}
 		for _, adjust := range adjust {

@@ -40,6 +40,9 @@ func (d *delivery) overdue() time.Time {
 	if d.noticed != ([32]byte{}) { // it has been told that this fails, but of other content
 		since = failing.since
 	}
+	if since.IsZero() { // of this content, nothing has failed yet
+		since = time.Now()
+	}
 	if at := since.Add(overdueAfter); time.Now().Before(at) {
 		return at
 	}

@@ -114,6 +114,14 @@ func TestNotices(t *testing.T) {
 			time.Sleep(time.Hour)
 		}, []string{"1m0s undelivered >010000000000 http://127.0.0.1/reload 500"},
 	}, {
+		"a program that refuses a call, and newer content while it answers slowly", byURL, false, func(s *stage) {
+			s.takes, s.answer = 10*time.Second, func() error { return errors.New("500") }
+			s.shows(1)
+			time.Sleep(5 * time.Minute)
+			s.shows(2)
+			time.Sleep(30 * time.Second)
+		}, []string{"1m10s undelivered >010000000000 http://127.0.0.1/reload 500"},
+	}, {
 		"files that are gone", hup, false, func(s *stage) {
 			s.have(target(7))
 			s.shows(1)

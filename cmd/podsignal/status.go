@@ -145,7 +145,7 @@ func (d *delivery) targetStatus(t *told) targetStatus {
 	}
 	switch {
 	case t.applied == d.desired.Digest:
-	case t.calling:
+	case t == d.calling:
 		s.Pending = "the URL has been called, and has not answered yet"
 	case !t.failing.began.IsZero():
 		s.Pending, s.Failing = t.failing.err.Error(), moment{t.failing.began}
