@@ -222,8 +222,9 @@ func startCommand(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func start(ts *testscript.TestScript, name string, uid int, args []string) {
-	// A process that starts within 20 ms of a change may have read what was before.
-	time.Sleep(30 * time.Millisecond)
+	// A process that starts within 20 ms of a change may have read what was before, and a
+	// change counts from when podsignal takes its last event: on a busy machine, a little later.
+	time.Sleep(100 * time.Millisecond)
 	stderr, err := os.Create(ts.MkAbs(name + ".log"))
 	ts.Check(err)
 	defer stderr.Close()
