@@ -270,9 +270,22 @@ func started(ts *testscript.TestScript, name string) *exec.Cmd {
 	return cmd
 }
 
-// send NAME SIGNAL sends a signal to a program that was started.
+// send NAME SIGNAL sends a signal to a program that was started. After STOP all of its
+// threads have stopped.
 func sendCommand(ts *testscript.TestScript, _ bool, args []string) {
-	ts.Check(started(ts, args[0]).Process.Signal(unix.SignalNum("SIG" + args[1])))
+	process := started(ts, args[0]).Process
+	ts.Check(process.Signal(unix.SignalNum("SIG" + args[1])))
+	if args[1] != "STOP" {
+		return
+	}
+	await(ts, args[0]+" to stop", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", process.Pid))
+		ts.Check(err)
+		return !slices.ContainsFunc(threads, func(thread string) bool {
+			status, err := os.ReadFile(thread)
+			return err == nil && !bytes.Contains(status, []byte("State:\tT"))
+		})
+	})
 }
 
 // flood FILE FILE makes more events than inotify queues, on two files in turn: the
