@@ -50,6 +50,7 @@ type cache struct {
 	files    map[string]*content // by real path
 	straight map[string]id       // folders that paths of FILE led to without a link
 	volumes  map[id]*visible     // by the folder that is listed
+	flats    map[string]*flat    // by the path that led to it
 	scan     uint64
 	buf      []byte
 }
@@ -59,6 +60,7 @@ func newCache() *cache {
 		files:    make(map[string]*content),
 		straight: make(map[string]id),
 		volumes:  make(map[id]*visible),
+		flats:    make(map[string]*flat),
 	}
 }
 
@@ -129,6 +131,11 @@ func (c *cache) forget() {
 	for path, f := range c.files {
 		if f.used != c.scan {
 			delete(c.files, path)
+		}
+	}
+	for path, f := range c.flats {
+		if f.used != c.scan {
+			delete(c.flats, path)
 		}
 	}
 }

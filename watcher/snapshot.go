@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -131,6 +130,10 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 		return false, fmt.Errorf("%s holds more than %d entries: set FILE to a smaller folder, or to single files", path, maxEntries)
 	}
 	volume = slices.Contains(names, dataLink)
+	if s.recallFlat(path, &at, names) {
+		return volume, nil
+	}
+	before := len(s.shown)
 	for _, name := range names {
 		if err := s.ctx.Err(); err != nil {
 			return false, err
@@ -146,6 +149,7 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 			return false, err
 		}
 	}
+	s.remember(path, &at, names, s.shown[before:])
 	return volume, nil
 }
 
@@ -219,17 +223,19 @@ func (s *scan) saw(st *unix.Stat_t) {
 	}
 }
 
+func byPath(a, b shown) int { return strings.Compare(a.path, b.path) }
+
 // digest is the same for the same paths with the same contents. Two paths of
 // FILE that overlap show a file twice, which does no harm.
 func (s *scan) digest() [sha256.Size]byte {
-	slices.SortFunc(s.shown, func(a, b shown) int { return strings.Compare(a.path, b.path) })
+	slices.SortFunc(s.shown, byPath)
 	h := sha256.New()
-	var length [8]byte
+	var pair []byte
 	for _, f := range s.shown {
-		binary.BigEndian.PutUint64(length[:], uint64(len(f.path)))
-		h.Write(length[:])
-		io.WriteString(h, f.path)
-		h.Write(f.sum[:])
+		pair = binary.BigEndian.AppendUint64(pair[:0], uint64(len(f.path)))
+		pair = append(pair, f.path...)
+		pair = append(pair, f.sum[:]...)
+		h.Write(pair)
 	}
 	return [sha256.Size]byte(h.Sum(nil))
 }
