@@ -129,12 +129,13 @@ func loadRule(name, hostname string, wrong *faults) rule {
 			wrong.add(prefix(name)+variable, value, mend)
 		}
 	}
-	switch bySignal, byURL := own("SIGNAL"), own("RELOAD_URL"); {
-	case env.ReloadURL == "" || byURL && !bySignal && name != "" || common("SIGNAL") == "" && !bySignal:
-	case bySignal && !byURL:
-		env.ReloadURL = ""
-	default:
+	bySignal, byURL := own("SIGNAL"), own("RELOAD_URL")
+	switch {
+	case env.ReloadURL == "" || !bySignal && common("SIGNAL") == "":
+	case bySignal == byURL:
 		fault("RELOAD_URL", shownURL(env.ReloadURL), "is set, and SIGNAL as well: unset one of them")
+	case bySignal: // its own way counts more than the one without its name
+		env.ReloadURL = ""
 	}
 	return env.validate(name, hostname, fault)
 }
