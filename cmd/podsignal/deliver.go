@@ -90,7 +90,7 @@ type delivery struct {
 	started time.Time // this delivery
 
 	verifications []*verification
-	watching      *watcher.Opens // for all of these; nil: there are none, or it is unavailable
+	watching      *watcher.Opens // for all of these, since there are few instances on a node; nil: there are none, or it is unavailable
 }
 
 // told is a target and what it has been told.
@@ -146,7 +146,7 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 		case <-ctx.Done():
 			return nil
 		case s := <-snapshots:
-			d.forgetOpens()
+			d.renewOpens()
 			d.desire(s)
 			d.forced = s.Unsettled
 		case <-d.begun:
