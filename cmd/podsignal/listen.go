@@ -18,8 +18,9 @@ const (
 	// some milliseconds at most, unless it is stuck.
 	answerWithin = 3 * time.Second
 
-	// endWithin is what requests that are being answered get when podsignal ends.
-	endWithin = 50 * time.Millisecond
+	// closeWithin is what requests that are being answered get when podsignal ends; it is
+	// less than leaveWithin.
+	closeWithin = 50 * time.Millisecond
 )
 
 // listen serves the pages at address until ctx is done, and then returns nil. That
@@ -69,7 +70,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		return err
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
 	if server.Shutdown(grace) != nil {
 		_ = server.Close() // those that took too long
