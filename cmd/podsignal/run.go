@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -29,27 +30,51 @@ type configError struct{ error }
 
 // run is the whole program, until ctx is done.
 func run(ctx context.Context, args []string, stdout io.Writer, log *logWriter) error {
-	switch {
-	case len(args) == 0:
+	if len(args) == 0 {
 		err := interruptible(ctx, func() error { return sidecar(ctx, log) })
 		if ctx.Err() != nil {
 			return nil // as it was asked to
 		}
 		return err
-	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
-		return usage(stdout)
-	case len(args) == 1 && args[0] == "--version":
-		_, err := fmt.Fprintf(stdout, "podsignal %s (commit %s, %s, %s/%s)\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		return err
-	case len(args) == 1 && args[0] == "check":
-		return interruptible(ctx, func() error { return check(ctx, stdout, false) })
-	case len(args) == 2 && args[0] == "check" && args[1] == "--json":
-		return interruptible(ctx, func() error { return check(ctx, stdout, true) })
-	case args[0] == "inject":
-		return runInject(ctx, args[1:], os.Stdin, stdout, os.Stderr)
-	default:
-		return configError{fmt.Errorf("unknown arguments %q: podsignal is configured by the environment, see podsignal --help", strings.Join(args, " "))}
 	}
+	command, rest := args[0], args[1:]
+	if isHelp(command) {
+		if len(rest) == 0 {
+			return usage(stdout)
+		}
+		command, rest = rest[0], slices.Concat([]string{"--help"}, rest[1:])
+	}
+	switch command {
+	case "check":
+		return runCheck(ctx, rest, stdout)
+	case "inject":
+		return runInject(ctx, rest, os.Stdin, stdout, os.Stderr)
+	case "version", "--version", "-version", "-v":
+		if len(rest) == 0 {
+			_, err := fmt.Fprintf(stdout, "podsignal %s (commit %s, %s, %s/%s)\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		}
+	}
+	return configError{fmt.Errorf("unknown arguments %q: use podsignal check, inject, help or version, or none, with which podsignal is configured by the environment", strings.Join(args, " "))}
+}
+
+func isHelp(arg string) bool {
+	return slices.Contains([]string{"help", "--help", "-help", "-h"}, arg)
+}
+
+// runCheck is podsignal check. A file system that hangs holds it up.
+func runCheck(ctx context.Context, args []string, stdout io.Writer) error {
+	asJSON := false
+	switch {
+	case len(args) == 0:
+	case len(args) == 1 && isHelp(args[0]):
+		return usage(stdout)
+	case len(args) == 1 && args[0] == "--json":
+		asJSON = true
+	default:
+		return configError{fmt.Errorf("unknown arguments %q: use podsignal check, or podsignal check --json", "check "+strings.Join(args, " "))}
+	}
+	return interruptible(ctx, func() error { return check(ctx, stdout, asJSON) })
 }
 
 // sidecar does what podsignal is there for, until ctx is done or it cannot go on.
