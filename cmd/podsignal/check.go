@@ -173,7 +173,7 @@ func examine(ctx context.Context, cfg config, rule rule) (*report, error) {
 		r.Signal = signal.Name(rule.signal)
 	}
 	for _, doubt := range cfg.doubts {
-		r.add(levelWarn, "config", "%s is no variable of podsignal's: did you mean %s?", doubt.name, doubt.likely)
+		r.add(levelWarn, "config", "%v", doubt)
 	}
 	if rule.found {
 		r.add(levelOK, "config", "FILE is not set, and stands for %s mounted here", count(len(rule.files), "volume"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,8 +19,9 @@ const (
 	// some milliseconds at most, unless it is stuck.
 	answerWithin = 3 * time.Second
 
-	// endWithin is what requests that are being answered get when podsignal ends.
-	endWithin = 50 * time.Millisecond
+	// closeWithin is what requests that are being answered get when podsignal ends; it is
+	// less than leaveWithin.
+	closeWithin = 50 * time.Millisecond
 )
 
 // listen serves the pages at address until ctx is done, and then returns nil. That
@@ -69,7 +71,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		return err
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
 	if server.Shutdown(grace) != nil {
 		_ = server.Close() // those that took too long
@@ -135,6 +137,10 @@ func pages(
 			show(w, r, all)
 		})
 	}
+	page("/{$}", func(w http.ResponseWriter, _ *http.Request, _ []*status) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, index) // whoever asked has gone away
+	})
 	page("/healthz", func(w http.ResponseWriter, _ *http.Request, _ []*status) {
 		fmt.Fprintln(w, "ok")
 	})
@@ -169,6 +175,20 @@ func pages(
 	})
 	return mux
 }
+
+// index is the page /.
+const index = `<!DOCTYPE html>
+<html lang="en">
+<title>podsignal</title>
+<h1>podsignal</h1>
+<ul>
+<li><a href="healthz">/healthz</a>: whether the delivery loop turns
+<li><a href="readyz">/readyz</a>: whether the files and the targets are as they should be, and else why not
+<li><a href="status">/status</a>: files, targets, what is pending, and what podsignal check finds
+<li><a href="metrics">/metrics</a>: for Prometheus
+</ul>
+</html>
+`
 
 // document is the page /status: with RULES, a list.
 func document(all []*status) any {

@@ -143,7 +143,7 @@ func TestStuckLoop(t *testing.T) {
 			t.Errorf("before: %d %s", code, body)
 		}
 		s.shows(1)
-		for _, path := range []string{"/healthz", "/readyz", "/status", "/metrics"} {
+		for _, path := range []string{"/", "/healthz", "/readyz", "/status", "/metrics"} {
 			asked := time.Now()
 			code, body := s.get(path)
 			if code != http.StatusServiceUnavailable || body != "the delivery loop is stuck: it has not answered for 3s" {
@@ -305,7 +305,7 @@ func TestPagesOfRules(t *testing.T) {
 
 func TestReadOnly(t *testing.T) {
 	handler := pages(func(context.Context) ([]*status, error) { return []*status{{}}, nil }, found, nil)
-	for _, path := range []string{"/healthz", "/readyz", "/status", "/metrics"} {
+	for _, path := range []string{"/", "/healthz", "/readyz", "/status", "/metrics"} {
 		for method, want := range map[string]bool{
 			http.MethodGet: true, http.MethodHead: true,
 			http.MethodPost: false, http.MethodPut: false, http.MethodDelete: false,

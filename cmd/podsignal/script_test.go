@@ -162,6 +162,9 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"get":    getCommand,
 	"tmpfs":  tmpfsCommand,
 	"report": reportCommand,
+	"stall":  stallCommand,
+	"hang":   hangCommand,
+	"each":   eachCommand,
 }
 
 // volume DIR KEY=VALUE ... writes a volume as the kubelet does, as a whole. A value
@@ -303,8 +306,8 @@ func floodCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// end NAME [SIGNAL] ends a program, by default with TERM. podsignal must then
-// exit with 0.
+// end NAME [SIGNAL] ends a program, by default with TERM. podsignal, and what is named
+// podsignal-…, must then exit with 0.
 func endCommand(ts *testscript.TestScript, _ bool, args []string) {
 	cmd := started(ts, args[0])
 	delete(ts.Value(processesKey{}).(*processes).running, args[0])
@@ -313,8 +316,9 @@ func endCommand(ts *testscript.TestScript, _ bool, args []string) {
 		sig = unix.SignalNum("SIG" + args[1])
 	}
 	ts.Check(cmd.Process.Signal(sig))
+	defer time.AfterFunc(deadline, func() { _ = cmd.Process.Kill() }).Stop() // or it would hold up all tests
 	err := cmd.Wait()
-	if args[0] == "podsignal" && sig != unix.SIGKILL && err != nil {
+	if strings.HasPrefix(args[0], "podsignal") && sig != unix.SIGKILL && err != nil {
 		ts.Fatalf("podsignal: %v, want exit code 0", err)
 	}
 }
@@ -406,13 +410,19 @@ func windowCommand(ts *testscript.TestScript, _ bool, args []string) {
 // get PATH CODE [REGEXP ...] waits until that page of podsignal's has this status
 // and a line for each expression. Negated, it must have none of these lines now.
 func getCommand(ts *testscript.TestScript, neg bool, args []string) {
-	const listening = `msg=listening address=(\S+)`
-	logCommand(ts, false, []string{listening})
-	address := regexp.MustCompile(listening).FindStringSubmatch(ts.ReadFile("podsignal.log"))[1]
+	address := ts.Getenv("LISTEN")
+	if strings.HasSuffix(address, ":0") {
+		const listening = `msg=listening address=(\S+)`
+		logCommand(ts, false, []string{listening})
+		address = regexp.MustCompile(listening).FindStringSubmatch(ts.ReadFile("podsignal.log"))[1]
+	}
 	var page string
 	count := func() (lines int) {
 		response, err := http.Get("http://" + address + args[0])
-		ts.Check(err)
+		if err != nil {
+			page = err.Error() // it may not listen yet
+			return 0
+		}
 		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)
 		ts.Check(err)
