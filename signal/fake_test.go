@@ -34,11 +34,12 @@ type fake struct {
 
 // proc is a process of a fake: it sleeps unless it has a state.
 type proc struct {
-	pid, parent              int
+	pid, parent, session     int
 	comm                     string
 	args                     []string
 	started                  time.Duration
 	state                    byte
+	firstEnded               bool // its first thread; others live
 	uid, savedUID            int
 	innermost                int
 	caught, ignored, blocked uint64
@@ -133,7 +134,7 @@ func (f *fake) system() *system {
 			if err != nil {
 				return stat{}, err
 			}
-			return stat{p.comm, max(p.state, 'S'), p.parent, p.started}, nil
+			return p.stat(), nil
 		},
 		status: func(pid int) (status, error) {
 			p, err := find("status", pid)
@@ -245,6 +246,14 @@ func (f *fake) end(pid int) {
 		}
 	}
 	delete(f.procs, pid)
+}
+
+func (p *proc) stat() stat {
+	st := stat{p.comm, max(p.state, 'S'), p.parent, p.session, 1 + len(p.others), p.started}
+	if p.firstEnded {
+		st.state, st.threads = 'Z', st.threads+1
+	}
+	return st
 }
 
 func (p *proc) status() status {
