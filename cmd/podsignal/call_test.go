@@ -48,7 +48,7 @@ func TestCalls(t *testing.T) {
 		}, []string{"0s call", "1m0s call"},
 	}, {
 		"a process that started after the change has read it", "web", func(s *stage) {
-			s.have(&signal.Target{PID: 7, Started: 2 * time.Hour})
+			s.have(&signal.Target{PID: 7, Started: changedAt + time.Hour})
 			s.shows(1)
 			time.Sleep(time.Minute)
 		}, []string{"0s find"},

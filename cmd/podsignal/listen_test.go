@@ -227,7 +227,7 @@ func TestStatus(t *testing.T) {
 			s.ended.Store(true)
 			time.Sleep(time.Second)
 		},
-		`{"digest":"010000000000","failing_since":"2000-01-01T00:00:01.14Z","mode":"inotify","pending":"no target: none is there","targets":[]}`,
+		`{"digest":"010000000000","failing_since":"2000-01-01T00:00:01Z","mode":"inotify","pending":"no target: none is there","targets":[]}`,
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			play(t, 5*time.Second, func(s *stage) {

@@ -93,7 +93,7 @@ func TestOutcome(t *testing.T) {
 			s.ended.Store(true)
 			s.have()
 			time.Sleep(2 * time.Second)
-			s.have(&signal.Target{PID: 8, Started: 2 * time.Hour})
+			s.have(&signal.Target{PID: 8, Started: changedAt + time.Hour})
 			time.Sleep(10 * time.Second)
 		}, []string{"5s restarted"},
 	}} {
@@ -131,6 +131,7 @@ func TestOutcomeEnded(t *testing.T) {
 	const found = `0s level=INFO msg="process found"`
 	ended := []string{
 		found,
+		`40ms level=INFO msg="process ended"`,
 		`5s level=INFO msg="the signal's effect" outcome=ended`,
 		`6.34s level=INFO msg="no process to signal, looking for it"`,
 	}
@@ -138,6 +139,7 @@ func TestOutcomeEnded(t *testing.T) {
 		syscall.SIGTERM: ended, syscall.SIGINT: ended, syscall.SIGQUIT: ended,
 		syscall.SIGUSR1: {
 			found,
+			`40ms level=INFO msg="process ended"`,
 			`40ms level=INFO msg="no process to signal, looking for it"`,
 			`5s level=WARN msg="the process ended after the signal: read its container's log" outcome=died`,
 		},
