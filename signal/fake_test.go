@@ -45,6 +45,7 @@ type proc struct {
 	caught, ignored, blocked uint64
 	others                   []uint64 // what its other threads block
 	mounts                   []mount
+	executable               string
 	unreadable               error // its mountinfo
 	hidden                   error // all of it
 
@@ -80,6 +81,18 @@ func (f *fake) finder(opts Options) *Finder {
 	finder := NewFinder(opts)
 	finder.sys = f.sys
 	return finder
+}
+
+// survey is what a look alone tells, as Look does it.
+func (f *fake) survey(opts Options, sig syscall.Signal) Survey {
+	f.t.Helper()
+	finder := f.finder(opts)
+	finder.ended = nil
+	s, err := finder.survey(f.t.Context(), sig)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return s
 }
 
 // nginx returns a master that catches HUP and has been there for long.
@@ -211,7 +224,13 @@ func (f *fake) system() *system {
 		},
 		watchEnds: f.watchEnds,
 		now:       func() time.Duration { return f.now },
-		isLink:    func(path string) bool { return f.links[path] },
+		executable: func(pid int) string {
+			if p, ok := f.procs[pid]; ok {
+				return p.executable
+			}
+			return ""
+		},
+		isLink: func(path string) bool { return f.links[path] },
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -43,6 +44,8 @@ type system struct {
 	kill      func(pid int, sig syscall.Signal) error
 	now       func() time.Duration // since boot
 	isLink    func(path string) bool
+
+	executable func(pid int) string // its base name; empty: it may not be read
 }
 
 func newSystem() *system {
@@ -66,6 +69,13 @@ func newSystem() *system {
 		isLink: func(path string) bool {
 			info, err := os.Lstat(path)
 			return err == nil && info.Mode()&fs.ModeSymlink != 0
+		},
+		executable: func(pid int) string {
+			path, err := os.Readlink(procPath(pid, "exe")) // of another uid: not permitted
+			if err != nil {
+				return ""
+			}
+			return filepath.Base(path)
 		},
 	}
 }
@@ -219,8 +229,8 @@ type status struct {
 	blocked, ignored, catch uint64
 }
 
-// plain undoes the escapes that the kernel puts into names there.
-var plain = strings.NewReplacer(`\n`, "\n", `\\`, `\`)
+// unescaped undoes the escapes that the kernel puts into names there.
+var unescaped = strings.NewReplacer(`\n`, "\n", `\\`, `\`)
 
 func readStatus(path string) (status, error) {
 	var buf [4 << 10]byte
@@ -271,7 +281,7 @@ func parseStatus(b []byte) (s status, err error) {
 		line, b, _ = bytes.Cut(b, []byte("\n"))
 		key, value, _ := bytes.Cut(line, []byte(":\t"))
 		if string(key) == "Name" { // of any bytes
-			s.comm = plain.Replace(string(value))
+			s.comm = unescaped.Replace(string(value))
 			found |= name
 			continue
 		}

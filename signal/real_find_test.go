@@ -63,8 +63,8 @@ func TestRealP2Workers(t *testing.T) {
 	if target := only(t, finder); target.PID != p.Process.Pid {
 		t.Fatalf("found %d, want the master %d", target.PID, p.Process.Pid)
 	}
-	if len(finder.workers) != 1 {
-		t.Fatalf("%d workers", len(finder.workers))
+	if len(finder.kin) != 2 {
+		t.Fatalf("%d relations", len(finder.kin))
 	}
 	if err := p.Process.Kill(); err != nil {
 		t.Fatal(err)

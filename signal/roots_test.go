@@ -74,8 +74,8 @@ func TestP2WorkerForLife(t *testing.T) {
 			t.Errorf("%s (-want +got)\n%s", step.name, diff)
 		}
 	}
-	if len(finder.workers) != 0 {
-		t.Errorf("workers that have ended are remembered: %v", finder.workers)
+	if len(finder.kin) != len(f.procs)-1 {
+		t.Errorf("%d relations are remembered, of %d processes", len(finder.kin), len(f.procs))
 	}
 }
 
