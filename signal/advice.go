@@ -1,8 +1,8 @@
 package signal
 
 import (
+	"context"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -34,18 +34,18 @@ type suspect struct {
 	args        []string
 }
 
-// suspects are all processes of the last look, by pid.
+// suspects are all processes, by pid, as far as they can be seen.
 func (f *Finder) suspects() (all []suspect) {
-	for _, pid := range slices.Sorted(maps.Keys(f.known)) {
-		k := f.known[pid]
-		if pid == f.sys.self || k.ended {
+	pids, _ := f.sys.pids(context.Background())
+	slices.Sort(pids)
+	for _, pid := range pids {
+		st, err := f.sys.stat(int(pid))
+		if err != nil || int(pid) == f.sys.self || st.ended() {
 			continue
 		}
-		args, err := f.sys.cmdline(pid)
-		if err != nil {
-			continue // advice is given of what can be seen
+		if args, err := f.sys.cmdline(int(pid)); err == nil {
+			all = append(all, suspect{int(pid), st.parent, st.comm, args})
 		}
-		all = append(all, suspect{pid, int(k.parent), k.comm, args})
 	}
 	return all
 }
@@ -122,6 +122,16 @@ func (f *Finder) advise(s suspect, all []suspect, anyName bool) (advice, bool) {
 		}
 	}
 	return advice{}, false
+}
+
+// adviseOn tells how a process would have to be called, if there is a way.
+func (f *Finder) adviseOn(pid int) (advice, bool) {
+	all := f.suspects()
+	i := slices.IndexFunc(all, func(s suspect) bool { return s.pid == pid })
+	if i < 0 {
+		return advice{}, false // it has ended
+	}
+	return f.advise(all[i], all, false)
 }
 
 // words are parts of the command line that may tell a process from others: a script's

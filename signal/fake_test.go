@@ -180,6 +180,15 @@ func (f *fake) system() *system {
 			}
 			return nil, errGone
 		},
+		children: func(pid int) (map[int]bool, error) {
+			all := make(map[int]bool)
+			for _, p := range f.procs {
+				if p.parent == pid {
+					all[p.pid] = true
+				}
+			}
+			return all, nil
+		},
 		open: func(pid int) (int, error) {
 			p, err := find("open", pid)
 			if f.noPidfd != nil {

@@ -388,13 +388,8 @@ func (f *Finder) whyWorkers(in sight) string {
 		if now := f.known[master.pid]; master.gone || now.named || now.comm != p.comm {
 			continue
 		}
-		all := f.suspects()
-		i := slices.IndexFunc(all, func(s suspect) bool { return s.pid == master.pid })
-		if i < 0 {
-			continue // it has ended
-		}
 		text := fmt.Sprintf("%s is the name of workers alone: their parent (pid %d) is the same program under another name", f.opts.Name, master.pid)
-		if a, ok := f.advise(all[i], all, false); ok {
+		if a, ok := f.adviseOn(master.pid); ok {
 			text += fmt.Sprintf(": set %s", a)
 		}
 		return text

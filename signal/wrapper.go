@@ -2,6 +2,7 @@ package signal
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"syscall"
 )
@@ -14,49 +15,50 @@ type catcher struct {
 	text string // what to do about it
 }
 
-// behind says which descendant of the target catches the signal; empty: none does. It goes
-// by the last look at all processes.
+// behind says which descendant of the target catches the signal, the nearest one; empty:
+// none does.
 func (t *Target) behind(sig syscall.Signal) string {
 	f := t.finder
-	children := make(map[int][]int)
-	for pid, k := range f.known {
-		children[int(k.parent)] = append(children[int(k.parent)], pid)
-	}
-	relation := "child"
-	for pids := children[t.PID]; pids != nil; relation = "descendant" {
-		slices.Sort(pids)
-		var next []int
-		for _, pid := range pids {
-			k := f.known[pid]
-			st, err := f.sys.status(pid)
-			if err == nil && !k.match && !k.ended && pid != f.sys.self && st.catches(sig) {
-				return t.sayBehind(pid, relation, sig)
+	parents, relation := []int{t.PID}, "child"
+	for len(parents) > 0 {
+		var children []int
+		for _, pid := range parents {
+			all, err := f.sys.children(pid)
+			if err == nil {
+				children = append(children, slices.Sorted(maps.Keys(all))...)
 			}
-			next = append(next, children[pid]...)
 		}
-		pids = next
+		for _, pid := range children {
+			if text := t.caughtBy(pid, relation, sig); text != "" {
+				return text
+			}
+		}
+		parents, relation = children, "descendant"
 	}
 	return ""
 }
 
-// sayBehind reads all command lines for the name of the process, and so does it once.
-func (t *Target) sayBehind(pid int, relation string, sig syscall.Signal) string {
+// caughtBy says that a descendant catches the signal; empty: it does not, or it is a worker.
+func (t *Target) caughtBy(pid int, relation string, sig syscall.Signal) string {
 	f := t.finder
-	k := f.known[pid]
-	id := identity{pid, k.started}
-	if t.catcher.identity == id && t.catcher.comm == k.comm {
-		return t.catcher.text
-	}
-	all := f.suspects()
-	i := slices.IndexFunc(all, func(s suspect) bool { return s.pid == pid })
-	if i < 0 {
-		return "" // it has ended
-	}
-	a, ok := f.advise(all[i], all, false)
-	if !ok {
+	st, err := f.sys.stat(pid)
+	if err != nil || pid == f.sys.self {
 		return ""
 	}
-	text := fmt.Sprintf("its %s %s (pid %d) catches %s: set %s", relation, a.process, pid, Name(sig), a)
-	t.catcher = catcher{id, k.comm, text}
+	masks, err := f.sys.status(pid)
+	if err != nil || !masks.catches(sig) {
+		return ""
+	}
+	id := identity{pid, st.started}
+	if t.catcher.identity == id && t.catcher.comm == st.comm {
+		return t.catcher.text // all command lines are read for it, so once only
+	}
+	text := ""
+	if _, match, err := f.matches(pid, st); err == nil && !match {
+		if a, ok := f.adviseOn(pid); ok {
+			text = fmt.Sprintf("its %s %s (pid %d) catches %s: set %s", relation, a.process, pid, Name(sig), a)
+		}
+	}
+	t.catcher = catcher{id, st.comm, text}
 	return text
 }

@@ -84,7 +84,7 @@ type processReport struct {
 	Parent int           `json:"parent"`
 	UID    int           `json:"uid"`
 	Name   string        `json:"name"`
-	Role   string        `json:"role"` // signal.Role
+	Role   string        `json:"role"`             // signal.Role
 	Orphan bool          `json:"orphan,omitempty"` // signal.Process
 	Target *targetReport `json:"target,omitempty"`
 }

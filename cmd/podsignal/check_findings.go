@@ -118,7 +118,7 @@ func (r *report) processes(s signal.Survey) {
 	for _, p := range s.Processes {
 		about := processReport{PID: p.PID, Parent: p.Parent, UID: p.UID, Name: p.Name, Role: string(p.Role), Orphan: p.Orphan}
 		if p.Orphan {
-			r.add(levelWarn, "process", "%s (pid %d) has lost the parent that started it: a daemon, or a worker of a master that has ended, which podsignal does not signal if it has seen that master; check has seen nothing, podsignal's log tells", p.Name, p.PID).PID = p.PID
+			r.add(levelWarn, "process", "%s (pid %d) looks like a target, but the process that started it has ended: if that was its master, and podsignal has seen it, this one is left alone, and the log says that only workers are left", p.Name, p.PID).PID = p.PID
 		}
 		if p.Role == signal.RoleTarget {
 			about.Target = r.target(p)
