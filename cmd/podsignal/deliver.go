@@ -90,7 +90,7 @@ type delivery struct {
 	started time.Time // this delivery
 
 	verifications []*verification
-	watching      *watcher.Opens // for all of these; nil: there are none, or it is unavailable
+	watching      *watcher.Opens // for all of these, since there are few instances on a node; nil: there are none, or it is unavailable
 }
 
 // told is a target and what it has been told.
@@ -146,7 +146,7 @@ func (d *delivery) run(ctx context.Context, snapshots <-chan watcher.Snapshot) e
 		case <-ctx.Done():
 			return nil
 		case s := <-snapshots:
-			d.forgetOpens()
+			d.renewOpens()
 			d.desire(s)
 			d.forced = s.Unsettled
 		case <-d.begun:
@@ -196,7 +196,7 @@ func (d *delivery) rehearse() {
 // desire takes what the files show now. What was pending is replaced.
 func (d *delivery) desire(s watcher.Snapshot) {
 	if !s.Stirred.IsZero() {
-		d.doubt(s.Stirred)
+		d.doubt(s)
 	}
 	if s.Digest != d.desired.Digest {
 		if d.desired.Digest != ([32]byte{}) {
@@ -219,11 +219,13 @@ func (d *delivery) desire(s watcher.Snapshot) {
 	d.search = time.Now()
 }
 
-// doubt notes the targets that may have read something else than they were given,
-// since the files were seen to change at that time.
-func (d *delivery) doubt(at time.Time) {
+// doubt notes the targets that may have read something else than they were given: the
+// files were seen to change while they may have been reading. One that was only just
+// started counts if there really was something else.
+func (d *delivery) doubt(s watcher.Snapshot) {
 	for _, t := range d.targets {
-		if t != d.calling && at.After(t.reading) {
+		started := t.sent.IsZero() && t.applied == s.Digest
+		if t != d.calling && (started || s.Stirred.After(t.reading)) {
 			continue
 		}
 		if t.repeats < maxRepeats {
@@ -276,6 +278,7 @@ func (d *delivery) discover(ctx context.Context) time.Time {
 			find = d.find
 		}
 		news := d.refresh(ctx, find)
+		news = slices.DeleteFunc(news, d.readAtStart)
 		if took := time.Since(began); took < longSearch {
 			d.deliver(ctx, news)
 		} else if len(news) > 0 {
@@ -406,6 +409,17 @@ func (d *delivery) checkUnwatched() time.Time {
 	return d.recheck
 }
 
+// readAtStart tells whether a target started so late that it has read what is desired.
+func (d *delivery) readAtStart(t *told) bool {
+	if t.Started < d.desired.Changed+readBy {
+		return false
+	}
+	d.say(slog.LevelDebug, "no %s: it started after the change", t.pid(), "digest", d.digest())
+	t.applied, d.reached = d.desired.Digest, d.desired.Digest
+	t.reading = t.begun.Add(d.readWithin())
+	return true
+}
+
 // deliver signals those of the targets that need it and may get it now.
 func (d *delivery) deliver(ctx context.Context, targets []*told) {
 	for _, t := range targets {
@@ -417,12 +431,6 @@ func (d *delivery) deliver(ctx context.Context, targets []*told) {
 				d.say(slog.LevelDebug, "no %s: the files are back to what it runs", t.pid(), "digest", d.digest())
 			}
 			t.failing, t.due = trouble{}, time.Time{}
-			continue
-		}
-		if t.Started >= d.desired.Changed+readBy {
-			d.say(slog.LevelDebug, "no %s: it started after the change", t.pid(), "digest", d.digest())
-			t.applied, d.reached = d.desired.Digest, d.desired.Digest
-			t.reading = t.begun.Add(d.readWithin())
 			continue
 		}
 		if !d.whole() {

@@ -34,6 +34,8 @@ type stage struct {
 	mu        sync.Mutex
 	targets   []*signal.Target           // under mu
 	refuse    func(*signal.Target) error // nil: signals arrive
+	deny      func(*signal.Target) error // the same, but when all has been prepared
+	reload    func()                     // what a signal does
 	finding   time.Duration              // a search takes
 	broken    error                      // of a search
 	tellAgain bool                       // searches for newcomers are events too
@@ -128,7 +130,15 @@ func playAs(t *testing.T, r rule, act func(*stage), adjust ...func(*stage, *deli
 				}
 			}
 			before()
+			if s.deny != nil {
+				if err := s.deny(target); err != nil {
+					return err
+				}
+			}
 			s.note(fmt.Sprint("signal ", target.PID))
+			if s.reload != nil {
+				s.reload()
+			}
 			return nil
 		}
 		if r.reload != nil {

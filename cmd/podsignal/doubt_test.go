@@ -161,7 +161,25 @@ func TestChangedBack(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, []string{"0s signal 7", "100ms signal 7"},
 	}, {
-		"a program that has only just started may be reading, too", hup, func(s *stage) {
+		"a program that has only just started may have read what was there for a moment", slow, func(s *stage) {
+			young := target(7)
+			young.Started = uptime() - 500*ms
+			s.have(young)
+			s.refuse = func(*signal.Target) error {
+				if time.Since(s.began) < time.Second {
+					return &signal.NotReadyError{Why: "it has only just started"}
+				}
+				return nil
+			}
+			s.snapshots <- watcher.Snapshot{Digest: [32]byte{1}, Changed: young.Started - time.Hour}
+			time.Sleep(100 * ms)
+			s.stirs(2, 0)
+			time.Sleep(100 * ms)
+			s.stirs(1, 0)
+			time.Sleep(time.Minute)
+		}, []string{"1.46s signal 7"},
+	}, {
+		"but not if nothing else was seen", hup, func(s *stage) {
 			young := target(7)
 			young.Started = uptime() - 500*ms
 			s.have(young)
@@ -169,7 +187,7 @@ func TestChangedBack(t *testing.T) {
 			time.Sleep(100 * ms)
 			s.stirs(1, 0)
 			time.Sleep(time.Minute)
-		}, []string{"100ms signal 7"},
+		}, []string{},
 	}, {
 		"a call is read until it is answered", byCall("web"), func(s *stage) {
 			s.have(target(7))

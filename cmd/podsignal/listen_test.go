@@ -222,12 +222,12 @@ func TestStatus(t *testing.T) {
 		"a target that has ended has no successor yet", func(s *stage) {
 			s.have(target(7))
 			s.shows(1)
-			time.Sleep(time.Second)
+			time.Sleep(1100 * ms)
 			s.have()
 			s.ended.Store(true)
 			time.Sleep(time.Second)
 		},
-		`{"digest":"010000000000","failing_since":"2000-01-01T00:00:01Z","mode":"inotify","pending":"no target: none is there","targets":[]}`,
+		`{"digest":"010000000000","failing_since":"2000-01-01T00:00:01.14Z","mode":"inotify","pending":"no target: none is there","targets":[]}`,
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			play(t, 5*time.Second, func(s *stage) {

@@ -110,6 +110,13 @@ func TestMetricsOutOfSync(t *testing.T) {
 			s.shows(1)
 			time.Sleep(time.Minute)
 		}, 0, "0"},
+		{"a target that has read the files at its start has ended", func(s *stage) {
+			s.have(&signal.Target{PID: 7, Started: changedAt + time.Hour})
+			s.shows(1)
+			s.have()
+			s.shows(1)
+			time.Sleep(time.Minute)
+		}, 0, "0"},
 		{"a change since then", func(s *stage) {
 			s.have(target(7))
 			s.shows(1)

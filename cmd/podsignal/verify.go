@@ -61,19 +61,12 @@ func (d *delivery) prepare(t *told) *verification {
 			}
 		}
 	}
-	v.watched = d.watchOpens() == nil
+	if d.watching == nil {
+		d.watching, _ = d.opens()
+	}
+	v.watched = d.watching != nil
 	d.noteOpens() // last: what is opened from here on belongs to this signal
 	return v
-}
-
-// watchOpens has the opening of the files noticed from here on. One inotify instance
-// serves for all targets: there are few on a node.
-func (d *delivery) watchOpens() (err error) {
-	if d.watching == nil {
-		d.watching, err = d.opens()
-		return err
-	}
-	return d.watching.Renew()
 }
 
 // noteOpens credits what was opened to all whose effect is being watched.
@@ -86,10 +79,15 @@ func (d *delivery) noteOpens() {
 	}
 }
 
-// forgetOpens drops what podsignal has opened itself, before its snapshot came.
-func (d *delivery) forgetOpens() {
-	if d.watching != nil {
-		d.watching.Seen()
+// renewOpens drops what podsignal has opened itself for a snapshot, and has the opening
+// of the files that it shows noticed.
+func (d *delivery) renewOpens() {
+	if d.watching == nil {
+		return
+	}
+	d.watching.Seen()
+	if d.watching.Renew() != nil {
+		d.stopOpens() // those of before would say that nothing was opened
 	}
 }
 

@@ -59,6 +59,13 @@ func TestOutcome(t *testing.T) {
 			reload(s, 3, 300*ms, 15, 16)
 		}, []string{"5s replaced", "15s kept", "25s replaced"},
 	}, {
+		"a second time in a row", func(s *stage) {
+			s.children.Store([]int{11, 12})
+			reload(s, 1, 300*ms, 13, 14)
+			reload(s, 2, 0, 13, 14)
+			reload(s, 3, 0, 13, 14)
+		}, []string{"5s replaced", "15s kept", "25s kept"},
+	}, {
 		"a child that ended is no new one", func(s *stage) {
 			s.children.Store([]int{11, 12})
 			reload(s, 1, 300*ms, 13, 14)
@@ -120,6 +127,31 @@ func TestOutcome(t *testing.T) {
 			})
 			if warned := regexp.MustCompile(`level=WARN .*read its container's log`).MatchString(log); warned != warnings {
 				t.Errorf("warned: %t, want %t:\n%s", warned, warnings, log)
+			}
+		})
+	}
+}
+
+// A signal that did not arrive has no outcome, and that of the one before goes on being
+// watched.
+func TestOutcomeOfFailure(t *testing.T) {
+	for name, err := range map[string]error{"not permitted": syscall.EPERM, "gone": signal.ErrGone} {
+		t.Run(name, func(t *testing.T) {
+			_, log := play(t, 5*time.Second, func(s *stage) {
+				s.children.Store([]int{11})
+				s.have(target(7))
+				s.shows(1)
+				time.Sleep(3 * time.Second)
+				s.deny = func(*signal.Target) error { return err }
+				s.have()
+				s.shows(2)
+				time.Sleep(time.Second)
+				s.children.Store([]int{12})
+				time.Sleep(time.Minute)
+			})
+			got := regexp.MustCompile(`outcome=.*`).FindAllString(log, -1)
+			if diff := cmp.Diff([]string{"outcome=replaced"}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s\n%s", diff, log)
 			}
 		})
 	}
