@@ -34,16 +34,18 @@ type fake struct {
 
 // proc is a process of a fake: it sleeps unless it has a state.
 type proc struct {
-	pid, parent              int
+	pid, parent, session     int
 	comm                     string
 	args                     []string
 	started                  time.Duration
 	state                    byte
+	firstEnded               bool // its first thread; others live
 	uid, savedUID            int
 	innermost                int
 	caught, ignored, blocked uint64
 	others                   []uint64 // what its other threads block
 	mounts                   []mount
+	executable               string
 	unreadable               error // its mountinfo
 	hidden                   error // all of it
 
@@ -79,6 +81,18 @@ func (f *fake) finder(opts Options) *Finder {
 	finder := NewFinder(opts)
 	finder.sys = f.sys
 	return finder
+}
+
+// survey is what a look alone tells, as Look does it.
+func (f *fake) survey(opts Options, sig syscall.Signal) Survey {
+	f.t.Helper()
+	finder := f.finder(opts)
+	finder.ended = nil
+	s, err := finder.survey(f.t.Context(), sig)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return s
 }
 
 // nginx returns a master that catches HUP and has been there for long.
@@ -133,7 +147,7 @@ func (f *fake) system() *system {
 			if err != nil {
 				return stat{}, err
 			}
-			return stat{p.comm, max(p.state, 'S'), p.parent, p.started}, nil
+			return p.stat(), nil
 		},
 		status: func(pid int) (status, error) {
 			p, err := find("status", pid)
@@ -165,6 +179,15 @@ func (f *fake) system() *system {
 				}
 			}
 			return nil, errGone
+		},
+		children: func(pid int) (map[int]bool, error) {
+			all := make(map[int]bool)
+			for _, p := range f.procs {
+				if p.parent == pid {
+					all[p.pid] = true
+				}
+			}
+			return all, nil
 		},
 		open: func(pid int) (int, error) {
 			p, err := find("open", pid)
@@ -210,7 +233,13 @@ func (f *fake) system() *system {
 		},
 		watchEnds: f.watchEnds,
 		now:       func() time.Duration { return f.now },
-		isLink:    func(path string) bool { return f.links[path] },
+		executable: func(pid int) string {
+			if p, ok := f.procs[pid]; ok {
+				return p.executable
+			}
+			return ""
+		},
+		isLink: func(path string) bool { return f.links[path] },
 	}
 }
 
@@ -245,6 +274,14 @@ func (f *fake) end(pid int) {
 		}
 	}
 	delete(f.procs, pid)
+}
+
+func (p *proc) stat() stat {
+	st := stat{p.comm, max(p.state, 'S'), p.parent, p.session, 1 + len(p.others), p.started}
+	if p.firstEnded {
+		st.state, st.threads = 'Z', st.threads+1
+	}
+	return st
 }
 
 func (p *proc) status() status {

@@ -102,7 +102,7 @@ func (t *Target) status() (status, error) {
 	if st.comm != t.comm {
 		return st, ErrGone
 	}
-	same, err := f.matches(t.PID, stat{comm: t.comm, state: st.state, started: t.Started})
+	_, same, err := f.matches(t.PID, stat{comm: t.comm, state: st.state, started: t.Started})
 	if err == nil && !same {
 		err = ErrGone
 	}

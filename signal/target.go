@@ -8,10 +8,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,14 +21,11 @@ import (
 // of that error says why, and what would mend it.
 var ErrNoTarget = errors.New("no target")
 
-// nameLimit is how many bytes of a process's name the kernel keeps
-// (TASK_COMM_LEN less the final zero, proc_pid_comm(5)).
-const nameLimit = 15
-
 // Options say which processes are meant and how carefully to treat them.
 type Options struct {
 	Name    string         // of the process; a whole name, never a part
 	Cmdline *regexp.Regexp // that the whole command line must match too; nil: any
+	Signal  syscall.Signal // that it is about; zero: none, as targets are told otherwise
 	Files   []string       // what the target must be able to see: it has to share their mounts
 	Grace   time.Duration  // least age before a signal
 	Log     *slog.Logger
@@ -40,8 +37,8 @@ type Finder struct {
 	opts    Options
 	sys     *system
 	targets map[identity]*Target
-	workers map[identity]bool
-	noPidfd bool // has been said
+	kin     map[identity]*kin // of the matches, and of parents of theirs, that live
+	noPidfd bool              // has been said
 
 	known    map[int]known // the processes of the last look, by pid
 	looks    uint64
@@ -54,11 +51,14 @@ type Finder struct {
 
 // known is what is remembered of a process from one look to the next.
 type known struct {
-	comm    string
-	started time.Duration
-	look    uint64 // the last at which it was there
-	match   bool
-	sharing sharing
+	comm            string
+	started         time.Duration
+	look            uint64 // the last at which it was there
+	parent, session int32
+	ended           bool // it is a zombie
+	named           bool // as was asked for
+	match           bool // and with such a command line
+	sharing         sharing
 }
 
 // sharing tells whether a process mounts what the files lie on.
@@ -85,7 +85,7 @@ func NewFinder(opts Options) *Finder {
 		opts:    opts,
 		sys:     newSystem(),
 		targets: make(map[identity]*Target),
-		workers: make(map[identity]bool),
+		kin:     make(map[identity]*kin),
 		known:   make(map[int]known),
 		ended:   make(chan struct{}, 1),
 	}
@@ -99,12 +99,14 @@ type Target struct {
 	Started time.Duration // since boot (CLOCK_BOOTTIME), in steps of 10 ms
 
 	finder  *Finder
+	kin     *kin
 	comm    string
 	pidfd   int // -1: there are none
 	watched bool
 	since   time.Duration
 	caught  bool          // it has been seen to catch the signal
 	blocked time.Duration // since boot; since when it blocks the signal; 0: it does not
+	catcher catcher       // the last that was told to be behind it
 }
 
 // Age is how long ago the process started.
@@ -159,8 +161,6 @@ func (f *Finder) look(ctx context.Context, whole bool) (sight, error) {
 		return sight{}, fmt.Errorf("listing processes: %w", err)
 	}
 	in := sight{inSight: len(pids), matches: make(map[int]candidate)}
-	var own, first string              // names: ours, and that of PID 1
-	workers := make(map[identity]bool) // those known that are still there
 	f.looks++
 	for _, pid := range pids {
 		st, err := f.sys.stat(int(pid))
@@ -171,32 +171,23 @@ func (f *Finder) look(ctx context.Context, whole bool) (sight, error) {
 			return sight{}, err
 		}
 		p := candidate{int(pid), st}
-		if f.workers[p.identity()] {
-			workers[p.identity()] = true
-		}
-		if p.pid == f.sys.self {
-			own = st.comm
-		}
-		if p.pid == 1 {
-			first = st.comm
-		}
 		k := f.recall(p, whole)
 		if k.look == 0 {
-			if k.match, err = f.matches(p.pid, st); err != nil {
+			if k.named, k.match, err = f.matches(p.pid, st); err != nil {
 				return sight{}, err
 			}
 		}
-		k.match = k.match && !st.ended()
-		if k.match {
+		k.look, k.parent, k.session, k.ended = f.looks, int32(st.parent), int32(st.session), st.ended()
+		f.known[p.pid] = k
+		if k.match && !k.ended {
 			in.matches[p.pid] = p
 		}
-		k.look = f.looks
-		f.known[p.pid] = k
 	}
 	maps.DeleteFunc(f.known, func(_ int, k known) bool { return k.look != f.looks })
 	// PID 1 may also be the podsignal that this one was started beside, by an exec.
+	first, own := f.known[1].comm, f.known[f.sys.self].comm
 	in.alone = f.sys.self == 1 || in.inSight <= 1 || first != "" && first == own
-	f.workers = workers
+	f.relate(in.matches)
 	in.roots = f.roots(in.matches)
 	in.seen, err = f.mounting(in.roots, whole)
 	return in, err
@@ -222,69 +213,30 @@ func hidden(err error) bool {
 	return errors.Is(err, errGone) || errors.Is(err, fs.ErrPermission)
 }
 
-// matches tells whether a process is one of those meant. The command line is read
-// only if it takes that.
-func (f *Finder) matches(pid int, st stat) (bool, error) {
+// matches tells whether a process has the name, and is one of those meant. The command
+// line is read only if it takes that.
+func (f *Finder) matches(pid int, st stat) (named, match bool, err error) {
 	if pid <= 0 || pid == f.sys.self || st.ended() {
-		return false, nil
+		return false, false, nil
 	}
 	if st.comm == f.opts.Name && len(st.comm) < nameLimit && f.opts.Cmdline == nil {
-		return true, nil
+		return true, true, nil
 	}
 	args, err := f.sys.cmdline(pid)
 	if hidden(err) {
-		return false, nil
+		return false, false, nil
 	}
 	if err != nil {
-		return false, err // which says nothing of the process
+		return false, false, err // which says nothing of the process
 	}
-	if f.opts.Name != fullName(st.comm, args) && f.opts.Name != titleName(args) {
-		return false, nil
-	}
-	return f.opts.Cmdline == nil || f.opts.Cmdline.MatchString(strings.Join(args, " ")), nil
+	named = isNamed(f.opts.Name, st.comm, args)
+	return named, named && (f.opts.Cmdline == nil || f.opts.Cmdline.MatchString(strings.Join(args, " "))), nil
 }
 
-// fullName undoes the kernel's cut of long names. The whole name is the base name
-// of what was executed: argv[0], or for a script an argument soon after its
-// interpreter.
-func fullName(comm string, args []string) string {
-	if len(comm) < nameLimit {
-		return comm
-	}
-	for _, arg := range args[:min(len(args), 3)] {
-		if base := filepath.Base(arg); strings.HasPrefix(base, comm) {
-			return base
-		}
-	}
-	return comm
-}
-
-// titleName is the base name of argv[0], or of the name in front of a title that
-// the program has put there, as in `nginx: master process`.
-func titleName(args []string) string {
-	if len(args) == 0 {
-		return ""
-	}
-	name, _, _ := strings.Cut(args[0], ": ")
-	return filepath.Base(name)
-}
-
-// roots are the matches whose parent is none. The others are workers, and stay so
-// for life: orphaned by their master's end they must not be taken for it.
-func (f *Finder) roots(matches map[int]candidate) []candidate {
-	var roots []candidate
-	for _, p := range matches {
-		if _, ok := matches[p.parent]; ok {
-			f.workers[p.identity()] = true
-		}
-		if !f.workers[p.identity()] {
-			roots = append(roots, p)
-		}
-	}
-	slices.SortFunc(roots, func(a, b candidate) int {
+func byAge(processes []candidate) {
+	slices.SortFunc(processes, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.started, b.started), cmp.Compare(a.pid, b.pid))
 	})
-	return roots
 }
 
 // mounting are the roots that mount what the files lie on. For a kubelet volume
@@ -392,7 +344,7 @@ func (f *Finder) newTarget(p candidate) (*Target, error) {
 	f.warnOfSubPaths(p.pid)
 	return &Target{
 		PID: p.pid, Name: f.opts.Name, Started: p.started,
-		finder: f, comm: st.comm, pidfd: pidfd, since: f.sys.now(),
+		finder: f, kin: f.kinOf(p.identity()), comm: st.comm, pidfd: pidfd, since: f.sys.now(),
 	}, nil
 }
 
@@ -403,7 +355,7 @@ func (f *Finder) again(p candidate) (st stat, same bool, err error) {
 		return st, false, nil
 	}
 	if err == nil && st.started == p.started {
-		same, err = f.matches(p.pid, st)
+		_, same, err = f.matches(p.pid, st)
 	}
 	return st, same, err
 }
@@ -416,12 +368,31 @@ func (f *Finder) why(in sight) string {
 	case len(in.roots) > 0:
 		return fmt.Sprintf("%s (pid %d) does not mount the volume that FILE is in: mount it in that container too, as a folder", f.opts.Name, in.roots[0].pid)
 	case len(in.matches) > 0:
-		return fmt.Sprintf("of %s only workers are left, which are not signalled: their master has ended", f.opts.Name)
+		return f.whyWorkers(in)
 	case in.alone:
 		return `only podsignal's own processes are in sight: set shareProcessNamespace: true on the pod (Compose: pid: "service:NAME")`
-	case f.opts.Cmdline != nil:
-		return fmt.Sprintf("no process is named %q and has a command line that matches CMDLINE: correct PROCESS or CMDLINE, or start it", f.opts.Name)
-	default:
-		return fmt.Sprintf("no process is named %q: correct PROCESS, or start it", f.opts.Name)
 	}
+	if full, pid := f.cut(); full != "" {
+		return fmt.Sprintf("no process is named %q, to which the kernel has cut the name of %s (pid %d): set PROCESS=%s", f.opts.Name, full, pid, full)
+	}
+	if f.opts.Cmdline != nil {
+		return fmt.Sprintf("no process is named %q and has a command line that matches CMDLINE: correct PROCESS or CMDLINE, or start it", f.opts.Name)
+	}
+	return fmt.Sprintf("no process is named %q: correct PROCESS, or start it", f.opts.Name)
+}
+
+// whyWorkers says why all matches are workers.
+func (f *Finder) whyWorkers(in sight) string {
+	for _, p := range in.matches {
+		master := f.kin[p.identity()].parent
+		if now := f.known[master.pid]; master.gone || now.named || now.comm != p.comm {
+			continue
+		}
+		text := fmt.Sprintf("%s is the name of workers alone: their parent (pid %d) is the same program under another name", f.opts.Name, master.pid)
+		if a, ok := f.adviseOn(master.pid); ok {
+			text += fmt.Sprintf(": set %s", a)
+		}
+		return text
+	}
+	return fmt.Sprintf("of %s only workers are left, which are not signalled: their master has ended", f.opts.Name)
 }

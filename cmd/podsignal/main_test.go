@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,7 +25,9 @@ func TestMain(m *testing.M) {
 		"podsignal": main,
 		"hog":       hog,
 		"go-daemon": goDaemon,
-		"web-sink":  webSink,
+
+		firstEnds:  firstEndsDaemon,
+		"web-sink": webSink,
 	})
 }
 
@@ -114,8 +117,16 @@ func goDaemon() {
 		panic(err)
 	}
 	time.Sleep(500 * time.Millisecond)
+	noteHUPs()
+}
+
+// noteHUPs notes them in the file got, with what CONF shows.
+func noteHUPs() {
 	hups := make(chan os.Signal, 1)
 	signal.Notify(hups, syscall.SIGHUP)
+	if err := os.WriteFile("handles", nil, 0o644); err != nil {
+		panic(err)
+	}
 	for range hups {
 		content, err := os.ReadFile(os.Getenv("CONF"))
 		if err != nil {
@@ -128,6 +139,20 @@ func goDaemon() {
 		fmt.Fprintf(got, "HUP %s", content)
 		got.Close()
 	}
+}
+
+const firstEnds = "first-ends"
+
+func init() {
+	if filepath.Base(os.Args[0]) == firstEnds {
+		runtime.LockOSThread() // keeps main on the first thread, and all else off it
+	}
+}
+
+// firstEndsDaemon is a program whose first thread ends; the others take the signal.
+func firstEndsDaemon() {
+	go noteHUPs()
+	_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0) // of this thread alone (_exit(2))
 }
 
 // webSink answers requests with the status in the file answer, by default with 200, and

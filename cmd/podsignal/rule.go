@@ -23,7 +23,7 @@ import (
 type ruleEnvironment struct {
 	File          string `envconfig:"FILE" desc:"paths to watch, comma-separated; files or folders; unset: the ConfigMaps, Secrets and projected volumes that are mounted here"`
 	Exclude       string `envconfig:"EXCLUDE" desc:"patterns of paths below FILE that do not count, comma-separated, such as **/*.md"`
-	Process       string `envconfig:"PROCESS" desc:"name of the process to signal (required, but with RELOAD_URL)"`
+	Process       string `envconfig:"PROCESS" desc:"name of the process to signal, in full, also beyond the 15 bytes that ps shows (required, but with RELOAD_URL)"`
 	Cmdline       string `envconfig:"CMDLINE" desc:"regular expression (RE2) that the command line must match too"`
 	Signal        string `envconfig:"SIGNAL" default:"HUP" desc:"signal to send: a name, with or without SIG, or a number"`
 	ReloadURL     string `envconfig:"RELOAD_URL" desc:"URL to call instead of sending a signal, such as http://127.0.0.1:9090/-/reload"`
@@ -174,7 +174,7 @@ func (env *ruleEnvironment) validate(name, hostname string, fault func(variable,
 	}
 	switch {
 	case env.Process == "" && env.ReloadURL == "":
-		fault("PROCESS", "", "names no process: set it to the name that ps -o comm shows, such as nginx")
+		fault("PROCESS", "", "names no process: set it to the name of the program, in full, also beyond the 15 bytes that ps shows, such as nginx")
 	case strings.Contains(env.Process, "/"):
 		fault("PROCESS", env.Process, fmt.Sprintf("is a path: use the name alone, %s", filepath.Base(env.Process)))
 	}
