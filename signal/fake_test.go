@@ -26,6 +26,9 @@ type fake struct {
 	noPidfd error           // what pidfd_open(2) fails with
 	denied  error           // what sending fails with
 	pidfds  map[int]*proc   // open, and the process that each is of
+	noEnds  error           // what watching pidfds fails with
+	ended   func()          // is called at the end of a process that is watched; nil: none is
+	watched map[int]bool    // the pidfds that are
 	calls   []string        // about single processes, in order
 }
 
@@ -53,9 +56,10 @@ func newFake(t *testing.T, procs ...*proc) *fake {
 	t.Helper()
 	f := &fake{
 		t: t, now: time.Hour,
-		procs:  map[int]*proc{us: {pid: us, comm: "podsignal", args: []string{"/podsignal"}}},
-		links:  make(map[string]bool),
-		pidfds: make(map[int]*proc),
+		procs:   map[int]*proc{us: {pid: us, comm: "podsignal", args: []string{"/podsignal"}}},
+		links:   make(map[string]bool),
+		pidfds:  make(map[int]*proc),
+		watched: make(map[int]bool),
 	}
 	for _, p := range procs {
 		f.procs[p.pid] = p
@@ -178,8 +182,8 @@ func (f *fake) system() *system {
 			return fd, nil
 		},
 		close: func(fd int) error {
-			if f.pidfds[fd] == nil {
-				f.t.Errorf("close(%d), which is not open", fd)
+			if f.pidfds[fd] == nil || f.watched[fd] {
+				f.t.Errorf("close(%d), which is not open, or watched", fd)
 				return unix.EBADF
 			}
 			delete(f.pidfds, fd)
@@ -204,9 +208,43 @@ func (f *fake) system() *system {
 			}
 			return signal(p, sig)
 		},
-		now:    func() time.Duration { return f.now },
-		isLink: func(path string) bool { return f.links[path] },
+		watchEnds: f.watchEnds,
+		now:       func() time.Duration { return f.now },
+		isLink:    func(path string) bool { return f.links[path] },
 	}
+}
+
+func (f *fake) watchEnds(ended func()) (endWatch, error) {
+	if f.noEnds != nil {
+		return endWatch{}, f.noEnds
+	}
+	if f.ended != nil {
+		f.t.Error("ends are watched twice")
+	}
+	f.ended = ended
+	change := func(fd int, to bool) error {
+		if f.pidfds[fd] == nil || f.watched[fd] == to {
+			f.t.Errorf("watched(%d) becomes %t, again or of nothing", fd, to)
+			return unix.EINVAL
+		}
+		f.watched[fd] = to
+		return nil
+	}
+	return endWatch{
+		add:    func(fd int) error { return change(fd, true) },
+		remove: func(fd int) error { return change(fd, false) },
+		close:  func() error { f.ended = nil; return nil },
+	}, nil
+}
+
+// end ends a process.
+func (f *fake) end(pid int) {
+	for fd, p := range f.pidfds {
+		if p == f.procs[pid] && f.watched[fd] {
+			f.ended()
+		}
+	}
+	delete(f.procs, pid)
 }
 
 func (p *proc) status() status {

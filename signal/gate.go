@@ -56,12 +56,12 @@ func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
 		return "", err
 	case taken && !t.caught:
 		return Blocks, nil
-	case st.innermost == 1 && st.ignored&bit == 0:
+	case st.ignored&bit != 0: // background jobs of a shell ignore INT and QUIT (sh(1))
+		return Ignores, nil
+	case st.innermost == 1:
 		return Drops, nil
 	case MeansEnd(sig):
 		return Ends, nil
-	case st.ignored&bit != 0:
-		return Ignores, nil
 	default:
 		return Dies, nil
 	}
@@ -113,6 +113,9 @@ func (t *Target) refusal(handling Handling, sig syscall.Signal) error {
 		why = "%s (pid %d) is PID 1 of its namespace and has no handler for %s, so that the kernel would drop it: set SIGNAL to the one that it reloads on, or put an init before it (shareProcessNamespace: true; Compose: init: true)"
 	case Ignores:
 		why = "%s (pid %d) ignores %s: set SIGNAL to the one that it reloads on"
+		if MeansEnd(sig) {
+			why += ", or that ends it"
+		}
 	case Dies:
 		why = "%s (pid %d) has no handler for %s, which would end it or be lost: set SIGNAL to the one that it reloads on"
 	default:

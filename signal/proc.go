@@ -37,10 +37,12 @@ type system struct {
 	children func(pid int) (map[int]bool, error)
 	open     func(pid int) (pidfd int, err error)
 	close    func(pidfd int) error
-	send     func(pidfd int, sig syscall.Signal) error
-	kill     func(pid int, sig syscall.Signal) error
-	now      func() time.Duration // since boot
-	isLink   func(path string) bool
+
+	watchEnds func(ended func()) (endWatch, error)
+	send      func(pidfd int, sig syscall.Signal) error
+	kill      func(pid int, sig syscall.Signal) error
+	now       func() time.Duration // since boot
+	isLink    func(path string) bool
 }
 
 func newSystem() *system {
@@ -54,11 +56,13 @@ func newSystem() *system {
 		threads:  readThreads,
 		mounts:   readMounts,
 		children: readChildren,
-		open:     func(pid int) (int, error) { return unix.PidfdOpen(pid, 0) },
+		open:     openPidfd,
 		close:    unix.Close,
-		send:     func(pidfd int, sig syscall.Signal) error { return unix.PidfdSendSignal(pidfd, sig, nil, 0) },
-		kill:     syscall.Kill,
-		now:      boottime,
+
+		watchEnds: watchEnds,
+		send:      func(pidfd int, sig syscall.Signal) error { return unix.PidfdSendSignal(pidfd, sig, nil, 0) },
+		kill:      syscall.Kill,
+		now:       boottime,
 		isLink: func(path string) bool {
 			info, err := os.Lstat(path)
 			return err == nil && info.Mode()&fs.ModeSymlink != 0

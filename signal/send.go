@@ -99,9 +99,12 @@ func (t *Target) status() (status, error) {
 	if err != nil {
 		return st, err
 	}
-	known := stat{comm: t.comm, state: st.state, started: t.Started}
-	if st.comm != t.comm || !f.matches(t.PID, known) {
+	if st.comm != t.comm {
 		return st, ErrGone
 	}
-	return st, nil
+	same, err := f.matches(t.PID, stat{comm: t.comm, state: st.state, started: t.Started})
+	if err == nil && !same {
+		err = ErrGone
+	}
+	return st, err
 }

@@ -61,18 +61,23 @@ type Near struct {
 func Look(ctx context.Context, opts Options, sig syscall.Signal) (Survey, error) {
 	opts.Log = slog.New(slog.DiscardHandler) // all of it is in the Survey
 	f := NewFinder(opts)
-	defer f.adopt(nil) // closes the pidfds
+	f.ended = nil
+	defer func() { _, _ = f.adopt(nil) }() // closes the pidfds
 	return f.survey(ctx, sig)
 }
 
 func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error) {
-	in, err := f.look(ctx)
+	in, err := f.look(ctx, true)
 	if err != nil {
 		return Survey{}, err
 	}
 	s := Survey{UID: f.sys.uid, InSight: in.inSight, Shared: !in.alone || len(in.matches) > 0}
+	adopted, err := f.adopt(in.seen)
+	if err != nil {
+		return Survey{}, err
+	}
 	targets := make(map[int]*Target)
-	for _, t := range f.adopt(in.seen) {
+	for _, t := range adopted {
 		targets[t.PID] = t
 	}
 	if len(targets) == 0 {

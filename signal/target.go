@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -41,7 +42,36 @@ type Finder struct {
 	targets map[identity]*Target
 	workers map[identity]bool
 	noPidfd bool // has been said
+
+	known    map[int]known // the processes of the last look, by pid
+	looks    uint64
+	ours     []mount // of ours that the files lie on, for a target to share
+	required bool    // it has to
+
+	ended chan struct{} // nil: nobody wants to know
+	ends  *endWatch     // of the targets; nil: of none
 }
+
+// known is what is remembered of a process from one look to the next.
+type known struct {
+	comm    string
+	started time.Duration
+	look    uint64 // the last at which it was there
+	match   bool
+	sharing sharing
+}
+
+// sharing tells whether a process mounts what the files lie on.
+type sharing byte
+
+const (
+	unread sharing = iota
+	shares
+	sharesNot
+)
+
+// settled is the age from which on a process is expected to have the title that it keeps.
+const settled = time.Minute
 
 // identity tells a process from a later one with the same pid.
 type identity struct {
@@ -56,6 +86,8 @@ func NewFinder(opts Options) *Finder {
 		sys:     newSystem(),
 		targets: make(map[identity]*Target),
 		workers: make(map[identity]bool),
+		known:   make(map[int]known),
+		ended:   make(chan struct{}, 1),
 	}
 }
 
@@ -69,6 +101,7 @@ type Target struct {
 	finder  *Finder
 	comm    string
 	pidfd   int // -1: there are none
+	watched bool
 	since   time.Duration
 	caught  bool          // it has been seen to catch the signal
 	blocked time.Duration // since boot; since when it blocks the signal; 0: it does not
@@ -87,12 +120,23 @@ func (c candidate) identity() identity { return identity{c.pid, c.started} }
 
 // Find returns the targets, oldest first. The error wraps ErrNoTarget if there are
 // none; any other is /proc's.
-func (f *Finder) Find(ctx context.Context) ([]*Target, error) {
-	in, err := f.look(ctx)
+func (f *Finder) Find(ctx context.Context) ([]*Target, error) { return f.find(ctx, true) }
+
+// FindNew is Find at less cost, for looks that soon follow another: of a process that
+// an earlier look has seen it reads /proc/PID/stat alone. One that is younger than a
+// minute, or has another name since (by an exec), is read in full. What is missed is a
+// title that an older process gives itself, and a mount.
+func (f *Finder) FindNew(ctx context.Context) ([]*Target, error) { return f.find(ctx, false) }
+
+func (f *Finder) find(ctx context.Context, whole bool) ([]*Target, error) {
+	in, err := f.look(ctx, whole)
 	if err != nil {
 		return nil, err
 	}
-	targets := f.adopt(in.seen)
+	targets, err := f.adopt(in.seen)
+	if err != nil {
+		return nil, err
+	}
 	if len(targets) == 0 {
 		return nil, fmt.Errorf("%w: %s", ErrNoTarget, f.why(in))
 	}
@@ -108,7 +152,8 @@ type sight struct {
 	seen    []candidate // those of the roots that mount what the files lie on
 }
 
-func (f *Finder) look(ctx context.Context) (sight, error) {
+// look looks at all processes. Unless it is to be whole, what is known is not read again.
+func (f *Finder) look(ctx context.Context, whole bool) (sight, error) {
 	pids, err := f.sys.pids(ctx)
 	if err != nil {
 		return sight{}, fmt.Errorf("listing processes: %w", err)
@@ -116,10 +161,11 @@ func (f *Finder) look(ctx context.Context) (sight, error) {
 	in := sight{inSight: len(pids), matches: make(map[int]candidate)}
 	var own, first string              // names: ours, and that of PID 1
 	workers := make(map[identity]bool) // those known that are still there
+	f.looks++
 	for _, pid := range pids {
 		st, err := f.sys.stat(int(pid))
-		if errors.Is(err, errGone) || errors.Is(err, fs.ErrPermission) {
-			continue // ended, or hidden from us (hidepid, proc(5))
+		if hidden(err) {
+			continue
 		}
 		if err != nil {
 			return sight{}, err
@@ -134,35 +180,68 @@ func (f *Finder) look(ctx context.Context) (sight, error) {
 		if p.pid == 1 {
 			first = st.comm
 		}
-		if f.matches(p.pid, st) {
+		k := f.recall(p, whole)
+		if k.look == 0 {
+			if k.match, err = f.matches(p.pid, st); err != nil {
+				return sight{}, err
+			}
+		}
+		k.match = k.match && !st.ended()
+		if k.match {
 			in.matches[p.pid] = p
 		}
+		k.look = f.looks
+		f.known[p.pid] = k
 	}
+	maps.DeleteFunc(f.known, func(_ int, k known) bool { return k.look != f.looks })
 	// PID 1 may also be the podsignal that this one was started beside, by an exec.
 	in.alone = f.sys.self == 1 || in.inSight <= 1 || first != "" && first == own
 	f.workers = workers
 	in.roots = f.roots(in.matches)
-	in.seen, err = f.mounting(in.roots)
+	in.seen, err = f.mounting(in.roots, whole)
 	return in, err
+}
+
+// recall is what is known of a process, or what it has to be known by if it is to be
+// read.
+func (f *Finder) recall(p candidate, whole bool) known {
+	k, ok := f.known[p.pid]
+	same := ok && k.started == p.started && k.comm == p.comm
+	if same && !whole && f.sys.now()-p.started >= settled {
+		return k
+	}
+	if same {
+		p.comm = k.comm // one copy is enough
+	}
+	return known{comm: p.comm, started: p.started}
+}
+
+// hidden tells whether an error says that a process has ended, or is hidden from us
+// (hidepid, proc(5)).
+func hidden(err error) bool {
+	return errors.Is(err, errGone) || errors.Is(err, fs.ErrPermission)
 }
 
 // matches tells whether a process is one of those meant. The command line is read
 // only if it takes that.
-func (f *Finder) matches(pid int, st stat) bool {
+func (f *Finder) matches(pid int, st stat) (bool, error) {
 	if pid <= 0 || pid == f.sys.self || st.ended() {
-		return false
+		return false, nil
 	}
 	if st.comm == f.opts.Name && len(st.comm) < nameLimit && f.opts.Cmdline == nil {
-		return true
+		return true, nil
 	}
 	args, err := f.sys.cmdline(pid)
+	if hidden(err) {
+		return false, nil
+	}
 	if err != nil {
-		return false // it has ended
+		return false, err // which says nothing of the process
 	}
 	if f.opts.Name != fullName(st.comm, args) && f.opts.Name != titleName(args) {
-		return false
+		return false, nil
 	}
-	return f.opts.Cmdline == nil || f.opts.Cmdline.MatchString(strings.Join(args, " "))
+	return f.opts.Cmdline == nil || f.opts.Cmdline.MatchString(strings.Join(args, " ")), nil
 }
 
 // fullName undoes the kernel's cut of long names. The whole name is the base name
@@ -210,60 +289,91 @@ func (f *Finder) roots(matches map[int]candidate) []candidate {
 
 // mounting are the roots that mount what the files lie on. For a kubelet volume
 // that is a condition, for anything else it only decides between several.
-func (f *Finder) mounting(roots []candidate) ([]candidate, error) {
+func (f *Finder) mounting(roots []candidate, whole bool) ([]candidate, error) {
 	if len(roots) == 0 {
 		return nil, nil
 	}
-	ours, required, err := f.sys.shared(f.opts.Files)
-	if err != nil {
-		return nil, err
+	if whole || f.ours == nil {
+		var err error
+		if f.ours, f.required, err = f.sys.shared(f.opts.Files); err != nil {
+			return nil, err
+		}
 	}
-	if !required && len(roots) == 1 {
+	if !f.required && len(roots) == 1 {
 		return roots, nil
 	}
 	var seen []candidate
 	for _, p := range roots {
-		theirs, err := f.sys.sharedBy(p.pid, ours)
-		if err != nil || len(theirs) > 0 { // what cannot be seen is not held against it
+		k := f.known[p.pid]
+		if k.sharing == unread {
+			theirs, err := f.sys.sharedBy(p.pid, f.ours)
+			k.sharing = sharesNot
+			if err != nil || len(theirs) > 0 { // what cannot be seen is not held against it
+				k.sharing = shares
+			}
+			f.known[p.pid] = k
+		}
+		if k.sharing == shares {
 			seen = append(seen, p)
 		}
 	}
-	if len(seen) == 0 && !required {
+	if len(seen) == 0 && !f.required {
 		return roots, nil
 	}
 	return seen, nil
 }
 
 // adopt turns roots into targets, the known ones into those they were, and lets go
-// of all others.
-func (f *Finder) adopt(roots []candidate) []*Target {
+// of all others. After an error the targets are those that they were.
+func (f *Finder) adopt(roots []candidate) ([]*Target, error) {
 	adopted := make(map[identity]*Target, len(roots))
 	var targets []*Target
 	for _, p := range roots {
 		t := f.targets[p.identity()]
 		if t == nil || t.comm != p.comm {
-			t = f.newTarget(p)
+			var err error
+			if t, err = f.newTarget(p); err != nil {
+				f.letGoBut(adopted, f.targets)
+				return nil, err
+			}
 		}
 		if t != nil {
 			adopted[p.identity()] = t
 			targets = append(targets, t)
 		}
 	}
-	for key, t := range f.targets {
-		if adopted[key] != t && t.pidfd >= 0 {
+	f.letGoBut(f.targets, adopted)
+	f.targets = adopted
+	for _, t := range targets {
+		f.watch(t)
+	}
+	if len(targets) == 0 {
+		f.rest()
+	}
+	return targets, nil
+}
+
+// letGoBut gives back what is held for those of the targets that are not among others.
+func (f *Finder) letGoBut(targets, others map[identity]*Target) {
+	for key, t := range targets {
+		if others[key] == t {
+			continue
+		}
+		if t.watched {
+			_ = f.ends.remove(t.pidfd) // or its end would still be told
+		}
+		if t.pidfd >= 0 {
 			_ = f.sys.close(t.pidfd)
 		}
 	}
-	f.targets = adopted
-	return targets
 }
 
 // newTarget returns nil if the process has ended or changed in the meantime: the
 // pidfd is opened first, so that what is read after that is read of its process.
-func (f *Finder) newTarget(p candidate) *Target {
+func (f *Finder) newTarget(p candidate) (*Target, error) {
 	pidfd, err := f.sys.open(p.pid)
 	if errors.Is(err, unix.ESRCH) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
 		pidfd = -1
@@ -272,18 +382,30 @@ func (f *Finder) newTarget(p candidate) *Target {
 			f.opts.Log.Warn("no pidfd can be had: start times are compared right before each signal instead; update the kernel to 5.3 or newer, allow pidfd_open in the seccomp profile, or raise the limit of open files", "err", err)
 		}
 	}
-	st, err := f.sys.stat(p.pid)
-	if err == nil && st.started == p.started && f.matches(p.pid, st) {
-		f.warnOfSubPaths(p.pid)
-		return &Target{
-			PID: p.pid, Name: f.opts.Name, Started: p.started,
-			finder: f, comm: st.comm, pidfd: pidfd, since: f.sys.now(),
+	st, same, err := f.again(p)
+	if !same || err != nil {
+		if pidfd >= 0 {
+			_ = f.sys.close(pidfd)
 		}
+		return nil, err
 	}
-	if pidfd >= 0 {
-		_ = f.sys.close(pidfd)
+	f.warnOfSubPaths(p.pid)
+	return &Target{
+		PID: p.pid, Name: f.opts.Name, Started: p.started,
+		finder: f, comm: st.comm, pidfd: pidfd, since: f.sys.now(),
+	}, nil
+}
+
+// again tells whether a process still is the one that it was, and one of those meant.
+func (f *Finder) again(p candidate) (st stat, same bool, err error) {
+	st, err = f.sys.stat(p.pid)
+	if hidden(err) {
+		return st, false, nil
 	}
-	return nil
+	if err == nil && st.started == p.started {
+		same, err = f.matches(p.pid, st)
+	}
+	return st, same, err
 }
 
 // why says why there is no target.

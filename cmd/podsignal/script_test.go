@@ -164,6 +164,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"log":    logCommand,
 	"got":    gotCommand,
 	"quiet":  quietCommand,
+	"window": windowCommand,
 	"get":    getCommand,
 	"tmpfs":  tmpfsCommand,
 	"report": reportCommand,
@@ -405,6 +406,19 @@ func quietCommand(ts *testscript.TestScript, _ bool, args []string) {
 			return looks() > before
 		})
 	}
+}
+
+// window N waits until podsignal has logged as many signals or calls, and the time is
+// over within which a program may still be reading for the last of them.
+func windowCommand(ts *testscript.TestScript, _ bool, args []string) {
+	const line = `^time=(\S+) .*msg=(signalled|called) `
+	logCommand(ts, false, []string{line, args[0]})
+	lines := regexp.MustCompile("(?m)" + line).FindAllStringSubmatch(ts.ReadFile("podsignal.log"), -1)
+	last, err := time.Parse(time.RFC3339, lines[len(lines)-1][1])
+	ts.Check(err)
+	interval, err := time.ParseDuration(ts.Getenv("MIN_INTERVAL"))
+	ts.Check(err)
+	time.Sleep(time.Until(last.Add(max(interval, readWithin) + 10*time.Millisecond)))
 }
 
 // get PATH CODE [REGEXP ...] waits until that page of podsignal's has this status
