@@ -29,7 +29,7 @@ const (
 func listen(ctx context.Context, cfg config, loops []loop, notes *notifier, log *slog.Logger) error {
 	handler := pages(
 		func(ctx context.Context) ([]*status, error) { return askAll(ctx, loops) },
-		func(ctx context.Context, i int) (*report, error) { return examine(ctx, cfg, cfg.rules[i]) },
+		newExaminer(func() ([]*report, error) { return examineAll(ctx, cfg) }).find,
 		notes,
 	)
 	level := slog.LevelError
@@ -54,8 +54,10 @@ func listen(ctx context.Context, cfg config, loops []loop, notes *notifier, log 
 
 // serve returns nil when ctx is done, and an error before.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	door := newDoor(ctx, listener)
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           door.queue(handler),
+		ConnState:         door.note,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
 		WriteTimeout:      10 * time.Second,
@@ -65,7 +67,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(door) }()
 	select {
 	case err := <-failed:
 		return err
@@ -122,7 +124,7 @@ func ask(ctx context.Context, asked chan<- chan<- *status) (*status, error) {
 // of them shows what was once true while the loop is stuck.
 func pages(
 	ask func(context.Context) ([]*status, error),
-	examine func(ctx context.Context, rule int) (*report, error),
+	find func(context.Context) ([]*report, error), // of each rule
 	notes *notifier, // nil: none are sent
 ) http.Handler {
 	mux := http.NewServeMux()
@@ -158,13 +160,13 @@ func pages(
 		fmt.Fprintln(w, "ok")
 	})
 	page("/status", func(w http.ResponseWriter, r *http.Request, all []*status) {
+		found, err := find(r.Context())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
 		for i, s := range all {
-			found, err := examine(r.Context(), i)
-			if err != nil {
-				http.Error(w, inRule(s.Rule, err).Error(), http.StatusInternalServerError)
-				return
-			}
-			s.add(found)
+			s.add(found[i])
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = encode(w, document(all)) // whoever asked has gone away
