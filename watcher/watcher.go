@@ -163,8 +163,12 @@ func (w *Watcher) wake() time.Time {
 
 // event takes an event and tells whether to look at once.
 func (w *Watcher) event(ev fsnotify.Event) bool {
+	ev.Name = clean(ev.Name)
 	if !w.concerns(ev.Name) {
 		return false
+	}
+	if ev.Op == 0 && !w.burst.first.IsZero() {
+		return false // a watch has ended, of which the events have told: the look finds it
 	}
 	if !w.settling.Swap(true) {
 		select {
