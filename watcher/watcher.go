@@ -47,6 +47,7 @@ type Watcher struct {
 	recheck time.Time          // when a file read too soon is read again; zero: none was
 
 	burst     burst
+	volumes   int               // of the kubelet's that the last walk came across
 	lastStep  bool              // the last event was the kubelet's last step
 	lastEvent time.Duration     // since boot; the burst's last; 0: it has none
 	seen      [sha256.Size]byte // what the last look without an error saw, settled or not
@@ -178,7 +179,8 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 	}
 	w.lastEvent = boottime()
 	w.lastStep = w.burst.add(time.Now(), ev)
-	return w.lastStep
+	// The kubelet updates all volumes of a pod in one pass: of several, another may follow.
+	return w.lastStep && w.volumes <= 1
 }
 
 // timeUp tells whether to look now that it is time. Where this process was
@@ -307,6 +309,7 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 		if ctx.Err() != nil {
 			return s, digest, false, err
 		}
+		w.volumes = len(s.data)
 		complete := w.syncWatches(s.folders)
 		digest = s.digest()
 		if complete && (digest == before || last && !s.thawed && !s.swapped()) {
