@@ -82,7 +82,7 @@ func TestP2Launcher(t *testing.T) {
 		"a session after its end":  {Options{}, []*proc{launcher(), member(8, 7, 3)}, []step{{asItIs, []int{7}}, {ended(7), nil}, {func(f *fake) { f.procs[8].session = 8 }, []int{8}}}},
 		"the launcher is a zombie": {Options{}, []*proc{launcher(), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].state, f.procs[8].parent = 'Z', 1 }, []int{8}}}},
 		"its first thread ended":   {Options{}, []*proc{launcher(), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].firstEnded = true }, []int{7}}}},
-		"it becomes another":       {Options{}, []*proc{launcher(), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].comm = "sh" }, nil}, {ended(7), []int{8}}}},
+		"it becomes another":       {Options{}, []*proc{launcher(), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].comm = "sh" }, []int{7}}, {func(f *fake) { f.now += settled }, nil}, {ended(7), []int{8}}}},
 		"its pid is another's": {Options{}, []*proc{launcher(), daemon()}, []step{
 			{asItIs, []int{7}},
 			{func(f *fake) { ended(7)(f); f.procs[7] = &proc{pid: 7, comm: "sh", started: tick} }, []int{8}},
