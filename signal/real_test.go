@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/podtest"
 )
 
 // From here on processes are real: scripts, and this test's own program under
@@ -51,6 +53,7 @@ func TestMain(m *testing.M) {
 		play(role)
 		return
 	}
+	podtest.DefaultSignals()
 	m.Run()
 }
 

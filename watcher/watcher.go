@@ -47,6 +47,7 @@ type Watcher struct {
 	recheck time.Time          // when a file read too soon is read again; zero: none was
 
 	burst     burst
+	volumes   int               // of the kubelet's that the last walk came across
 	lastStep  bool              // the last event was the kubelet's last step
 	lastEvent time.Duration     // since boot; the burst's last; 0: it has none
 	seen      [sha256.Size]byte // what the last look without an error saw, settled or not
@@ -170,8 +171,12 @@ func (w *Watcher) wake() time.Time {
 
 // event takes an event and tells whether to look at once.
 func (w *Watcher) event(ev fsnotify.Event) bool {
+	ev.Name = clean(ev.Name)
 	if !w.concerns(ev.Name) {
 		return false
+	}
+	if ev.Op == 0 && !w.burst.first.IsZero() {
+		return false // a watch has ended, of which the events have told: the look finds it
 	}
 	if !w.settling.Swap(true) {
 		select {
@@ -184,7 +189,8 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 	}
 	w.lastEvent = boottime()
 	w.lastStep = w.burst.add(time.Now(), ev)
-	return w.lastStep
+	// The kubelet updates all volumes of a pod in one pass: of several, another may follow.
+	return w.lastStep && w.volumes <= 1
 }
 
 // timeUp tells whether to look now that it is time. Where this process was
@@ -338,6 +344,7 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 		if ctx.Err() != nil {
 			return s, digest, false, err
 		}
+		w.volumes = len(s.data)
 		complete := w.syncWatches(s.folders)
 		digest = s.digest()
 		if complete && (digest == before || last && !s.thawed && !s.swapped()) {

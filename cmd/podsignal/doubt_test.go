@@ -49,6 +49,13 @@ func TestChangeUnderWay(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "1.4s signal 7", "1.4s find"},
 	}, {
+		"if nothing did, it is signalled then", func(s *stage) {
+			s.have(target(7))
+			s.finding = 400 * ms
+			s.shows(1)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "401ms signal 7"},
+	}, {
 		"begins between two targets", func(s *stage) {
 			s.have(target(7), target(8))
 			s.refuse = func(target *signal.Target) error {
@@ -255,6 +262,23 @@ func TestChangedBackIsOutOfSync(t *testing.T) {
 	})
 }
 
+// Nor while it is called once more.
+func TestCalledOnceMoreIsOutOfSync(t *testing.T) {
+	playAs(t, byCall("web"), func(s *stage) {
+		s.have(target(7))
+		s.takes, s.answer = 5*time.Second, func() error { return nil }
+		s.shows(1)
+		s.stirs(1, 0)
+		time.Sleep(7 * time.Second) // it is called once more at 6 s
+		if _, page := s.get("/status"); !strings.Contains(page, `"pending": "the URL has been called, and has not answered yet"`) {
+			t.Error(page)
+		}
+		if diff := cmp.Diff([]string{"out_of_sync 1"}, s.metrics(t, "out_of_sync")); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
 // D7: targets that come late are found, also when others are known.
 func TestNewcomers(t *testing.T) {
 	events, log := play(t, 0, func(s *stage) {
@@ -318,6 +342,20 @@ func TestTargetEnds(t *testing.T) {
 				t.Errorf("told %d times that it has ended:\n%s", n, log)
 			}
 		})
+	}
+}
+
+// So is one whose end only its signal shows.
+func TestTargetEndsBeforeSignal(t *testing.T) {
+	_, log := play(t, 0, func(s *stage) {
+		s.have(target(7))
+		s.refuse = func(*signal.Target) error { return signal.ErrGone }
+		s.shows(1)
+		s.have()
+		time.Sleep(time.Minute)
+	})
+	if n := strings.Count(log, `msg="process ended" file=/v process=web pid=7`); n != 1 {
+		t.Errorf("told %d times that it has ended:\n%s", n, log)
 	}
 }
 

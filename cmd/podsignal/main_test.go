@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
@@ -18,17 +19,30 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/podtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	if goTarget.MatchString(os.Args[0]) {
+		goDaemon()
+		return
+	}
+	testscript.Main(atDefaults{m}, map[string]func(){
 		"podsignal": main,
 		"hog":       hog,
-		"go-daemon": goDaemon,
-
-		firstEnds:  firstEndsDaemon,
-		"web-sink": webSink,
+		firstEnds:   firstEndsDaemon,
+		"web-sink":  webSink,
 	})
+}
+
+// atDefaults are the tests, and not the commands of scripts, which have their signals as
+// the scripts start them.
+type atDefaults struct{ *testing.M }
+
+func (m atDefaults) Run() int {
+	podtest.DefaultSignals()
+	return m.M.Run()
 }
 
 // The scripts in testdata are podsignal's behaviour as its users see it. Each is
@@ -38,6 +52,26 @@ func TestScripts(t *testing.T) { alone.run(t, scripts(t, "*")) }
 
 // TestCrowd runs alone: thousands of processes slow down all who look at them.
 func TestCrowd(t *testing.T) { alone.run(t, scripts(t, "crowd/*")) }
+
+// What the tests were started to ignore or to block, as by nohup, is no target's.
+func TestScriptsUnderNohup(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrapper := range []string{
+		"nohup", "env --ignore-signal=HUP,INT,USR1,USR2,TERM", "env --block-signal=HUP,INT,USR1,USR2,TERM",
+	} {
+		t.Run(wrapper, func(t *testing.T) {
+			t.Parallel()
+			command := append(strings.Fields(wrapper), self, "-test.run=^TestScripts$/^(D1-same-digest|G2-go-program|stop)$")
+			out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
 
 // The contract holds for a rule among others too, of which one never finds its process,
 // and one its files.
@@ -109,6 +143,9 @@ func hog() {
 	}
 	time.Sleep(time.Hour)
 }
+
+// goTarget is what goDaemon is started as.
+var goTarget = regexp.MustCompile(`/go-web\d+$`)
 
 // goDaemon is a Go program that comes to its handler only after half a second.
 // Until then HUP ends it, though the Go runtime shows it as caught.

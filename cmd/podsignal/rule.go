@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -111,8 +113,9 @@ func split(list string) (items []string) {
 	return items
 }
 
-// loadRule reads a rule's variables: those with its prefix, else those without.
-func loadRule(name, hostname string, wrong *faults) rule {
+// loadRule reads a rule's variables: those with its prefix, else those without. Others
+// that are set may be misspelt ones.
+func loadRule(name, hostname string, others []string, wrong *faults) rule {
 	var env ruleEnvironment
 	if err := envconfig.Process(strings.TrimSuffix(prefix(name), "_"), &env); err != nil {
 		*wrong = append(*wrong, err)
@@ -123,6 +126,9 @@ func loadRule(name, hostname string, wrong *faults) rule {
 	fill(&env, common)
 	// A variable is called as it was set, or else as it would have to be.
 	fault := func(variable, value, mend string) {
+		if value == "" {
+			mend += meant(others, prefix(name)+variable, variable)
+		}
 		if !own(variable) && common(variable) != "" {
 			wrong.add(variable, value, mend)
 		} else {
@@ -142,11 +148,9 @@ func loadRule(name, hostname string, wrong *faults) rule {
 
 func (env *ruleEnvironment) validate(name, hostname string, fault func(variable, value, mend string)) rule {
 	duration := func(name, value string) time.Duration {
-		d, err := time.ParseDuration(value)
+		d, err := parseDuration(value)
 		if err != nil {
-			fault(name, value, "is no duration: use a number with a unit, such as 100ms, 1s or 5m")
-		} else if d < 0 {
-			fault(name, value, "is negative: use 0 or more, such as 100ms, 1s or 5m")
+			fault(name, value, err.Error())
 		}
 		return d
 	}
@@ -198,21 +202,57 @@ func (env *ruleEnvironment) validate(name, hostname string, fault func(variable,
 	return r
 }
 
-// splitPatterns is split for patterns, which may have commas in braces.
-func splitPatterns(list string) []string {
-	depth := 0
-	patterns := strings.FieldsFunc(list, func(c rune) bool {
-		switch c {
-		case '{':
-			depth++
-		case '}':
-			depth--
+// aYear bounds all durations, so that none overflows when it is multiplied, or added to a
+// time. No pod lives that long.
+const aYear = 365 * 24 * time.Hour
+
+// parseDuration reads a duration; the error goes on after the value.
+func parseDuration(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		zeros := strings.Map(func(c rune) rune {
+			if '0' <= c && c <= '9' {
+				return '0'
+			}
+			return c
+		}, value)
+		if _, malformed := time.ParseDuration(zeros); malformed != nil {
+			return 0, errors.New("is no duration: use a number with a unit, such as 100ms, 1s or 5m")
 		}
-		return c == ',' && depth <= 0
-	})
-	for i := range patterns {
-		patterns[i] = strings.TrimSpace(patterns[i])
+		d = aYear + 1 // the number alone is too great
 	}
+	switch {
+	case d < 0 || strings.HasPrefix(value, "-") && d != 0:
+		return 0, errors.New("is negative: use 0 or more, such as 100ms, 1s or 5m")
+	case d > aYear:
+		return 0, fmt.Errorf("is longer than a year: use %.0fh or less", aYear.Hours())
+	}
+	return d, nil
+}
+
+// splitPatterns is split for patterns, which may have commas in braces and brackets, or
+// behind a \.
+func splitPatterns(list string) (patterns []string) {
+	depth, class, escaped, begin := 0, false, false, 0
+	for i, c := range list {
+		switch {
+		case escaped:
+			escaped = false
+		case c == '\\':
+			escaped = true
+		case class:
+			class = c != ']'
+		case c == '[':
+			class = strings.Contains(list[i:], "]") // else it is a fault, of this pattern alone
+		case c == '{':
+			depth++
+		case c == '}':
+			depth = max(0, depth-1)
+		case c == ',' && depth == 0:
+			patterns, begin = append(patterns, strings.TrimSpace(list[begin:i])), i+1
+		}
+	}
+	patterns = append(patterns, strings.TrimSpace(list[begin:]))
 	return slices.DeleteFunc(patterns, func(pattern string) bool { return pattern == "" })
 }
 
@@ -258,6 +298,9 @@ func (env *ruleEnvironment) files(fault func(variable, value, mend string)) (fil
 		if err != nil {
 			fault("FILE", path, "is relative to a folder that is gone: use a path that begins with /")
 		}
+		if folder, is := globbed(absolute); is {
+			fault("FILE", path, fmt.Sprintf("is a pattern, and nothing has that name: set FILE to the folder, %s, and EXCLUDE to patterns of what does not count in it", folder))
+		}
 		if !slices.Contains(files, absolute) {
 			files = append(files, absolute)
 		}
@@ -266,6 +309,17 @@ func (env *ruleEnvironment) files(fault func(variable, value, mend string)) (fil
 		fault("FILE", env.File, "names nothing to watch: set it to files or folders, comma-separated, such as /etc/nginx/conf.d")
 	}
 	return files, false
+}
+
+// globbed tells whether a path is a pattern of a shell, and no name of anything: FILE
+// takes names alone. It returns the folder that the pattern searches.
+func globbed(path string) (folder string, is bool) {
+	i := strings.IndexAny(path, "*?[{")
+	if i < 0 {
+		return "", false
+	}
+	_, err := os.Lstat(path)
+	return filepath.Dir(path[:i] + "x"), errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // action is what a change leads to.
@@ -286,8 +340,12 @@ func ofService(variable string) bool {
 // A doubt is a variable that is none of podsignal's, but nearly.
 type doubt struct{ name, likely string }
 
-func doubts(environ, rules []string) (doubts []doubt) {
-	var known []string
+func (d doubt) Error() string {
+	return fmt.Sprintf("%s is no variable of podsignal's: did you mean %s?", d.name, d.likely)
+}
+
+// knownVariables are those that these rules and podsignal have.
+func knownVariables(rules []string) (known []string) {
 	for _, field := range variables() {
 		known = append(known, field.Tag.Get("envconfig"))
 	}
@@ -296,16 +354,63 @@ func doubts(environ, rules []string) (doubts []doubt) {
 			known = append(known, prefix(name)+field.Tag.Get("envconfig"))
 		}
 	}
+	return known
+}
+
+// otherVariables are those that are set, and not known, sorted.
+func otherVariables(environ, known []string) (others []string) {
 	for _, variable := range environ {
-		name, _, _ := strings.Cut(variable, "=")
-		if slices.Contains(known, name) || ofService(name) {
-			continue
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.TrimSpace(value) != "" && !slices.Contains(known, name) && !ofService(name) {
+			others = append(others, name)
 		}
+	}
+	slices.Sort(others)
+	return others
+}
+
+// doubts are those of the other variables that are one edit away from one that is known.
+func doubts(others, known []string) (doubts []doubt) {
+	for _, name := range others {
 		near := func(other string) bool { return signal.OneEdit(name, other) }
 		if i := slices.IndexFunc(known, near); i >= 0 {
 			doubts = append(doubts, doubt{name, known[i]})
 		}
 	}
-	slices.SortFunc(doubts, func(a, b doubt) int { return strings.Compare(a.name, b.name) })
 	return doubts
+}
+
+// meant asks, in the error about a variable that has to be set and is not, whether one
+// that is set was meant for it, or for the other name that it may have. Only there: one
+// word more, as in FILE_SERVER and PROCESS_TYPE, is no reason to doubt what works.
+func meant(others []string, variables ...string) string {
+	for _, variable := range variables {
+		if name := likely(others, variable); name != "" {
+			return fmt.Sprintf("; %s is set: did you mean %s?", name, variable)
+		}
+	}
+	return ""
+}
+
+// likely is what is nearest to a variable: one edit away from it or written in another
+// case, else with one more word after it (PROCESS_NAME, FILES), else with one before it
+// (TARGET_PROCESS). It is empty if there is none.
+func likely(others []string, variable string) string {
+	isWord := func(s string) bool { return s != "" && !strings.Contains(s, "_") }
+	for _, near := range []func(name string) bool{
+		func(name string) bool { return signal.OneEdit(name, variable) || strings.EqualFold(name, variable) },
+		func(name string) bool {
+			rest, ok := strings.CutPrefix(strings.ToUpper(name), variable)
+			return ok && isWord(strings.TrimPrefix(rest, "_"))
+		},
+		func(name string) bool {
+			rest, ok := strings.CutSuffix(strings.ToUpper(name), "_"+variable)
+			return ok && isWord(rest)
+		},
+	} {
+		if i := slices.IndexFunc(others, near); i >= 0 {
+			return others[i]
+		}
+	}
+	return ""
 }
