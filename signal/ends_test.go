@@ -61,7 +61,7 @@ func TestEndsOfTargetsOnly(t *testing.T) {
 	f := newFake(t, nginx(7), nginx(8))
 	finder := f.finder(Options{})
 	found(t, finder)
-	f.procs[8].comm, f.procs[8].args = "sh", nil
+	f.procs[8].parent = 7
 	only(t, finder)
 	f.end(8)
 	if told(finder) {

@@ -97,7 +97,7 @@ func (t *Target) gate(sig syscall.Signal, st status) error {
 			Retry: rest,
 		}
 	}
-	t.kin.takes = true
+	t.kin.takes, t.kin.blocks = true, t.blocked
 	return nil
 }
 

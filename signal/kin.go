@@ -11,6 +11,7 @@ type kin struct {
 	identity
 	parent  *kin // nil: none, it is a root
 	session int
+	since   time.Duration // since boot; since when it is seen to be this program; 0: always
 	takes   bool          // the signal: it has been seen to
 	blocks  time.Duration // since boot; since when it blocks the signal; 0: it does not
 	gone    bool
@@ -24,17 +25,20 @@ type kin struct {
 // A session of its own alone says nothing: PostgreSQL's processes and sshd's connections
 // have one each.
 func (k *kin) left() bool {
-	first := k.parent
-	if first == nil {
-		return false
-	}
-	for p := first; p != nil; p = p.parent {
+	for p := k.parent; p != nil; p = p.parent {
 		if !p.gone || p.takes {
 			return false
 		}
-		first = p
 	}
-	return k.session != first.session
+	return k.session != k.first().session
+}
+
+// first is the first of its ancestors, or itself if it has none.
+func (k *kin) first() *kin {
+	for k.parent != nil {
+		k = k.parent
+	}
+	return k
 }
 
 // kinOf is what is remembered of a process, from here on.
@@ -64,7 +68,7 @@ func (f *Finder) relate(matches map[int]candidate) {
 	}
 	for _, p := range matches {
 		k := f.kin[p.identity()]
-		if k.parent != nil && !k.parent.gone {
+		if k.parent != nil && !k.parent.gone && k.session != k.first().session {
 			f.observe(k.parent)
 		}
 	}
@@ -74,7 +78,8 @@ func (f *Finder) relate(matches map[int]candidate) {
 // none, that says nothing: nginx has its handlers, and PHP-FPM blocks the signal, before
 // they go into the background.
 func (f *Finder) observe(k *kin) {
-	if k.takes || f.opts.Signal == 0 || f.sys.now()-k.started < f.opts.Grace {
+	now := f.sys.now()
+	if f.opts.Signal == 0 || now-max(k.started, k.since) < f.opts.Grace {
 		return
 	}
 	st, err := f.sys.status(k.pid)
@@ -87,12 +92,19 @@ func (f *Finder) observe(k *kin) {
 	}
 	taken, err := f.blocks(k.pid, st, f.opts.Signal)
 	switch {
-	case err != nil || !taken:
+	case err != nil: // it has ended
+	case taken && k.blocks != 0:
+		k.takes = k.takes || now-k.blocks >= blockedFor
+	case st.ignores(f.opts.Signal):
 		k.blocks = 0
-	case k.blocks == 0:
-		k.blocks = f.sys.now()
+	case k.takes:
+		// Only an exec takes a handler away (execve(2)): this is another program, and may
+		// be a launcher. PHP-FPM, to reload, goes into the background once more.
+		k.takes, k.blocks, k.since = false, 0, now
+	case taken:
+		k.blocks = now
 	default:
-		k.takes = f.sys.now()-k.blocks >= blockedFor
+		k.blocks = 0
 	}
 }
 

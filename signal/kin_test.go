@@ -68,7 +68,24 @@ func TestP2Launcher(t *testing.T) {
 		"ignores the signal":       {Options{}, []*proc{taking(func(p *proc) { p.caught, p.ignored = hup, hup }), daemon()}, one(8)},
 		"ignores and blocks it":    {Options{}, []*proc{taking(func(p *proc) { p.blocked, p.ignored = hup, hup }), daemon()}, one(8)},
 		"its own parent has ended": {Options{}, []*proc{launcher(), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].parent = 1 }, []int{7}}}},
-		"handler lost by an exec":  {Options{}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].caught = 0 }, []int{7}}, {ended(7), nil}}},
+		"handler lost by an exec":  {Options{}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].caught = 0 }, []int{7}}, {ended(7), []int{8}}}},
+		"goes to the background once more": {Options{Grace: time.Second}, []*proc{taking(func(p *proc) { p.caught = hup })}, []step{
+			{asItIs, []int{7}},
+			{func(f *fake) { f.procs[8] = daemon(); f.now += 10 * ms }, []int{7}},
+			{func(f *fake) { f.procs[7].caught, f.procs[7].blocked = 0, hup; f.now += 10 * ms }, []int{7}},
+			{func(f *fake) { f.now += 500 * ms }, []int{7}},
+			{ended(7), []int{8}},
+		}},
+		"a master by sigwait once more": {Options{Grace: time.Second}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, []step{
+			{asItIs, []int{7}},
+			{func(f *fake) { f.procs[7].caught, f.procs[7].blocked = 0, hup }, []int{7}},
+			{func(f *fake) { f.now += time.Second }, []int{7}},
+			{func(f *fake) { f.now += 20 * ms }, []int{7}},
+			{ended(7), nil},
+		}},
+		"handler lost for a while": {Options{}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].caught, f.procs[7].ignored = 0, hup }, []int{7}}, {ended(7), nil}}},
+		"handler lost, blocks":     {Options{}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].caught, f.procs[7].blocked = 0, hup }, []int{7}}, {ended(7), []int{8}}}},
+		"ignored between":          {Options{}, []*proc{taking(func(p *proc) { p.blocked = hup }), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].blocked, f.procs[7].ignored = 0, hup; f.now += 20 * ms }, []int{7}}, {func(f *fake) { f.procs[7].blocked, f.procs[7].ignored = hup, 0; f.now += 10 * ms }, []int{7}}, {ended(7), []int{8}}}},
 		"handler for a moment":     {Options{Grace: 20 * ms}, []*proc{taking(func(p *proc) { p.caught, p.started = hup, time.Hour-10*ms }), daemon()}, one(8)},
 		"handler, and old enough":  {Options{Grace: 20 * ms}, []*proc{taking(func(p *proc) { p.caught, p.started = hup, time.Hour-20*ms }), daemon()}, one()},
 		"blocks it for a moment":   {Options{}, []*proc{taking(func(p *proc) { p.blocked = hup }), daemon()}, one(8)},
@@ -82,7 +99,7 @@ func TestP2Launcher(t *testing.T) {
 		"a session after its end":  {Options{}, []*proc{launcher(), member(8, 7, 3)}, []step{{asItIs, []int{7}}, {ended(7), nil}, {func(f *fake) { f.procs[8].session = 8 }, []int{8}}}},
 		"the launcher is a zombie": {Options{}, []*proc{launcher(), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].state, f.procs[8].parent = 'Z', 1 }, []int{8}}}},
 		"its first thread ended":   {Options{}, []*proc{launcher(), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].firstEnded = true }, []int{7}}}},
-		"it becomes another":       {Options{}, []*proc{launcher(), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].comm = "sh" }, nil}, {ended(7), []int{8}}}},
+		"it becomes another":       {Options{}, []*proc{launcher(), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].comm = "sh" }, []int{7}}, {func(f *fake) { f.now += settled }, nil}, {ended(7), []int{8}}}},
 		"its pid is another's": {Options{}, []*proc{launcher(), daemon()}, []step{
 			{asItIs, []int{7}},
 			{func(f *fake) { ended(7)(f); f.procs[7] = &proc{pid: 7, comm: "sh", started: tick} }, []int{8}},
@@ -157,7 +174,8 @@ func TestP2LauncherTookTheSignal(t *testing.T) {
 	}
 }
 
-// To look whether a parent takes the signal is read from parents alone, until it does.
+// Whether a parent takes the signal is read of those alone of which it matters, and as
+// little as will do.
 func TestP2LauncherReads(t *testing.T) {
 	master, child := nginx(7), nginx(8)
 	child.parent = 7
@@ -177,11 +195,12 @@ func TestP2LauncherReads(t *testing.T) {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 	}
+	reads()
+	child.session = 8
+	reads("status 7")
+	reads("status 7")
 	master.caught = 0
 	reads("status 7", "threads 7")
-	master.caught = mask(unix.SIGHUP)
-	reads("status 7")
-	reads()
 }
 
 // Matches that are all children of the same program under another name are its workers.

@@ -49,7 +49,10 @@ func (f *Finder) likeness(s suspect, all []suspect) (Near, bool) {
 		for _, name := range s.names() {
 			pattern := f.opts.Cmdline
 			if name == want {
-				pattern = nil // which is what is wrong
+				if pattern == nil {
+					return Near{}, false // it has only just come
+				}
+				pattern = nil // that is what is wrong
 			}
 			if like.is(name, want) && slices.Contains(chosen(all, name, pattern), s.pid) {
 				return Near{PID: s.pid, Name: name, Why: like.why, rank: rank}, true

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
@@ -181,6 +182,21 @@ func TestCutName(t *testing.T) {
 				t.Errorf("told twice: %+v", survey.Near)
 			}
 		})
+	}
+}
+
+// A process of the name that comes while the others are read is none that is like it.
+func TestNearJustCome(t *testing.T) {
+	f := newFake(t, &proc{pid: 7, comm: "sh", args: []string{"sh"}})
+	pids, calls := f.sys.pids, 0
+	f.sys.pids = func(ctx context.Context) ([]int32, error) {
+		if calls++; calls == 2 {
+			f.procs[8] = nginx(8)
+		}
+		return pids(ctx)
+	}
+	if survey := f.survey(Options{}, unix.SIGHUP); survey.Near != nil || calls < 2 {
+		t.Errorf("%+v, after %d looks", survey.Near, calls)
 	}
 }
 

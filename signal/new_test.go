@@ -76,7 +76,7 @@ func TestFindNewFinds(t *testing.T) {
 		"as it was":                  {func(*fake) {}, []int{7}, nil},
 		"a new one":                  {func(f *fake) { f.procs[10] = nginx(10) }, []int{7, 10}, nil},
 		"one by an exec":             {func(f *fake) { f.procs[8].comm = "nginx" }, []int{7, 8}, nil},
-		"no more after an exec":      {func(f *fake) { f.procs[7].comm, f.procs[7].args = "sh", nil }, nil, nil},
+		"for now after an exec":      {func(f *fake) { f.procs[7].comm, f.procs[7].args = "sh", nil }, []int{7}, nil},
 		"ended":                      {func(f *fake) { delete(f.procs, 7) }, nil, nil},
 		"a zombie":                   {func(f *fake) { f.procs[7].state = 'Z' }, nil, nil},
 		"a pid that is another's":    {func(f *fake) { f.procs[8] = nginx(8); f.procs[8].started = tick }, []int{7, 8}, nil},

@@ -194,9 +194,7 @@ func TestRealP4Exec(t *testing.T) {
 	target := realTarget(t, name)
 	p.told(path)
 	p.says("ready")
-	if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
-		t.Errorf("Send: %v, want ErrGone", err)
-	}
+	heldBack(t, target, "has become another program")
 	p.lives()
 	targets := found(t, finderOf(next))
 	if len(targets) != 2 || targets[1].PID != target.PID || targets[1].Started != target.Started {

@@ -85,6 +85,10 @@ func TestP2WorkerOfRenamedMaster(t *testing.T) {
 	finder := f.finder(Options{})
 	foundPIDs(t, finder)
 	f.procs[7].comm, f.procs[7].args = "sh", []string{"sh"}
+	if target := only(t, finder); target.PID != 7 { // it may come back to its name
+		t.Errorf("found %d", target.PID)
+	}
+	f.now += settled
 	if pids := foundPIDs(t, finder); pids != nil {
 		t.Errorf("found %d", pids)
 	}

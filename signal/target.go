@@ -92,7 +92,9 @@ func NewFinder(opts Options) *Finder {
 }
 
 // A Target is a process to be signalled: the root of a tree of processes of the
-// name. The same process is the same Target at every Find.
+// name. The same process is the same Target at every Find, also if it executes another
+// program, or itself anew, and loses its title for a moment by that. In that time it is
+// not ready for a signal.
 type Target struct {
 	PID     int
 	Name    string
@@ -107,6 +109,7 @@ type Target struct {
 	caught  bool          // it has been seen to catch the signal
 	blocked time.Duration // since boot; since when it blocks the signal; 0: it does not
 	catcher catcher       // the last that was told to be behind it
+	astray  time.Duration // since boot; since when it goes by another name; 0: it does not
 }
 
 // Age is how long ago the process started.
@@ -282,18 +285,31 @@ func (f *Finder) adopt(roots []candidate) ([]*Target, error) {
 	var targets []*Target
 	for _, p := range roots {
 		t := f.targets[p.identity()]
-		if t == nil || t.comm != p.comm {
+		if t == nil {
 			var err error
 			if t, err = f.newTarget(p); err != nil {
 				f.letGoBut(adopted, f.targets)
 				return nil, err
 			}
+		} else {
+			t.goesBy(p.comm)
 		}
 		if t != nil {
 			adopted[p.identity()] = t
 			targets = append(targets, t)
 		}
 	}
+	for id, t := range f.targets {
+		k, there := f.known[id.pid]
+		lives := there && k.started == id.started && !k.ended
+		if lives && !k.match && t.isAstray() {
+			adopted[id] = t
+			targets = append(targets, t)
+		}
+	}
+	slices.SortFunc(targets, func(a, b *Target) int {
+		return cmp.Or(cmp.Compare(a.Started, b.Started), cmp.Compare(a.PID, b.PID))
+	})
 	f.letGoBut(f.targets, adopted)
 	f.targets = adopted
 	for _, t := range targets {
@@ -303,6 +319,25 @@ func (f *Finder) adopt(roots []candidate) ([]*Target, error) {
 		f.rest()
 	}
 	return targets, nil
+}
+
+// goesBy notes the name that the process has by now. If it is another, or had not been
+// that of a target in between, another program runs there, of which nothing is known yet.
+func (t *Target) goesBy(comm string) {
+	if t.comm != comm || t.astray != 0 {
+		t.comm, t.astray = comm, 0
+		t.since, t.caught, t.blocked = t.finder.sys.now(), false, 0
+	}
+}
+
+// isAstray tells whether a process that goes by another name may come back to its own:
+// Puma, to reload, executes Ruby anew, and has its title again after a second.
+func (t *Target) isAstray() bool {
+	now := t.finder.sys.now()
+	if t.astray == 0 {
+		t.astray = now
+	}
+	return now-t.astray < settled
 }
 
 // letGoBut gives back what is held for those of the targets that are not among others.
