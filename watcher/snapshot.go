@@ -16,6 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// gitEntry is git's own: in a clone a folder with its history, in a worktree, which git-sync
+// makes anew for each commit, a file. Both change with what is no content.
+const gitEntry = ".git"
+
 // maxEntries bounds one look: more than this in FILE is a mistake (a whole disk, a
 // data folder), and would cost every pod dearly.
 const maxEntries = 100_000
@@ -249,7 +253,7 @@ func (s *scan) files() *[]string {
 	return &files
 }
 
-// names are those of a folder's entries.
+// names are those of a folder's entries, but for git's own.
 func (s *scan) names(at *place) ([]string, error) {
 	if s.quick {
 		if v := s.cache.volumes[at.id()]; v != nil {
@@ -257,6 +261,7 @@ func (s *scan) names(at *place) ([]string, error) {
 		}
 	}
 	names, err := readNames(at.real)
+	names = slices.DeleteFunc(names, func(name string) bool { return name == gitEntry })
 	if err == nil && s.cache != nil && slices.Contains(names, dataLink) {
 		s.cache.volumes[at.id()] = &visible{names, make(map[string]string)}
 	}
