@@ -190,26 +190,21 @@ func (s *scan) file(path string, at place) error {
 		return nil
 	}
 	c := s.cache.files[at.real]
-	switch {
-	case c == nil || c.version != versionOf(&at.stat):
+	same := c != nil && c.version == versionOf(&at.stat)
+	if !same || !c.racy.IsZero() && time.Since(c.racy) >= racy {
 		read, err := s.cache.read(s.ctx, at.real)
 		if err != nil {
 			return unreadable(at.real, err)
 		}
-		// The kubelet never writes into a folder that it has swapped in.
-		if at.frozen() {
+		switch {
+		case at.frozen(): // the kubelet never writes into a folder that it has swapped in
 			read.racy = time.Time{}
-		}
-		c = read
-	case !c.racy.IsZero() && time.Since(c.racy) >= racy:
-		read, err := s.cache.read(s.ctx, at.real)
-		if err != nil {
-			return unreadable(at.real, err)
-		}
-		// Once is enough: nothing can have kept its ctime for so long. (With a
-		// clock that was set back the ctime would look young for hours.)
-		if read.version == c.version {
+		case same && read.version == c.version:
+			// Once is enough: nothing can have kept its ctime for so long. (With a
+			// clock that was set back the ctime would look young for hours.)
 			read.racy = time.Time{}
+		case s.cache.young(at.real, &read.version):
+			read.racy = time.Now()
 		}
 		c = read
 	}
