@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -275,12 +276,31 @@ func TestComposeVolume(t *testing.T) {
 	}
 }
 
-// A volume of 1 MiB, the most that the API server takes, in a container of 16 MiB.
+// Containers of little memory, of which podsignal must not run out.
 func TestSmallContainer(t *testing.T) {
 	needDocker(t)
 	image := fmt.Sprintf("podsignal:test-small-%d", os.Getpid())
 	run(t, nil, "docker", "build", "-t", image, "--build-arg", goproxy(t), "..")
 	t.Cleanup(func() { clean(t, "docker", "rmi", image) })
+	t.Run("a volume of 1 MiB in 16 MiB", func(t *testing.T) { testSmallContainer(t, image) })
+	t.Run("20,000 files in 32 MiB", func(t *testing.T) {
+		c := watchFiles(t, image, 20_000)
+		c.look("looked: no change", 3) // the memory of several looks
+		if err := os.WriteFile(filepath.Join(c.dir, "new"), []byte("2"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c.look("no process to signal", 2)
+		c.mustLive()
+	})
+	t.Run("60,000 files in 32 MiB are an error, and not the end", func(t *testing.T) {
+		c := watchFiles(t, image, 60_000)
+		c.look(`memory that podsignal may use \(32 MiB\) has room for: .* raise the container's memory limit`, 1)
+		c.mustLive()
+	})
+}
+
+// testSmallContainer is about a volume of 1 MiB, the most that the API server takes.
+func testSmallContainer(t *testing.T, image string) {
 	dir := filepath.Join(t.TempDir(), "v")
 	swap := func(content string) {
 		files := make(volumetest.Files)
@@ -315,6 +335,48 @@ func TestSmallContainer(t *testing.T) {
 	}
 	if killed := inspect(t, "container", id, "{{.State.OOMKilled}} {{.State.Running}}"); killed != "false true" {
 		t.Errorf("out of memory, and running: %s, want false true", killed)
+	}
+}
+
+// A small container has podsignal in it, and 32 MiB.
+type smallContainer struct {
+	*testing.T
+	id, dir string
+}
+
+func watchFiles(t *testing.T, image string, files int) *smallContainer {
+	dir := t.TempDir()
+	for i := range files {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%020d", i)), []byte("1"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := strings.TrimSpace(run(t, nil, "docker", "run", "-d", "--memory", "32m", "--memory-swap", "32m",
+		"--network", "none", "--cap-drop", "ALL", "--read-only", "-v", dir+":/v:ro",
+		"-e", "FILE=/v", "-e", "PROCESS=web", "-e", "RESYNC=1s", "-e", "LOG_LEVEL=debug", image))
+	t.Cleanup(func() { clean(t, "docker", "rm", "-f", id) })
+	return &smallContainer{t, id, dir}
+}
+
+// look waits until the log has as many lines that match.
+func (c *smallContainer) look(line string, times int) {
+	c.Helper()
+	re := regexp.MustCompile(line)
+	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		log := logs(c.T, c.id)
+		if len(re.FindAllString(log, -1)) >= times {
+			return
+		}
+		if time.Since(start) > deadline {
+			c.Fatalf("%q did not come %d times within %v:\n%s", line, times, deadline, log)
+		}
+	}
+}
+
+func (c *smallContainer) mustLive() {
+	c.Helper()
+	if killed := inspect(c.T, "container", c.id, "{{.State.OOMKilled}} {{.State.Running}}"); killed != "false true" {
+		c.Errorf("out of memory, and running: %s, want false true", killed)
 	}
 }
 

@@ -47,7 +47,7 @@ func Describe(ctx context.Context, opts Options) (Description, error) {
 	s := newScan(ctx, nil, opts.Exclude)
 	var d Description
 	for _, path := range opts.Paths {
-		before := len(s.shown)
+		before := s.files
 		kind, err := s.path(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -56,7 +56,7 @@ func Describe(ctx context.Context, opts Options) (Description, error) {
 		case err != nil:
 			kind = KindUnusable
 		}
-		d.Paths = append(d.Paths, PathDescription{path, kind, len(s.shown) - before, err})
+		d.Paths = append(d.Paths, PathDescription{path, kind, s.files - before, err})
 	}
 	if err := ctx.Err(); err != nil {
 		return d, err

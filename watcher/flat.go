@@ -17,6 +17,7 @@ type flat struct {
 	names []string
 	files []*content // of these names
 	shown []shown
+	room  int64  // for their paths
 	used  uint64 // the scan that last came across it
 }
 
@@ -33,6 +34,7 @@ func (s *scan) remember(path string, at *place, names []string, shown []shown) {
 			return
 		}
 		f.files = append(f.files, c)
+		f.room += int64(len(shown[i].path)) * pathByteBytes
 	}
 	f.shown = slices.Clone(shown)
 	slices.SortFunc(f.shown, byPath) // so that the digest has nothing left to sort
@@ -70,6 +72,8 @@ func (s *scan) recallFlat(path string, at *place, names []string) bool {
 	}
 	f.used = s.cache.scan
 	s.shown = append(s.shown, f.shown...)
+	s.files += len(f.shown)
+	s.room.used += f.room
 	s.thawed = true
 	if t := time.Unix(newest.Unix()); t.After(s.newest) {
 		s.newest = t

@@ -106,6 +106,7 @@ func (s *scan) watched(path string, st *unix.Stat_t) *folder {
 	if f == nil {
 		f = &folder{id: key, path: path, names: make(map[string]bool), exclude: s.exclude}
 		s.folders[key] = f
+		s.room.keepFolder()
 	}
 	return f
 }

@@ -125,7 +125,7 @@ func forPrograms(m mount, dir string) bool {
 	if _, err := os.Readlink(join(dir, dataLink)); err != nil {
 		return false
 	}
-	names, err := readNames(dir)
+	names, err := readNames(dir, fewEntries)
 	if err != nil {
 		return true // it will be said when it is watched
 	}

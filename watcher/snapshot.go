@@ -20,10 +20,6 @@ import (
 // makes anew for each commit, a file. Both change with what is no content.
 const gitEntry = ".git"
 
-// maxEntries bounds one look: more than this in FILE is a mistake (a whole disk, a
-// data folder), and would cost every pod dearly.
-const maxEntries = 100_000
-
 // A Snapshot is what the watched paths show at one moment, whole.
 type Snapshot struct {
 	// Digest is a SHA-256 over the sorted pairs of path and content.
@@ -60,7 +56,8 @@ type scan struct {
 	root    string // the path of FILE that is being walked
 	folders map[id]*folder
 	shown   []shown
-	entries int           // folder entries come across, for maxEntries
+	files   int           // that are shown
+	room    room          // for all that is come across
 	newest  time.Time     // the newest ctime of all that decides what is shown
 	written time.Time     // the newest of files that may still be written to
 	recheck bool          // a file was read within racy of its ctime
@@ -140,8 +137,8 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 	if err != nil {
 		return false, unreadable(at.real, err)
 	}
-	if s.entries += len(names); s.entries > maxEntries {
-		return false, fmt.Errorf("%s holds more than %d entries: set FILE to a smaller folder, or to single files", path, maxEntries)
+	if err := s.room.enter(path, len(names)); err != nil {
+		return false, err
 	}
 	volume = slices.Contains(names, dataLink)
 	if s.recallFlat(path, &at, names) {
@@ -192,8 +189,11 @@ func (s *scan) file(path string, at place) error {
 	if t := time.Unix(at.stat.Ctim.Unix()); !at.frozen() && t.After(s.written) {
 		s.written = t
 	}
+	s.files++
+	if err := s.room.keep(path); err != nil {
+		return err
+	}
 	if s.cache == nil {
-		s.shown = append(s.shown, shown{path: path, real: at.real})
 		if err := unix.Faccessat(unix.AT_FDCWD, at.real, unix.R_OK, unix.AT_EACCESS); err != nil {
 			return unreadable(at.real, &fs.PathError{Op: "access", Path: at.real, Err: err})
 		}
@@ -221,6 +221,9 @@ func (s *scan) file(path string, at place) error {
 	c.used = s.cache.scan
 	s.cache.files[at.real] = c
 	s.recheck = s.recheck || !c.racy.IsZero()
+	if path == at.real {
+		path = at.real // one copy is enough
+	}
 	s.shown = append(s.shown, shown{path, at.real, c.sum})
 	return nil
 }
@@ -250,7 +253,7 @@ func (s *scan) digest() [sha256.Size]byte {
 }
 
 // files are where the content that is shown really is.
-func (s *scan) files() *[]string {
+func (s *scan) realPaths() *[]string {
 	files := make([]string, len(s.shown))
 	for i, f := range s.shown {
 		files[i] = f.real
@@ -265,7 +268,7 @@ func (s *scan) names(at *place) ([]string, error) {
 			return v.names, nil
 		}
 	}
-	names, err := readNames(at.real)
+	names, err := readNames(at.real, s.room.most())
 	names = slices.DeleteFunc(names, func(name string) bool { return name == gitEntry })
 	if err == nil && s.cache != nil && slices.Contains(names, dataLink) {
 		s.cache.volumes[at.id()] = &visible{names, make(map[string]string)}
@@ -273,8 +276,9 @@ func (s *scan) names(at *place) ([]string, error) {
 	return names, err
 }
 
-// readNames is os.ReadDir with half the system calls, see open.
-func readNames(dir string) (names []string, err error) {
+// readNames is os.ReadDir with half the system calls, see open. It stops when it has so
+// many names.
+func readNames(dir string, most int) (names []string, err error) {
 	fd, err := open(dir, unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
@@ -288,7 +292,7 @@ func readNames(dir string) (names []string, err error) {
 			continue
 		case err != nil:
 			return nil, &fs.PathError{Op: "readdirent", Path: dir, Err: err}
-		case n <= 0:
+		case n <= 0 || len(names) >= most:
 			return names, nil
 		}
 		_, _, names = unix.ParseDirent(buf[:n], -1, names)

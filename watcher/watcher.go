@@ -253,7 +253,7 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 		return false
 	}
 	if err == nil {
-		w.files.Store(s.files())
+		w.files.Store(s.realPaths())
 	}
 	stirred := w.stirredSince()
 	switch {
@@ -363,9 +363,9 @@ func (w *Watcher) walk(s *scan) error {
 	var errs []error
 	for i := range w.paths {
 		p := &w.paths[i]
-		before := len(s.shown)
+		before := s.files
 		kind, err := s.path(p.name)
-		if err == nil && p.kind == KindVolume && kind != KindVolume && len(s.shown) == before {
+		if err == nil && p.kind == KindVolume && kind != KindVolume && s.files == before {
 			// What is left of a volume that was unmounted is an empty folder.
 			err = fmt.Errorf("%s is no volume any more: %w", p.name, fs.ErrNotExist)
 		}

@@ -417,7 +417,7 @@ func quietCommand(ts *testscript.TestScript, _ bool, args []string) {
 func windowCommand(ts *testscript.TestScript, _ bool, args []string) {
 	const line = `^time=(\S+) .*msg=(signalled|called) `
 	logCommand(ts, false, []string{line, args[0]})
-	lines := regexp.MustCompile("(?m)" + line).FindAllStringSubmatch(ts.ReadFile("podsignal.log"), -1)
+	lines := regexp.MustCompile("(?m)"+line).FindAllStringSubmatch(ts.ReadFile("podsignal.log"), -1)
 	last, err := time.Parse(time.RFC3339, lines[len(lines)-1][1])
 	ts.Check(err)
 	interval, err := time.ParseDuration(ts.Getenv("MIN_INTERVAL"))

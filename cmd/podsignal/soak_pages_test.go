@@ -128,9 +128,14 @@ func (p page) lists(pid int) bool {
 }
 
 func (p *sidecar) status(s *soak) (shown page) {
-	code, body := p.get(s, "/status")
-	if err := json.Unmarshal(body, &shown); code != http.StatusOK || err != nil || len(shown.Rules) != len(s.rules) {
-		s.fail("/status: %d, %v\n%s", code, err, body)
+	var body []byte
+	s.await("/status answers", func() (ok bool) {
+		var code int
+		code, body = p.get(s, "/status")
+		return code == http.StatusOK // where a disk stalls for 5 s, the examination is late
+	})
+	if err := json.Unmarshal(body, &shown); err != nil || len(shown.Rules) != len(s.rules) {
+		s.fail("/status: %v\n%s", err, body)
 	}
 	return shown
 }

@@ -1,0 +1,79 @@
+package watcher
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What a scan may fill is bounded by the memory that there is, and by a number.
+func TestRoom(t *testing.T) {
+	const path = "/etc/app/conf.d/00000000000000000001.conf"
+	fill := func(limit int64, folder int) (entries int, err error) {
+		r := room{limit: limit}
+		for err == nil && r.entries < 2*maxEntries {
+			entries = r.entries
+			if err = r.enter("/etc/app/conf.d", folder); err != nil {
+				break
+			}
+			for range folder {
+				if err = r.keep(path); err != nil {
+					break
+				}
+			}
+		}
+		return entries, err
+	}
+	for _, test := range []struct {
+		name        string
+		limit       int64
+		least, most int
+		want        string
+	}{
+		{"32 MiB", 32 << 20, 20_000, 30_000, "(32 MiB) has room for"},
+		{"64 MiB", 64 << 20, 50_000, 70_000, "(64 MiB) has room for"},
+		{"a limit that nothing fits in", 8 << 20, fewEntries - 100, fewEntries, "(8 MiB) has room for"},
+		{"no limit to speak of", 1 << 40, maxEntries, maxEntries, fmt.Sprintf("more than %d entries", maxEntries)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			entries, err := fill(test.limit, 100)
+			if entries < test.least || entries > test.most || err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%d entries fit, want %d to %d: %v", entries, test.least, test.most, err)
+			}
+		})
+	}
+}
+
+// A single folder may be too large to be listed.
+func TestMostNames(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 2 * fewEntries {
+		must(t, os.Symlink("nowhere", filepath.Join(dir, fmt.Sprint(i))))
+	}
+	for _, test := range []struct{ entries, limit, want int }{
+		{0, 8 << 20, fewEntries + 1}, // what few entries take is not asked
+		{0, 1 << 40, 2 * fewEntries},
+		{maxEntries - 10, 1 << 40, 11},
+		{maxEntries, 1 << 40, 1},
+	} {
+		r := room{limit: int64(test.limit), entries: test.entries}
+		names, err := readNames(dir, r.most())
+		must(t, err)
+		const aBuffer = 200 // are read at a time
+		if len(names) < test.want || len(names) > test.want+aBuffer {
+			t.Errorf("%d entries and a limit of %d bytes: %d names were read, want about %d", test.entries, test.limit, len(names), test.want)
+		}
+	}
+}
+
+// This machine has some memory, whatever tells how much.
+func TestMemoryLimit(t *testing.T) {
+	if limit := memoryLimit(); limit < 1<<20 || limit > 1<<50 {
+		t.Errorf("%d bytes", limit)
+	}
+	if left := available(); left < 1<<20 || left > 1<<50 {
+		t.Errorf("%d bytes are available", left)
+	}
+}
