@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/fsnotify/fsnotify"
@@ -139,6 +140,7 @@ func (in *instance) dispatch() {
 // event hands an event to all that follow its folder. One on /a/b may come from the
 // watch on /a or from that on /a/b, of which fsnotify may pass on one alone.
 func (in *instance) event(ev fsnotify.Event) {
+	ev.Name = clean(ev.Name)
 	in.routes.Lock()
 	defer in.routes.Unlock()
 	its, parent := in.paths[ev.Name], in.paths[filepath.Dir(ev.Name)]
@@ -151,14 +153,22 @@ func (in *instance) event(ev fsnotify.Event) {
 		return
 	}
 	for m, path := range parent.holders {
-		name := path + ev.Name[len(parent.path):]
+		name := join(path, filepath.Base(ev.Name))
 		if its == nil || its.holders[m] != name { // else it has been told
 			m.send(ev, name)
 		}
 	}
 }
 
-// send never waits.
+// clean is a path of an event. fsnotify begins those of the entries of / with two slashes.
+func clean(path string) string {
+	if strings.HasPrefix(path, "//") {
+		return path[1:]
+	}
+	return path
+}
+
+// send never waits. An event without an operation says that the watch has ended.
 func (m *member) send(ev fsnotify.Event, name string) {
 	if m.lost {
 		return

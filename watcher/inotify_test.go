@@ -299,6 +299,9 @@ func TestSharedBusy(t *testing.T) {
 	<-ctx.inside
 	for i := range queued + 100 {
 		other.write(fmt.Sprint("d/", i), "1")
+		if i%100 == 0 { // its own queue must not become full
+			shows(t, "many files, while another is held up", other)
+		}
 	}
 	shows(t, "many files, while another is held up", other)
 	if n := other.w.Errors(); n > 0 {

@@ -12,8 +12,8 @@ import (
 const longest = 20
 
 // A burst is a run of events that belong together, such as the steps of one
-// update. It is over at the kubelet's last step, or when it has been quiet for
-// the quiet time.
+// update. It is over when it has been quiet for the quiet time. The last step of all
+// updates that have begun ends it too, where no other volume is watched.
 //
 // The kubelet's steps as inotify shows them on a volume's folder: the new
 // timestamped folder is created, ..data is renamed into place (the swap), links
@@ -33,8 +33,9 @@ type update struct {
 	swapped bool
 }
 
-// add takes an event on the entry of a folder and tells whether it ends the burst.
-func (b *burst) add(now time.Time, ev fsnotify.Event) (over bool) {
+// add takes an event on the entry of a folder and tells whether it is the last step of
+// all updates that have begun.
+func (b *burst) add(now time.Time, ev fsnotify.Event) (last bool) {
 	b.extend(now)
 	dir, name := filepath.Split(ev.Name)
 	if !strings.HasPrefix(name, "..") {

@@ -281,7 +281,7 @@ func TestSettle(t *testing.T) {
 			time.Sleep(20 * ms)
 			r.finish("w", w)
 			time.Sleep(time.Second)
-		}, []time.Duration{20 * ms},
+		}, []time.Duration{120 * ms},
 	}, {
 		"one volume waits for another whose swap is to come", []string{"v", "w"}, volumes, func(r *rig) {
 			w := r.begin("w")
@@ -292,7 +292,7 @@ func TestSettle(t *testing.T) {
 			r.swap("w", w)
 			r.finish("w", w)
 			time.Sleep(time.Second)
-		}, []time.Duration{20 * ms},
+		}, []time.Duration{120 * ms},
 	}, {
 		"no volume waits for a kubelet that died", []string{"v", "w"}, volumes, func(r *rig) {
 			r.swap("w", r.begin("w"))
@@ -301,7 +301,71 @@ func TestSettle(t *testing.T) {
 			r.swap("v", v)
 			r.finish("v", v)
 			time.Sleep(time.Second)
-		}, []time.Duration{100 * ms, 1000 * ms},
+		}, []time.Duration{100 * ms, 1100 * ms},
+	}, {
+		"volumes that are updated one right after the other are one change", []string{"v", "w"}, volumes, func(r *rig) {
+			for _, volume := range []string{"v", "w"} {
+				u := r.begin(volume)
+				r.swap(volume, u)
+				time.Sleep(3 * ms)
+				r.finish(volume, u)
+				time.Sleep(90 * ms)
+			}
+			time.Sleep(time.Second)
+		}, []time.Duration{196 * ms},
+	}, {
+		"two keys of a volume are one volume", []string{"v/key", "v/..data/key"}, volume, func(r *rig) {
+			u := r.begin("v")
+			r.swap("v", u)
+			r.finish("v", u)
+			time.Sleep(time.Second)
+		}, []time.Duration{0},
+	}, {
+		"a file and a folder beside one volume change nothing", []string{"v", "file", "folder"}, func(r *rig) {
+			r.write("0")
+			if err := os.Mkdir(filepath.Join(r.dir, "folder"), 0o755); err != nil {
+				r.t.Fatal(err)
+			}
+			volume(r)
+		}, func(r *rig) {
+			u := r.begin("v")
+			time.Sleep(40 * ms)
+			r.swap("v", u)
+			r.finish("v", u)
+			time.Sleep(time.Second)
+		}, []time.Duration{40 * ms},
+	}, {
+		"a volume that is still to come changes nothing", []string{"v", "w"}, volume, func(r *rig) {
+			u := r.begin("v")
+			r.swap("v", u)
+			r.finish("v", u)
+			time.Sleep(time.Second)
+			r.volume("w")
+			r.event(fsnotify.Create, "w")
+			time.Sleep(time.Second)
+			u = r.begin("w") // now there are two
+			r.swap("w", u)
+			r.finish("w", u)
+			time.Sleep(time.Second)
+		}, []time.Duration{0, 1100 * ms, 2100 * ms},
+	}, {
+		"a failed first write of another volume holds up nothing", []string{"v", "w"}, func(r *rig) {
+			volume(r)
+			if err := os.Mkdir(filepath.Join(r.dir, "w"), 0o755); err != nil {
+				r.t.Fatal(err)
+			}
+		}, func(r *rig) {
+			w := r.begin("w")
+			if err := w.Abort(); err != nil {
+				r.t.Fatal(err)
+			}
+			r.event(fsnotify.Remove, "w/..new")
+			time.Sleep(20 * ms)
+			v := r.begin("v")
+			r.swap("v", v)
+			r.finish("v", v)
+			time.Sleep(time.Second)
+		}, []time.Duration{20 * ms},
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			got := settle(t, test.paths, test.prepare, test.play)

@@ -102,7 +102,9 @@ func (in *instance) remove(m *member, path string) error {
 	return in.fsnotify.Remove(s.path)
 }
 
-// list returns the paths that are still watched for m.
+// list returns the paths that are still watched for m. The others that hold a watch which
+// is found dead are told, since fsnotify's event of its end finds nobody any more, and
+// there is none of an unmount.
 func (in *instance) list(m *member) (paths []string) {
 	if !in.usable() {
 		return nil
@@ -114,8 +116,14 @@ func (in *instance) list(m *member) (paths []string) {
 	in.routes.Lock()
 	defer in.routes.Unlock()
 	for path, s := range in.paths {
-		if !alive[path] {
-			in.forget(s)
+		if alive[path] {
+			continue
+		}
+		in.forget(s)
+		for other, path := range s.holders {
+			if other != m {
+				other.send(fsnotify.Event{}, path)
+			}
 		}
 	}
 	for path, s := range m.watches {

@@ -16,6 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// gitEntry is git's own: in a clone a folder with its history, in a worktree, which git-sync
+// makes anew for each commit, a file. Both change with what is no content.
+const gitEntry = ".git"
+
 // maxEntries bounds one look: more than this in FILE is a mistake (a whole disk, a
 // data folder), and would cost every pod dearly.
 const maxEntries = 100_000
@@ -25,13 +29,23 @@ type Snapshot struct {
 	// Digest is a SHA-256 over the sorted pairs of path and content.
 	Digest [sha256.Size]byte
 
-	// Changed is when Digest came to be, since boot (CLOCK_BOOTTIME): a program
-	// that started clearly later has read nothing older. It errs on the late side.
+	// Changed is when Digest came to be, since boot (CLOCK_BOOTTIME), or came back
+	// after something else: a program that started clearly later has read nothing
+	// else. It errs on the late side.
 	Changed time.Duration
 
 	// Err says that a path which was there is gone (it wraps fs.ErrNotExist) or
 	// that something cannot be read. Digest and Changed are then the last good ones.
 	Err error
+
+	// Stirred is when the paths were first seen to change since the snapshot before
+	// was taken, even if they show the same again; zero: they were not. A touch or a
+	// chmod does not count.
+	Stirred time.Time
+
+	// Unsettled says that the paths did not stop changing for so long that this was
+	// taken nevertheless: it may show half of a change.
+	Unsettled bool
 }
 
 // Age is how long ago Digest came to be.
@@ -186,26 +200,21 @@ func (s *scan) file(path string, at place) error {
 		return nil
 	}
 	c := s.cache.files[at.real]
-	switch {
-	case c == nil || c.version != versionOf(&at.stat):
+	same := c != nil && c.version == versionOf(&at.stat)
+	if !same || !c.racy.IsZero() && time.Since(c.racy) >= racy {
 		read, err := s.cache.read(s.ctx, at.real)
 		if err != nil {
 			return unreadable(at.real, err)
 		}
-		// The kubelet never writes into a folder that it has swapped in.
-		if at.frozen() {
+		switch {
+		case at.frozen(): // the kubelet never writes into a folder that it has swapped in
 			read.racy = time.Time{}
-		}
-		c = read
-	case !c.racy.IsZero() && time.Since(c.racy) >= racy:
-		read, err := s.cache.read(s.ctx, at.real)
-		if err != nil {
-			return unreadable(at.real, err)
-		}
-		// Once is enough: nothing can have kept its ctime for so long. (With a
-		// clock that was set back the ctime would look young for hours.)
-		if read.version == c.version {
+		case same && read.version == c.version:
+			// Once is enough: nothing can have kept its ctime for so long. (With a
+			// clock that was set back the ctime would look young for hours.)
 			read.racy = time.Time{}
+		case s.cache.young(at.real, &read.version):
+			read.racy = time.Now()
 		}
 		c = read
 	}
@@ -249,7 +258,7 @@ func (s *scan) files() *[]string {
 	return &files
 }
 
-// names are those of a folder's entries.
+// names are those of a folder's entries, but for git's own.
 func (s *scan) names(at *place) ([]string, error) {
 	if s.quick {
 		if v := s.cache.volumes[at.id()]; v != nil {
@@ -257,6 +266,7 @@ func (s *scan) names(at *place) ([]string, error) {
 		}
 	}
 	names, err := readNames(at.real)
+	names = slices.DeleteFunc(names, func(name string) bool { return name == gitEntry })
 	if err == nil && s.cache != nil && slices.Contains(names, dataLink) {
 		s.cache.volumes[at.id()] = &visible{names, make(map[string]string)}
 	}

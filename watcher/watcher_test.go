@@ -152,6 +152,32 @@ func TestVolume(t *testing.T) {
 	l.same("the same content, swapped")
 }
 
+// Whatever changes in several volumes shows at once and as it is.
+func TestSeveralVolumes(t *testing.T) {
+	dir := t.TempDir()
+	write := func(volume string, files volumetest.Files) {
+		must(t, volumetest.Write(filepath.Join(dir, volume), files))
+	}
+	for _, volume := range []string{"v", "w", "x"} {
+		write(volume, volumetest.Files{"a": "0", "sub/b": "0"})
+	}
+	l := watch(t, dir, "v", "w/a", "x")
+	for i := range 10 {
+		content := fmt.Sprint(i + 1)
+		write("v", volumetest.Files{"a": content, "sub/b": "0"})
+		write("w", volumetest.Files{"a": content})
+		l.changes("two volumes")
+		shows(t, "two volumes", l)
+		write("x", volumetest.Files{"a": content, "new" + content: "0"})
+		l.changes("a new key")
+		shows(t, "a new key", l)
+		l.write("v/beside", content)
+		write("v", volumetest.Files{"a": content, "sub/b": content})
+		l.changes("a volume, and a file beside its keys")
+		shows(t, "a volume, and a file beside its keys", l)
+	}
+}
+
 // Begun tells of each change once, before it is whole.
 func TestBegun(t *testing.T) {
 	dir := t.TempDir()
@@ -380,8 +406,15 @@ func TestChanged(t *testing.T) {
 	if age := l.last.Age(); age < 50*ms {
 		t.Errorf("changed %v before the snapshot, want at least the quiet time of 50ms", age)
 	}
+	// Until then a program may have read an empty file.
+	before = boottime()
 	l.write("file", "2")
-	if s := l.next(); s.Changed != first {
-		t.Errorf("the same bytes again: Changed went from %v to %v", first, s.Changed)
+	s := l.next()
+	if s.Changed < before || s.Stirred.IsZero() {
+		t.Errorf("the same bytes again: changed %v before they were written, stirred at %v", before-s.Changed, s.Stirred)
+	}
+	must(t, os.Chtimes(l.path("file"), time.Now(), time.Now()))
+	if touched := l.next(); touched.Changed != s.Changed || !touched.Stirred.IsZero() {
+		t.Errorf("a touch: Changed went from %v to %v, stirred at %v", s.Changed, touched.Changed, touched.Stirred)
 	}
 }

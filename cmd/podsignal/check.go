@@ -87,7 +87,8 @@ type processReport struct {
 	Parent int           `json:"parent"`
 	UID    int           `json:"uid"`
 	Name   string        `json:"name"`
-	Role   string        `json:"role"` // signal.Role
+	Role   string        `json:"role"`             // signal.Role
+	Orphan bool          `json:"orphan,omitempty"` // signal.Process
 	Target *targetReport `json:"target,omitempty"`
 }
 
@@ -108,9 +109,10 @@ type mountReport struct {
 
 // nearReport is a process that may be meant instead.
 type nearReport struct {
-	PID  int    `json:"pid"`
-	Name string `json:"name"`
-	Why  string `json:"why"`
+	PID     int    `json:"pid"`
+	Name    string `json:"name"`              // what PROCESS would have to be
+	Cmdline string `json:"cmdline,omitempty"` // and CMDLINE, where the name alone does not tell
+	Why     string `json:"why"`
 }
 
 // reports are those of several rules.

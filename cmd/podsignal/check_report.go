@@ -86,7 +86,7 @@ func (r *report) printOnly(out io.Writer, findings []finding) error {
 func printFindings(b *bytes.Buffer, findings []finding, of *report) {
 	for _, f := range findings {
 		fmt.Fprintf(b, "%-4s  %-10s  %s\n", f.Level.word(), f.About, oneLine(f.Text))
-		if f.About == "process" {
+		if f.About == "process" && f.PID == 0 {
 			of.printTree(b)
 		}
 	}

@@ -222,7 +222,7 @@ func TestStatus(t *testing.T) {
 		"a target that has ended has no successor yet", func(s *stage) {
 			s.have(target(7))
 			s.shows(1)
-			time.Sleep(time.Second)
+			time.Sleep(1100 * ms)
 			s.have()
 			s.ended.Store(true)
 			time.Sleep(time.Second)

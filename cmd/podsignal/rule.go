@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -23,7 +25,7 @@ import (
 type ruleEnvironment struct {
 	File          string `envconfig:"FILE" desc:"paths to watch, comma-separated; files or folders; unset: the ConfigMaps, Secrets and projected volumes that are mounted here"`
 	Exclude       string `envconfig:"EXCLUDE" desc:"patterns of paths below FILE that do not count, comma-separated, such as **/*.md"`
-	Process       string `envconfig:"PROCESS" desc:"name of the process to signal (required, but with RELOAD_URL)"`
+	Process       string `envconfig:"PROCESS" desc:"name of the process to signal, in full, also beyond the 15 bytes that ps shows (required, but with RELOAD_URL)"`
 	Cmdline       string `envconfig:"CMDLINE" desc:"regular expression (RE2) that the command line must match too"`
 	Signal        string `envconfig:"SIGNAL" default:"HUP" desc:"signal to send: a name, with or without SIG, or a number"`
 	ReloadURL     string `envconfig:"RELOAD_URL" desc:"URL to call instead of sending a signal, such as http://127.0.0.1:9090/-/reload"`
@@ -146,11 +148,9 @@ func loadRule(name, hostname string, others []string, wrong *faults) rule {
 
 func (env *ruleEnvironment) validate(name, hostname string, fault func(variable, value, mend string)) rule {
 	duration := func(name, value string) time.Duration {
-		d, err := time.ParseDuration(value)
+		d, err := parseDuration(value)
 		if err != nil {
-			fault(name, value, "is no duration: use a number with a unit, such as 100ms, 1s or 5m")
-		} else if d < 0 {
-			fault(name, value, "is negative: use 0 or more, such as 100ms, 1s or 5m")
+			fault(name, value, err.Error())
 		}
 		return d
 	}
@@ -174,7 +174,7 @@ func (env *ruleEnvironment) validate(name, hostname string, fault func(variable,
 	}
 	switch {
 	case env.Process == "" && env.ReloadURL == "":
-		fault("PROCESS", "", "names no process: set it to the name that ps -o comm shows, such as nginx")
+		fault("PROCESS", "", "names no process: set it to the name of the program, in full, also beyond the 15 bytes that ps shows, such as nginx")
 	case strings.Contains(env.Process, "/"):
 		fault("PROCESS", env.Process, fmt.Sprintf("is a path: use the name alone, %s", filepath.Base(env.Process)))
 	}
@@ -202,21 +202,57 @@ func (env *ruleEnvironment) validate(name, hostname string, fault func(variable,
 	return r
 }
 
-// splitPatterns is split for patterns, which may have commas in braces.
-func splitPatterns(list string) []string {
-	depth := 0
-	patterns := strings.FieldsFunc(list, func(c rune) bool {
-		switch c {
-		case '{':
-			depth++
-		case '}':
-			depth--
+// aYear bounds all durations, so that none overflows when it is multiplied, or added to a
+// time. No pod lives that long.
+const aYear = 365 * 24 * time.Hour
+
+// parseDuration reads a duration; the error goes on after the value.
+func parseDuration(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		zeros := strings.Map(func(c rune) rune {
+			if '0' <= c && c <= '9' {
+				return '0'
+			}
+			return c
+		}, value)
+		if _, malformed := time.ParseDuration(zeros); malformed != nil {
+			return 0, errors.New("is no duration: use a number with a unit, such as 100ms, 1s or 5m")
 		}
-		return c == ',' && depth <= 0
-	})
-	for i := range patterns {
-		patterns[i] = strings.TrimSpace(patterns[i])
+		d = aYear + 1 // the number alone is too great
 	}
+	switch {
+	case d < 0 || strings.HasPrefix(value, "-") && d != 0:
+		return 0, errors.New("is negative: use 0 or more, such as 100ms, 1s or 5m")
+	case d > aYear:
+		return 0, fmt.Errorf("is longer than a year: use %.0fh or less", aYear.Hours())
+	}
+	return d, nil
+}
+
+// splitPatterns is split for patterns, which may have commas in braces and brackets, or
+// behind a \.
+func splitPatterns(list string) (patterns []string) {
+	depth, class, escaped, begin := 0, false, false, 0
+	for i, c := range list {
+		switch {
+		case escaped:
+			escaped = false
+		case c == '\\':
+			escaped = true
+		case class:
+			class = c != ']'
+		case c == '[':
+			class = strings.Contains(list[i:], "]") // else it is a fault, of this pattern alone
+		case c == '{':
+			depth++
+		case c == '}':
+			depth = max(0, depth-1)
+		case c == ',' && depth == 0:
+			patterns, begin = append(patterns, strings.TrimSpace(list[begin:i])), i+1
+		}
+	}
+	patterns = append(patterns, strings.TrimSpace(list[begin:]))
 	return slices.DeleteFunc(patterns, func(pattern string) bool { return pattern == "" })
 }
 
@@ -262,6 +298,9 @@ func (env *ruleEnvironment) files(fault func(variable, value, mend string)) (fil
 		if err != nil {
 			fault("FILE", path, "is relative to a folder that is gone: use a path that begins with /")
 		}
+		if folder, is := globbed(absolute); is {
+			fault("FILE", path, fmt.Sprintf("is a pattern, and nothing has that name: set FILE to the folder, %s, and EXCLUDE to patterns of what does not count in it", folder))
+		}
 		if !slices.Contains(files, absolute) {
 			files = append(files, absolute)
 		}
@@ -270,6 +309,17 @@ func (env *ruleEnvironment) files(fault func(variable, value, mend string)) (fil
 		fault("FILE", env.File, "names nothing to watch: set it to files or folders, comma-separated, such as /etc/nginx/conf.d")
 	}
 	return files, false
+}
+
+// globbed tells whether a path is a pattern of a shell, and no name of anything: FILE
+// takes names alone. It returns the folder that the pattern searches.
+func globbed(path string) (folder string, is bool) {
+	i := strings.IndexAny(path, "*?[{")
+	if i < 0 {
+		return "", false
+	}
+	_, err := os.Lstat(path)
+	return filepath.Dir(path[:i] + "x"), errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // action is what a change leads to.

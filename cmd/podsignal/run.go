@@ -186,13 +186,17 @@ func watcherOptions(r rule, shared *watcher.Inotify, log *slog.Logger) watcher.O
 
 // finderOptions say which processes are meant.
 func finderOptions(r rule, log *slog.Logger) signal.Options {
-	return signal.Options{
+	options := signal.Options{
 		Name:    r.process,
 		Cmdline: r.cmdline,
 		Files:   r.files,
 		Grace:   r.startGrace,
 		Log:     log,
 	}
+	if r.reload == nil {
+		options.Signal = r.signal
+	}
+	return options
 }
 
 // warnOfSubPaths tells of paths that can never change in this container.
