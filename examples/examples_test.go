@@ -3,6 +3,7 @@ package examples_test
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -283,6 +284,7 @@ func TestSmallContainer(t *testing.T) {
 	run(t, nil, "docker", "build", "-t", image, "--build-arg", goproxy(t), "..")
 	t.Cleanup(func() { clean(t, "docker", "rmi", image) })
 	t.Run("a volume of 1 MiB in 16 MiB", func(t *testing.T) { testSmallContainer(t, image) })
+	t.Run("900 clients in 32 MiB", func(t *testing.T) { testCrowdedContainer(t, image) })
 	t.Run("20,000 files in 32 MiB", func(t *testing.T) {
 		c := watchFiles(t, image, 20_000)
 		c.look("looked: no change", 3) // the memory of several looks
@@ -377,6 +379,77 @@ func (c *smallContainer) mustLive() {
 	c.Helper()
 	if killed := inspect(c.T, "container", c.id, "{{.State.OOMKilled}} {{.State.Running}}"); killed != "false true" {
 		c.Errorf("out of memory, and running: %s, want false true", killed)
+	}
+}
+
+// 900 clients of /status, at the memory limit of the examples: each gets its answer, and so
+// does a probe.
+func testCrowdedContainer(t *testing.T, image string) {
+	dir := filepath.Join(t.TempDir(), "v")
+	if err := volumetest.Write(dir, volumetest.Files{"key": "1"}); err != nil {
+		t.Fatal(err)
+	}
+	address := freeAddress(t).String()
+	id := strings.TrimSpace(run(t, nil, "docker", "run", "-d", "--memory", "32m", "--memory-swap", "32m",
+		"--publish", address+":9533", "--cap-drop", "ALL", "--read-only", "-v", dir+":/v:ro",
+		"-e", "FILE=/v", "-e", "PROCESS=web", "-e", "LISTEN=:9533", image))
+	t.Cleanup(func() { clean(t, "docker", "rm", "-f", id) })
+	// askFor sends a request on a connection that is left open.
+	askFor := func(path string) (net.Conn, error) {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return nil, err
+		}
+		t.Cleanup(func() { conn.Close() })
+		_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: podsignal\r\n\r\n", path)
+		return conn, errors.Join(err, conn.SetDeadline(time.Now().Add(deadline)))
+	}
+	answer := func(conn net.Conn) error {
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
+		}
+		_, err = io.Copy(io.Discard, response.Body)
+		return err
+	}
+	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := askFor("/healthz")
+		if err == nil {
+			err = answer(conn)
+		}
+		if err == nil {
+			break
+		}
+		if time.Since(start) > deadline {
+			t.Fatalf("it did not answer within %v: %v", deadline, err)
+		}
+	}
+	var clients []net.Conn
+	for range 900 {
+		conn, err := askFor("/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, conn)
+	}
+	probe, err := askFor("/healthz")
+	if err == nil {
+		err = answer(probe)
+	}
+	if err != nil {
+		t.Errorf("the probe: %v", err)
+	}
+	for i, conn := range clients {
+		if err := answer(conn); err != nil {
+			t.Fatalf("client %d: %v", i, err)
+		}
+	}
+	if killed := inspect(t, "container", id, "{{.State.OOMKilled}} {{.State.Running}}"); killed != "false true" {
+		t.Errorf("out of memory, and running: %s, want false true", killed)
 	}
 }
 

@@ -52,6 +52,8 @@ type finding struct {
 	PID   int    `json:"pid,omitempty"`
 	File  string `json:"file,omitempty"`
 	Text  string `json:"text"` // what was found, and the mend
+
+	common bool // it is not about one of several rules
 }
 
 // fileReport is a path of FILE.
@@ -186,7 +188,7 @@ func examine(ctx context.Context, cfg config, rule rule) (*report, error) {
 		r.Signal = signal.Name(rule.signal)
 	}
 	for _, doubt := range cfg.doubts {
-		r.add(levelWarn, "config", "%v", doubt)
+		r.add(levelWarn, "config", "%v", doubt).common = true
 	}
 	if rule.found {
 		r.add(levelOK, "config", "FILE is not set, and stands for %s mounted here", count(len(rule.files), "volume"))

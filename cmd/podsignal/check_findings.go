@@ -81,23 +81,32 @@ func (r *report) watches(d watcher.Description) {
 	}
 	l := d.Limits
 	r.Inotify = inotifyReport{Instances: l.Instances, MaxInstances: l.MaxInstances, Watches: l.Watches, MaxWatches: l.MaxWatches}
-	taken := fmt.Sprintf("uid %d has taken %d of %d instances and %d of %d watches, as far as is in sight",
-		r.UID, l.Instances, l.MaxInstances, l.Watches, l.MaxWatches)
 	if d.Inotify != nil {
 		r.Inotify.Error = d.Inotify.Error()
-		r.add(levelWarn, "inotify", "cannot be had, so that podsignal polls every 2 s: %v (%s)", d.Inotify, taken)
+		r.add(levelWarn, "inotify", "cannot be had, so that podsignal polls every 2 s: %v (%s)", d.Inotify, r.taken()).common = true
 		return
 	}
-	r.add(levelOK, "inotify", "an instance and %s can be had; %s", count(len(d.Folders), "watch"), taken)
+	r.add(levelOK, "inotify", "%s", r.available(len(d.Folders))).common = true
+}
+
+// taken is what this uid has of inotify already.
+func (r *report) taken() string {
+	return fmt.Sprintf("uid %d has taken %d of %d instances and %d of %d watches, as far as is in sight",
+		r.UID, r.Inotify.Instances, r.Inotify.MaxInstances, r.Inotify.Watches, r.Inotify.MaxWatches)
+}
+
+// available says that there is inotify for so many folders.
+func (r *report) available(folders int) string {
+	return fmt.Sprintf("an instance and %s can be had; %s", count(folders, "watch"), r.taken())
 }
 
 func (r *report) processes(s signal.Survey) {
 	r.Processes = []processReport{} // an empty list in JSON, not null
 	if !s.Shared {
-		r.add(levelFail, "namespace", "%s", why(s.Err))
+		r.add(levelFail, "namespace", "%s", why(s.Err)).common = true
 		return
 	}
-	r.add(levelOK, "namespace", "the process namespace is shared: %s in sight", count(s.InSight, "process"))
+	r.add(levelOK, "namespace", "the process namespace is shared: %s in sight", count(s.InSight, "process")).common = true
 
 	roles := make(map[signal.Role]int)
 	for _, p := range s.Processes {

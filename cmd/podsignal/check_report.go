@@ -4,39 +4,92 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 )
 
-// print prints them one below the other, each under the name of its rule.
+// print prints them one below the other, each under the name of its rule. What is the
+// same for all of them comes first, once.
 func (r *reports) print(out io.Writer) error {
+	if len(r.Rules) > 1 {
+		var b bytes.Buffer
+		printFindings(&b, r.common(), nil)
+		b.WriteByte('\n')
+		if _, err := b.WriteTo(out); err != nil {
+			return err
+		}
+	}
 	for i, one := range r.Rules {
 		if one.Rule != "" {
 			if _, err := fmt.Fprintf(out, "%srule %s\n\n", strings.Repeat("\n", min(i, 1)), one.Rule); err != nil {
 				return err
 			}
 		}
-		if err := one.print(out); err != nil {
+		findings := one.Findings
+		if len(r.Rules) > 1 {
+			findings = slices.DeleteFunc(slices.Clone(findings), func(f finding) bool { return f.common })
+		}
+		if err := one.printOnly(out, findings); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// print writes the report for people: a line for each finding, the tree of the
-// processes after its own, and the verdict.
-func (r *report) print(out io.Writer) error {
-	var b bytes.Buffer
-	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "%-4s  %-10s  %s\n", f.Level.word(), f.About, oneLine(f.Text))
-		if f.About == "process" && f.PID == 0 {
-			r.printTree(&b)
+// common are the findings that are not about one rule, each once. Of inotify there is the
+// worst, or what is needed for all rules, which share an instance; of the namespace the
+// worst, since the number of processes may change from rule to rule.
+func (r *reports) common() (all []finding) {
+	folders := make(map[string]bool)
+	for _, one := range r.Rules {
+		for _, folder := range one.Folders {
+			folders[folder] = true
+		}
+		for _, f := range one.Findings {
+			if !f.common {
+				continue
+			}
+			i := slices.IndexFunc(all, func(other finding) bool {
+				return other.About == f.About && (f.About != "config" || other.Text == f.Text)
+			})
+			switch {
+			case i < 0:
+				all = append(all, f)
+			case worse(f.Level, all[i].Level) != all[i].Level:
+				all[i] = f
+			}
 		}
 	}
+	for i, f := range all {
+		if f.About == "inotify" && f.Level == levelOK {
+			all[i].Text = r.Rules[0].available(len(folders))
+		}
+	}
+	return all
+}
+
+// print writes the report for people: a line for each finding, the tree of the
+// processes after its own, and the verdict.
+func (r *report) print(out io.Writer) error { return r.printOnly(out, r.Findings) }
+
+// printOnly is print with some of the findings; the verdict counts all.
+func (r *report) printOnly(out io.Writer, findings []finding) error {
+	var b bytes.Buffer
+	printFindings(&b, findings, r)
 	fmt.Fprintf(&b, "\n%s\n", r.verdict())
 	_, err := b.WriteTo(out)
 	return err
+}
+
+func printFindings(b *bytes.Buffer, findings []finding, of *report) {
+	for _, f := range findings {
+		fmt.Fprintf(b, "%-4s  %-10s  %s\n", f.Level.word(), f.About, oneLine(f.Text))
+		if f.About == "process" && f.PID == 0 {
+			of.printTree(b)
+		}
+	}
 }
 
 func (l level) word() string {

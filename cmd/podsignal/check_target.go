@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,8 @@ func (r *report) target(p signal.Process) *targetReport {
 			add(l, "volume", "%s has %s: %s", who, describeSubPath(s), mountTheFolder)
 		}
 		switch {
+		case m.Own == "/" && slices.Contains(m.Folders, "/"): // there is no container, or no volume
+			add(levelOK, "volume", "%s has the same root file system as podsignal, and FILE is in that", who)
 		case m.Folders != nil:
 			add(levelOK, "volume", "%s mounts what is at %s here, at %s", who, m.Own, strings.Join(m.Folders, ", "))
 		case m.SubPaths == nil && m.Own == "/":

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/podsignal/podsignal/signal"
 )
 
@@ -16,4 +18,62 @@ func TestCheckFileInOwnFileSystem(t *testing.T) {
 	if last.Level != levelWarn || last.About != "volume" || !strings.Contains(last.Text, "FILE is in podsignal's own file system") {
 		t.Errorf("it says: %+v", last)
 	}
+}
+
+// On a machine without containers, the target has the same "/".
+func TestCheckSameFileSystem(t *testing.T) {
+	for _, test := range []struct {
+		mounted signal.Mounted
+		want    string
+	}{
+		{signal.Mounted{Own: "/", Folders: []string{"/", "/var/lib/docker"}}, "nginx (pid 7) has the same root file system as podsignal, and FILE is in that"},
+		{signal.Mounted{Own: "/", Folders: []string{"/host"}}, "nginx (pid 7) mounts what is at / here, at /host"},
+		{signal.Mounted{Own: "/v", Folders: []string{"/"}}, "nginx (pid 7) mounts what is at /v here, at /"},
+	} {
+		var r report
+		r.target(signal.Process{PID: 7, Name: "nginx", Mounts: []signal.Mounted{test.mounted}})
+		if last := r.Findings[len(r.Findings)-1]; last.Level != levelOK || last.About != "volume" || last.Text != test.want {
+			t.Errorf("of %+v it says: %+v", test.mounted, last)
+		}
+	}
+}
+
+// What is the same for all rules is told once, by the worst of what was found; the verdict
+// of each rule counts it.
+func TestCheckRulesInCommon(t *testing.T) {
+	one, two := &report{Rule: "web", UID: 7, Folders: []string{"/a", "/b"}}, &report{Rule: "mail", UID: 7, Folders: []string{"/b", "/c"}, Signal: "HUP"}
+	for _, r := range []*report{one, two} {
+		r.add(levelOK, "inotify", "%s", r.available(2)).common = true
+		r.add(levelOK, "namespace", "shared").common = true
+		r.add(levelOK, "file", "of its own")
+	}
+	check := func(want string) {
+		t.Helper()
+		var b strings.Builder
+		if err := (&reports{Rules: []*report{one, two}}).print(&b); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, b.String()); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	}
+	one.Verdict, two.Verdict, one.URL = levelOK, levelOK, "http://web/"
+	const rest = `
+rule web
+
+ok    file        of its own
+
+ok: podsignal would work: a change calls http://web/
+
+rule mail
+
+ok    file        of its own
+
+`
+	const taken = "; uid 7 has taken 0 of 0 instances and 0 of 0 watches, as far as is in sight\n"
+	check("ok    inotify     an instance and 3 watches can be had" + taken + "ok    namespace   shared\n" + rest + "ok: podsignal would work: a change sends HUP to \n")
+
+	two.Findings[0] = finding{Level: levelWarn, About: "inotify", Text: "none", common: true}
+	two.Findings[1] = finding{Level: levelFail, About: "namespace", Text: "not shared", common: true}
+	check("warn  inotify     none\nFAIL  namespace   not shared\n" + rest + "FAIL: podsignal would not work: 1 fault to mend, with 1 warning\n")
 }

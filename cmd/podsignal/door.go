@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -26,6 +28,7 @@ const (
 // holds connections.
 type door struct {
 	net.Listener
+	max    int
 	closed <-chan struct{}
 	room   chan struct{} // there may be some
 	turn   chan struct{} // for the next page
@@ -34,9 +37,10 @@ type door struct {
 	conns map[net.Conn]time.Time // since when each has been silent; zero: it is being answered
 }
 
-func newDoor(ctx context.Context, listener net.Listener) *door {
+func newDoor(ctx context.Context, listener net.Listener, maxConns int) *door {
 	d := &door{
 		Listener: listener,
+		max:      maxConns,
 		closed:   ctx.Done(),
 		room:     make(chan struct{}, 1),
 		turn:     make(chan struct{}, 1),
@@ -44,6 +48,21 @@ func newDoor(ctx context.Context, listener net.Listener) *door {
 	}
 	d.turn <- struct{}{}
 	return d
+}
+
+// connsFor is how many connections there may be with so many file descriptors: fewer than
+// maxConns where podsignal would have too few left for its work.
+func connsFor(descriptors uint64) int {
+	return int(max(1, min(maxConns, descriptors/4)))
+}
+
+// descriptors is how many file descriptors there may be.
+func descriptors() uint64 {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 4 * maxConns // it has no reason to fail
+	}
+	return limit.Cur
 }
 
 // Accept waits for a connection, and for room for it.
@@ -75,7 +94,7 @@ func (d *door) Accept() (net.Conn, error) {
 func (d *door) enter(conn net.Conn) (again time.Duration, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.conns) >= maxConns {
+	if len(d.conns) >= d.max {
 		var longest net.Conn
 		for other, since := range d.conns {
 			if !since.IsZero() && (longest == nil || since.Before(d.conns[longest])) {
@@ -123,7 +142,7 @@ func (d *door) note(conn net.Conn, state http.ConnState) {
 func (d *door) crowded() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.conns) >= maxConns
+	return len(d.conns) >= d.max
 }
 
 // queue has the requests answered one after the other, not too fast.

@@ -158,7 +158,7 @@ func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		waiting := make(waitingConns)
 		ctx, cancel := context.WithCancel(t.Context())
-		door := newDoor(ctx, waiting)
+		door := newDoor(ctx, waiting, maxConns)
 		var inside []net.Conn
 		var all, closed []net.Conn
 		accept := func() {
@@ -225,7 +225,7 @@ func (c waitingConns) Addr() net.Addr            { return nil }
 // Pages are not answered faster than that podsignal has time for its work.
 func TestPagesInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		door := newDoor(t.Context(), nil)
+		door := newDoor(t.Context(), nil, maxConns)
 		handler := door.queue(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(time.Hour) }))
 		began := time.Now()
 		var all sync.WaitGroup
@@ -242,4 +242,12 @@ func TestPagesInTurn(t *testing.T) {
 		<-door.turn
 		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx))
 	})
+}
+
+func TestConnsFor(t *testing.T) {
+	for descriptors, want := range map[uint64]int{0: 1, 20: 5, 127: 31, 1024: maxConns, 1 << 63: maxConns} {
+		if got := connsFor(descriptors); got != want {
+			t.Errorf("%d connections with %d file descriptors, want %d", got, descriptors, want)
+		}
+	}
 }

@@ -54,7 +54,7 @@ func listen(ctx context.Context, cfg config, loops []loop, notes *notifier, log 
 
 // serve returns nil when ctx is done, and an error before.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
-	door := newDoor(ctx, listener)
+	door := newDoor(ctx, listener, connsFor(descriptors()))
 	server := &http.Server{
 		Handler:           door.queue(handler),
 		ConnState:         door.note,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -95,6 +96,23 @@ func TestLogOfSlowReader(t *testing.T) {
 			t.Errorf("the log is\n%s", got)
 		}
 	})
+}
+
+// It is reported in the format of the log, whatever its level.
+func TestReportDropped(t *testing.T) {
+	for _, test := range []struct {
+		cfg  config
+		want string
+	}{
+		{config{}, `level=WARN msg="log lines were dropped: nobody read them" lines=7`},
+		{config{logLevel: slog.LevelError, logJSON: true}, `"level":"ERROR","msg":"log lines were dropped: nobody read them","lines":7}`},
+	} {
+		var out logBuffer
+		reportDropped(newLog(&out, test.cfg), test.cfg.logLevel, 7)
+		if got := strings.TrimSpace(out.String()); !strings.HasSuffix(got, test.want) {
+			t.Errorf("it says %q, want %q at the end", got, test.want)
+		}
+	}
 }
 
 // A line that is longer than what may wait is written if nothing else waits.

@@ -194,6 +194,23 @@ func TestMetricsDryRun(t *testing.T) {
 	}
 }
 
+// Documents that were given up are not those that were dropped.
+func TestMetricsNotifications(t *testing.T) {
+	n := newNotifier("https://127.0.0.1/", "", slog.New(slog.DiscardHandler))
+	n.sent.Store(1)
+	n.failed.Store(2)
+	n.dropped.Store(3)
+	page := string(metrics([]*status{{}}, n))
+	for _, want := range []string{`{result="sent"} 1`, `{result="failed"} 2`, `{result="dropped"} 3`} {
+		if want = "podsignal_notifications_total" + want + "\n"; !strings.Contains(page, want) {
+			t.Errorf("no line %s in\n%s", want, page)
+		}
+	}
+	if page = string(metrics([]*status{{}}, nil)); strings.Contains(page, "notifications") {
+		t.Errorf("without NOTIFY_URL the page tells of notifications:\n%s", page)
+	}
+}
+
 func TestHistogram(t *testing.T) {
 	var h histogram
 	for _, v := range []float64{.0005, .001, .002, 400} {

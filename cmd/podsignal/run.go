@@ -87,9 +87,7 @@ func sidecar(ctx context.Context, out *logWriter) error {
 		return configError{err}
 	}
 	log := newLog(out, cfg)
-	out.reportBy(func(out io.Writer, dropped int) {
-		newLog(out, cfg).Log(context.Background(), max(slog.LevelWarn, cfg.logLevel), "log lines were dropped: nobody read them", "lines", dropped)
-	})
+	out.reportBy(func(out io.Writer, dropped int) { reportDropped(newLog(out, cfg), cfg.logLevel, dropped) })
 	for _, doubt := range cfg.doubts {
 		log.Warn("this is no variable of podsignal's: correct its name if it is misspelt", "variable", doubt.name, "likely", doubt.likely)
 	}
@@ -214,6 +212,12 @@ func (r *rule) warnOfSubPaths(log *slog.Logger) {
 				"file", file, "mount", s.Point, "stale", s.Stale)
 		}
 	}
+}
+
+// reportDropped is a warning, or an error where no warnings are logged: then all that was
+// dropped were errors.
+func reportDropped(log *slog.Logger, least slog.Level, lines int) {
+	log.Log(context.Background(), max(slog.LevelWarn, least), "log lines were dropped: nobody read them", "lines", lines)
 }
 
 func newLog(out io.Writer, cfg config) *slog.Logger {

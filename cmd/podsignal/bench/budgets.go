@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -35,6 +36,10 @@ func (b *bench) budgets(res results) {
 	ours := first.of(podsignal)
 	times("rename to signal, p50, floor at the swap", ours.fromRename.p50, first.of(floorSwap).fromRename.p50, 4)
 	times("rename to signal, p50, floor at the removal", ours.fromRename.p50, first.of(floorRemoval).fromRename.p50, 4)
+	with, without := res.crowd.of(crowded).fromRemoval.p50, res.crowd.of(listening).fromRemoval.p50
+	ratio := float64(with) / float64(without)
+	line(fmt.Sprintf("removal to signal, p50, %d clients of /status", clients), micro(with)+" µs", micro(without)+" µs without",
+		fmt.Sprintf("%.1f", ratio), "≤ 2 × without", ratio <= 2)
 
 	for _, n := range b.processes {
 		r := res.runs[n].of(podsignal)
@@ -62,7 +67,7 @@ func (b *bench) budgets(res results) {
 func (r rows) faults() error {
 	var faults []error
 	for _, r := range r {
-		if r.contestant != podsignal && r.contestant != listening {
+		if !slices.Contains([]*contestant{podsignal, listening, crowded}, r.contestant) {
 			continue
 		}
 		if r.missed > 0 {
@@ -76,7 +81,7 @@ func (r rows) faults() error {
 }
 
 func (r results) faults() error {
-	faults := []error{r.spare.faults()}
+	faults := []error{r.spare.faults(), r.crowd.faults()}
 	for _, run := range r.runs {
 		faults = append(faults, run.faults())
 	}

@@ -21,6 +21,7 @@ type results struct {
 	runs  map[int]rows // by the number of processes
 	spare rows         // at the defaults
 	full  rows         // at full speed
+	crowd rows         // with and without clients of /status
 }
 
 func (b *bench) compare(ctx context.Context) error {
@@ -59,6 +60,11 @@ func (b *bench) compare(ctx context.Context) error {
 		b.section("%d processes in sight, %d swaps, MIN_INTERVAL=0", n, b.swaps)
 		b.latencies(run)
 	}
+	if res.crowd, err = b.crowd(ctx, first); err != nil {
+		return err
+	}
+	b.section("%d processes in sight, %d swaps, MIN_INTERVAL=0, %d clients that ask for /status in a loop", first.processes, b.swaps, clients)
+	b.latencies(res.crowd)
 	b.section("Budgets")
 	b.budgets(res)
 	return res.faults()

@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // A contestant is a way to signal a process when its volume changes.
 type contestant struct {
@@ -26,6 +29,14 @@ var (
 		command: func(b *bench, volumes []string, pid string) ([]string, []string) {
 			command, env := podsignal.command(b, volumes, pid)
 			return command, append(env, "LISTEN="+b.listen)
+		},
+	}
+	// crowded is podsignal with LISTEN among clients, see crowd.
+	crowded = &contestant{
+		name: fmt.Sprintf("podsignal, %d clients of /status", clients), processes: 1, ready: "msg=watching", reliable: true,
+		command: func(b *bench, volumes []string, pid string) ([]string, []string) {
+			command, env := podsignal.command(b, volumes, pid)
+			return command, append(env, "LISTEN="+b.crowded)
 		},
 	}
 	floorRemoval = floor("floor: kill at the removal", "removal")

@@ -29,6 +29,7 @@ type bench struct {
 	podsignal string
 	dir       string // with the programs, and a folder for each pod
 	listen    string // a free address
+	crowded   string // another
 	out       io.Writer
 
 	swaps, burst int
@@ -89,6 +90,9 @@ func (b *bench) run(ctx context.Context, processes string, growth bool) (err err
 		return err
 	}
 	if b.listen, err = freeAddress(); err != nil {
+		return err
+	}
+	if b.crowded, err = freeAddress(); err != nil {
 		return err
 	}
 	fmt.Fprintf(b.out, "%s\n", machine())

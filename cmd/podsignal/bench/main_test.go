@@ -60,6 +60,8 @@ func TestBench(t *testing.T) {
 			`(?m)^\| shell: inotifywait -m +\| \d+ +\| \d\.\d\d +\| \d+ +\|`,
 			`(?m)^\| podsignal +\| [1-5] +\| yes +\|`,
 			`(?m)^\| podsignal with LISTEN +\| \d+\.\d +\|`,
+			`(?m)^\| podsignal, 20 clients of /status +\| 0 +\| 1\.00 +\| 0 +\|( \d+ +\|){7}$`,
+			`(?m)^\| removal to signal, p50, 20 clients of /status +\| \d+ µs +\| \d+ µs without +\| \d+\.\d +\| ≤ 2 × without +\|`,
 			`(?m)^\| signals per swap, 5 processes +\| 1\.00, 0 missed +\|.*\| met +\|$`,
 		} {
 			if !regexp.MustCompile(want).MatchString(out) {

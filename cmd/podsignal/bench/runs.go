@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -64,17 +63,7 @@ func (b *bench) scrape(ctx context.Context, pods []*pod) error {
 	if !slices.ContainsFunc(pods, func(p *pod) bool { return p.contestant == listening }) {
 		return nil
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.listen+"/metrics", http.NoBody)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	_, err = io.Copy(io.Discard, resp.Body)
-	return err
+	return ask(ctx, http.DefaultClient, "http://"+b.listen+"/metrics")
 }
 
 // spaced swaps each pod's volume at the same intervals.
