@@ -35,7 +35,7 @@ func versionOf(st *unix.Stat_t) version {
 type content struct {
 	version
 	sum  [sha256.Size]byte
-	racy time.Time // when it was read within racy of its ctime; else zero
+	racy time.Time // when it was read within racy of its ctime, or may have been; else zero
 	used uint64    // the scan that last came across it
 }
 
@@ -51,6 +51,7 @@ type cache struct {
 	straight map[string]id       // folders that paths of FILE led to without a link
 	volumes  map[id]*visible     // by the folder that is listed
 	flats    map[string]*flat    // by the path that led to it
+	clocks   map[uint64]*clock   // by device
 	scan     uint64
 	buf      []byte
 }
@@ -61,6 +62,7 @@ func newCache() *cache {
 		straight: make(map[string]id),
 		volumes:  make(map[id]*visible),
 		flats:    make(map[string]*flat),
+		clocks:   make(map[uint64]*clock),
 	}
 }
 

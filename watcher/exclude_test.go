@@ -265,3 +265,54 @@ func TestExcludedFileIsTold(t *testing.T) {
 	must(t, os.Remove(path))
 	must(t, w.walk(newScan(t.Context(), w.cache, w.opts.Exclude)))
 }
+
+// What git keeps for itself does not count, and is not watched, unless FILE names it.
+func TestGit(t *testing.T) {
+	for _, test := range []struct {
+		path, file string
+		watches    int // if it does not count
+	}{
+		{"d", "d/.git", 2},
+		{"d", "d/sub/.git", 3},
+		{"d", "d/.git/config", 2},
+		{"d", "d/sub/.git/config", 3},
+		{"d/.git", "d/.git/modules/x/.git", 4},
+		{"d", "d/.gitignore", 0},
+		{"d", "d/git/config", 0},
+		{"d/.git", "d/.git", 0},
+		{"d/.git", "d/.git/config", 0},
+		{"d/.git/config", "d/.git/config", 0},
+		{"d/link", "d/.git/config", 0},
+	} {
+		t.Run(test.path+" "+test.file, func(t *testing.T) {
+			dir := t.TempDir()
+			must(t, os.Mkdir(filepath.Join(dir, "d"), 0o755))
+			must(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(test.file)), 0o755))
+			if test.path == "d/link" {
+				must(t, os.Symlink(".git/config", filepath.Join(dir, test.path)))
+			}
+			l := watch(t, dir, test.path, "beside")
+			for _, content := range []string{"1", "2"} {
+				l.write(test.file, content)
+				if test.watches == 0 {
+					l.changes(test.file)
+					continue
+				}
+				l.write("beside", content)
+				l.changes("another file")
+				if s := *l.w.files.Load(); len(s) != 1 {
+					t.Errorf("%q are shown", s)
+				}
+				takes(t, taken{1, test.watches})
+			}
+		})
+	}
+	f := folder{shown: []string{""}, names: map[string]bool{}}
+	if f.matters(gitEntry) {
+		t.Error("events of git's matter")
+	}
+	f.names[gitEntry] = true
+	if !f.matters(gitEntry) {
+		t.Error("events of what FILE names do not matter")
+	}
+}

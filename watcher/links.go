@@ -35,6 +35,9 @@ func (f *folder) matters(name string) bool {
 	if f.names[name] {
 		return true
 	}
+	if name == gitEntry {
+		return false // not named by FILE, it does not count
+	}
 	if strings.HasPrefix(name, "..") && (f.names[dataLink] || f.shown != nil) {
 		return true
 	}

@@ -16,6 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// gitEntry is git's own: in a clone a folder with its history, in a worktree, which git-sync
+// makes anew for each commit, a file. Both change with what is no content.
+const gitEntry = ".git"
+
 // maxEntries bounds one look: more than this in FILE is a mistake (a whole disk, a
 // data folder), and would cost every pod dearly.
 const maxEntries = 100_000
@@ -196,26 +200,21 @@ func (s *scan) file(path string, at place) error {
 		return nil
 	}
 	c := s.cache.files[at.real]
-	switch {
-	case c == nil || c.version != versionOf(&at.stat):
+	same := c != nil && c.version == versionOf(&at.stat)
+	if !same || !c.racy.IsZero() && time.Since(c.racy) >= racy {
 		read, err := s.cache.read(s.ctx, at.real)
 		if err != nil {
 			return unreadable(at.real, err)
 		}
-		// The kubelet never writes into a folder that it has swapped in.
-		if at.frozen() {
+		switch {
+		case at.frozen(): // the kubelet never writes into a folder that it has swapped in
 			read.racy = time.Time{}
-		}
-		c = read
-	case !c.racy.IsZero() && time.Since(c.racy) >= racy:
-		read, err := s.cache.read(s.ctx, at.real)
-		if err != nil {
-			return unreadable(at.real, err)
-		}
-		// Once is enough: nothing can have kept its ctime for so long. (With a
-		// clock that was set back the ctime would look young for hours.)
-		if read.version == c.version {
+		case same && read.version == c.version:
+			// Once is enough: nothing can have kept its ctime for so long. (With a
+			// clock that was set back the ctime would look young for hours.)
 			read.racy = time.Time{}
+		case s.cache.young(at.real, &read.version):
+			read.racy = time.Now()
 		}
 		c = read
 	}
@@ -259,7 +258,7 @@ func (s *scan) files() *[]string {
 	return &files
 }
 
-// names are those of a folder's entries.
+// names are those of a folder's entries, but for git's own.
 func (s *scan) names(at *place) ([]string, error) {
 	if s.quick {
 		if v := s.cache.volumes[at.id()]; v != nil {
@@ -267,6 +266,7 @@ func (s *scan) names(at *place) ([]string, error) {
 		}
 	}
 	names, err := readNames(at.real)
+	names = slices.DeleteFunc(names, func(name string) bool { return name == gitEntry })
 	if err == nil && s.cache != nil && slices.Contains(names, dataLink) {
 		s.cache.volumes[at.id()] = &visible{names, make(map[string]string)}
 	}
