@@ -300,8 +300,14 @@ func TestP2WorkersOfAnotherName(t *testing.T) {
 			}
 			ended(7)(f)
 			const left = "no target: of web only workers are left, which are not signalled: their master has ended"
-			if _, err := finder.Find(t.Context()); !errors.Is(err, ErrNoTarget) || err.Error() != left {
-				t.Errorf("after its end: %v", err)
+			for what, change := range map[string]func(){
+				"after its end":     func() {},
+				"its pid is reused": func() { f.procs[7] = &proc{pid: 7, comm: "ruby", args: []string{"other"}, started: tick} },
+			} {
+				change()
+				if _, err := finder.Find(t.Context()); !errors.Is(err, ErrNoTarget) || err.Error() != left {
+					t.Errorf("%s: %v", what, err)
+				}
 			}
 		})
 	}
