@@ -74,7 +74,14 @@ func TestP2Launcher(t *testing.T) {
 			{func(f *fake) { f.procs[8] = daemon(); f.now += 10 * ms }, []int{7}},
 			{func(f *fake) { f.procs[7].caught, f.procs[7].blocked = 0, hup; f.now += 10 * ms }, []int{7}},
 			{func(f *fake) { f.now += 500 * ms }, []int{7}},
+			{func(f *fake) { f.now += 400 * ms }, []int{7}},
 			{ended(7), []int{8}},
+		}},
+		"a launcher under another name": {Options{}, []*proc{{pid: 7, parent: 3, session: 3, comm: "nginx", args: []string{"boot"}}, {pid: 8, parent: 7, session: 8, comm: "nginx", args: []string{"web: master"}}}, []step{
+			{asItIs, nil}, {ended(7), []int{8}},
+		}},
+		"a master under another name": {Options{}, []*proc{{pid: 7, parent: 3, session: 3, comm: "nginx", args: []string{"boot"}}, {pid: 8, parent: 7, session: 3, comm: "nginx", args: []string{"web: master"}}}, []step{
+			{asItIs, nil}, {ended(7), nil},
 		}},
 		"a master by sigwait once more": {Options{Grace: time.Second}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, []step{
 			{asItIs, []int{7}},
@@ -129,6 +136,9 @@ func TestP2Launcher(t *testing.T) {
 			case -1:
 				test.opts.Signal = 0
 			}
+			if strings.HasSuffix(name, "another name") {
+				test.opts.Name = "web"
+			}
 			finder := f.finder(test.opts)
 			for i, step := range test.steps {
 				step.change(f)
@@ -146,25 +156,35 @@ func TestP2Launcher(t *testing.T) {
 
 // A target that was signalled takes the signal, also if no look has seen that.
 func TestP2LauncherTookTheSignal(t *testing.T) {
+	const grace = time.Second
 	for name, test := range map[string]struct {
-		sig  unix.Signal
-		want []int
+		sig   unix.Signal
+		state func(*proc, uint64)
+		looks bool // between the signal and the end
+		want  []int
 	}{
-		"as it was asked":  {unix.SIGHUP, nil},
-		"to the end of it": {unix.SIGTERM, []int{8}},
+		"caught":                   {unix.SIGHUP, catches, false, nil},
+		"caught, seen again":       {unix.SIGHUP, catches, true, nil},
+		"by sigwait":               {unix.SIGHUP, blocks, false, nil},
+		"by sigwait, seen again":   {unix.SIGHUP, blocks, true, nil},
+		"meant to end it, no more": {unix.SIGTERM, nothing, false, []int{8}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			const grace = time.Second
-			master := nginx(7)
+			master, child := nginx(7), nginx(8)
+			test.state(master, mask(test.sig))
 			master.started = time.Hour
-			child := nginx(8)
 			child.parent, child.session = 7, 8
 			f := newFake(t, master, child)
 			finder := f.finder(Options{Signal: test.sig, Grace: grace})
 			target := only(t, finder)
 			f.now += grace
+			_ = target.Ready(test.sig) // it may have to be seen twice
+			f.now += blockedFor
 			if err := target.Send(test.sig, func() {}); err != nil {
 				t.Fatal(err)
+			}
+			if test.looks {
+				only(t, finder)
 			}
 			ended(7)(f)
 			if diff := cmp.Diff(test.want, foundPIDs(t, finder)); diff != "" {
@@ -280,8 +300,14 @@ func TestP2WorkersOfAnotherName(t *testing.T) {
 			}
 			ended(7)(f)
 			const left = "no target: of web only workers are left, which are not signalled: their master has ended"
-			if _, err := finder.Find(t.Context()); !errors.Is(err, ErrNoTarget) || err.Error() != left {
-				t.Errorf("after its end: %v", err)
+			for what, change := range map[string]func(){
+				"after its end":     func() {},
+				"its pid is reused": func() { f.procs[7] = &proc{pid: 7, comm: "ruby", args: []string{"other"}, started: tick} },
+			} {
+				change()
+				if _, err := finder.Find(t.Context()); !errors.Is(err, ErrNoTarget) || err.Error() != left {
+					t.Errorf("%s: %v", what, err)
+				}
 			}
 		})
 	}

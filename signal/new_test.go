@@ -73,13 +73,16 @@ func TestFindNewFinds(t *testing.T) {
 		want   []int
 		whole  []int // what Find finds then; nil: the same
 	}{
-		"as it was":                  {func(*fake) {}, []int{7}, nil},
-		"a new one":                  {func(f *fake) { f.procs[10] = nginx(10) }, []int{7, 10}, nil},
-		"one by an exec":             {func(f *fake) { f.procs[8].comm = "nginx" }, []int{7, 8}, nil},
-		"for now after an exec":      {func(f *fake) { f.procs[7].comm, f.procs[7].args = "sh", nil }, []int{7}, nil},
-		"ended":                      {func(f *fake) { delete(f.procs, 7) }, nil, nil},
-		"a zombie":                   {func(f *fake) { f.procs[7].state = 'Z' }, nil, nil},
-		"a pid that is another's":    {func(f *fake) { f.procs[8] = nginx(8); f.procs[8].started = tick }, []int{7, 8}, nil},
+		"as it was":               {func(*fake) {}, []int{7}, nil},
+		"a new one":               {func(f *fake) { f.procs[10] = nginx(10) }, []int{7, 10}, nil},
+		"one by an exec":          {func(f *fake) { f.procs[8].comm = "nginx" }, []int{7, 8}, nil},
+		"for now after an exec":   {func(f *fake) { f.procs[7].comm, f.procs[7].args = "sh", nil }, []int{7}, nil},
+		"ended":                   {func(f *fake) { delete(f.procs, 7) }, nil, nil},
+		"a zombie":                {func(f *fake) { f.procs[7].state = 'Z' }, nil, nil},
+		"a pid that is another's": {func(f *fake) { f.procs[8] = nginx(8); f.procs[8].started = tick }, []int{7, 8}, nil},
+		"another's, of the same name": {func(f *fake) {
+			f.procs[8] = &proc{pid: 8, comm: "sh", args: []string{"nginx: master"}, started: tick}
+		}, []int{7, 8}, nil},
 		"a child of another by now":  {func(f *fake) { f.procs[8].comm, f.procs[7].parent = "nginx", 8 }, []int{8}, nil},
 		"a title of one just begun":  {func(f *fake) { f.procs[9].args = []string{"nginx: master"} }, []int{7, 9}, nil},
 		"a title of one that is old": {func(f *fake) { f.procs[8].args = []string{"nginx: master"} }, []int{7}, []int{7, 8}},
@@ -103,6 +106,22 @@ func TestFindNewFinds(t *testing.T) {
 				t.Errorf("%d processes are remembered, there are %d", len(finder.known), len(f.procs))
 			}
 		})
+	}
+}
+
+// What podsignal mounts itself Find reads each time.
+func TestFindReadsOwnMounts(t *testing.T) {
+	config := mount{"254:1", configMap, "/etc/nginx"}
+	f := podFake(t, mounting(7, config), nginx(8))
+	ours := f.ours
+	f.ours = ours[:1]
+	finder := f.finder(Options{Files: []string{"/volume/config"}})
+	if pids := foundPIDs(t, finder); !slices.Equal(pids, []int{7, 8}) {
+		t.Fatalf("found %d", pids)
+	}
+	f.ours = ours
+	if pids := foundPIDs(t, finder); !slices.Equal(pids, []int{7}) {
+		t.Errorf("with the volume: found %d", pids)
 	}
 }
 

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"regexp"
 	"testing"
 	"time"
 
@@ -89,7 +90,24 @@ func TestP2WorkerOfRenamedMaster(t *testing.T) {
 		t.Errorf("found %d", target.PID)
 	}
 	f.now += settled
-	if pids := foundPIDs(t, finder); pids != nil {
-		t.Errorf("found %d", pids)
+	wantOnlyWorkers(t, finder)
+}
+
+// Nor does another command line than was asked for.
+func TestP2WorkerOfRetitledMaster(t *testing.T) {
+	f := newFake(t, child(7, 0, time.Second), child(8, 7, time.Second))
+	finder := f.finder(Options{Cmdline: regexp.MustCompile("worker")})
+	only(t, finder)
+	f.procs[7].args = []string{"nginx: master process"}
+	only(t, finder)
+	f.now += settled
+	wantOnlyWorkers(t, finder)
+}
+
+func wantOnlyWorkers(t *testing.T, finder *Finder) {
+	t.Helper()
+	const want = "no target: of nginx only workers are left, which are not signalled: their master has ended"
+	if _, err := finder.Find(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
 	}
 }

@@ -136,6 +136,37 @@ func TestExecutesItselfAnew(t *testing.T) {
 	}
 }
 
+// So does one that keeps its title, and has another name for the kernel alone.
+func TestExecutesItselfAnewWithItsTitle(t *testing.T) {
+	hup := mask(unix.SIGHUP)
+	for name, before := range map[string]func(*proc, uint64){"caught it": catches, "blocked it": blocks} {
+		for _, looks := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, looks: %t", name, looks), func(t *testing.T) {
+				p := &proc{pid: 7, comm: "main", args: []string{"nginx: master"}}
+				before(p, hup)
+				f := newFake(t, p)
+				finder := f.finder(Options{})
+				target := only(t, finder)
+				_ = target.Ready(unix.SIGHUP)
+				f.now += blockedFor
+				if err := target.Send(unix.SIGHUP, func() {}); err != nil {
+					t.Fatal(err)
+				}
+				p.comm, p.got = "ruby3.1", nil
+				blocks(p, hup)
+				if looks {
+					if again := only(t, finder); again != target {
+						t.Error("another target")
+					}
+				} else if err := target.Send(unix.SIGHUP, func() {}); err == nil || !strings.Contains(err.Error(), "executes itself anew") {
+					t.Error(err)
+				}
+				try(t, f, target, unix.SIGHUP, []look{{0, blocks, blocked, blockedFor}, {blockedFor, blocks, sent, 0}})
+			})
+		}
+	}
+}
+
 // What does not come back to its name has become another program: it is let go.
 func TestBecomesAnother(t *testing.T) {
 	f := newFake(t, nginx(7))
