@@ -26,21 +26,26 @@ type fake struct {
 	noPidfd error           // what pidfd_open(2) fails with
 	denied  error           // what sending fails with
 	pidfds  map[int]*proc   // open, and the process that each is of
+	noEnds  error           // what watching pidfds fails with
+	ended   func()          // is called at the end of a process that is watched; nil: none is
+	watched map[int]bool    // the pidfds that are
 	calls   []string        // about single processes, in order
 }
 
 // proc is a process of a fake: it sleeps unless it has a state.
 type proc struct {
-	pid, parent              int
+	pid, parent, session     int
 	comm                     string
 	args                     []string
 	started                  time.Duration
 	state                    byte
+	firstEnded               bool // its first thread; others live
 	uid, savedUID            int
 	innermost                int
 	caught, ignored, blocked uint64
 	others                   []uint64 // what its other threads block
 	mounts                   []mount
+	executable               string
 	unreadable               error // its mountinfo
 	hidden                   error // all of it
 
@@ -53,9 +58,10 @@ func newFake(t *testing.T, procs ...*proc) *fake {
 	t.Helper()
 	f := &fake{
 		t: t, now: time.Hour,
-		procs:  map[int]*proc{us: {pid: us, comm: "podsignal", args: []string{"/podsignal"}}},
-		links:  make(map[string]bool),
-		pidfds: make(map[int]*proc),
+		procs:   map[int]*proc{us: {pid: us, comm: "podsignal", args: []string{"/podsignal"}}},
+		links:   make(map[string]bool),
+		pidfds:  make(map[int]*proc),
+		watched: make(map[int]bool),
 	}
 	for _, p := range procs {
 		f.procs[p.pid] = p
@@ -75,6 +81,18 @@ func (f *fake) finder(opts Options) *Finder {
 	finder := NewFinder(opts)
 	finder.sys = f.sys
 	return finder
+}
+
+// survey is what a look alone tells, as Look does it.
+func (f *fake) survey(opts Options, sig syscall.Signal) Survey {
+	f.t.Helper()
+	finder := f.finder(opts)
+	finder.ended = nil
+	s, err := finder.survey(f.t.Context(), sig)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return s
 }
 
 // nginx returns a master that catches HUP and has been there for long.
@@ -129,7 +147,7 @@ func (f *fake) system() *system {
 			if err != nil {
 				return stat{}, err
 			}
-			return stat{p.comm, max(p.state, 'S'), p.parent, p.started}, nil
+			return p.stat(), nil
 		},
 		status: func(pid int) (status, error) {
 			p, err := find("status", pid)
@@ -162,6 +180,15 @@ func (f *fake) system() *system {
 			}
 			return nil, errGone
 		},
+		children: func(pid int) (map[int]bool, error) {
+			all := make(map[int]bool)
+			for _, p := range f.procs {
+				if p.parent == pid {
+					all[p.pid] = true
+				}
+			}
+			return all, nil
+		},
 		open: func(pid int) (int, error) {
 			p, err := find("open", pid)
 			if f.noPidfd != nil {
@@ -178,8 +205,8 @@ func (f *fake) system() *system {
 			return fd, nil
 		},
 		close: func(fd int) error {
-			if f.pidfds[fd] == nil {
-				f.t.Errorf("close(%d), which is not open", fd)
+			if f.pidfds[fd] == nil || f.watched[fd] {
+				f.t.Errorf("close(%d), which is not open, or watched", fd)
 				return unix.EBADF
 			}
 			delete(f.pidfds, fd)
@@ -204,9 +231,57 @@ func (f *fake) system() *system {
 			}
 			return signal(p, sig)
 		},
-		now:    func() time.Duration { return f.now },
+		watchEnds: f.watchEnds,
+		now:       func() time.Duration { return f.now },
+		executable: func(pid int) string {
+			if p, ok := f.procs[pid]; ok {
+				return p.executable
+			}
+			return ""
+		},
 		isLink: func(path string) bool { return f.links[path] },
 	}
+}
+
+func (f *fake) watchEnds(ended func()) (endWatch, error) {
+	if f.noEnds != nil {
+		return endWatch{}, f.noEnds
+	}
+	if f.ended != nil {
+		f.t.Error("ends are watched twice")
+	}
+	f.ended = ended
+	change := func(fd int, to bool) error {
+		if f.pidfds[fd] == nil || f.watched[fd] == to {
+			f.t.Errorf("watched(%d) becomes %t, again or of nothing", fd, to)
+			return unix.EINVAL
+		}
+		f.watched[fd] = to
+		return nil
+	}
+	return endWatch{
+		add:    func(fd int) error { return change(fd, true) },
+		remove: func(fd int) error { return change(fd, false) },
+		close:  func() error { f.ended = nil; return nil },
+	}, nil
+}
+
+// end ends a process.
+func (f *fake) end(pid int) {
+	for fd, p := range f.pidfds {
+		if p == f.procs[pid] && f.watched[fd] {
+			f.ended()
+		}
+	}
+	delete(f.procs, pid)
+}
+
+func (p *proc) stat() stat {
+	st := stat{p.comm, max(p.state, 'S'), p.parent, p.session, 1 + len(p.others), p.started}
+	if p.firstEnded {
+		st.state, st.threads = 'Z', st.threads+1
+	}
+	return st
 }
 
 func (p *proc) status() status {

@@ -26,7 +26,7 @@ func FuzzParseStat(f *testing.F) {
 		}
 		line := fmt.Appendf(nil, "7 (%s) %c %d 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 %d 9 9\n", comm, state, parent, ticks)
 		got, err := parseStat(line)
-		want := stat{comm, state, parent, time.Duration(ticks) * 10 * time.Millisecond}
+		want := stat{comm, state, parent, 7, 1, time.Duration(ticks) * 10 * time.Millisecond}
 		if err != nil || got != want {
 			t.Errorf("%q: %v\n%s", line, err, cmp.Diff(want, got, cmp.AllowUnexported(stat{})))
 		}

@@ -32,9 +32,10 @@ const (
 )
 
 func (st status) catches(sig syscall.Signal) bool {
-	bit := uint64(1) << (sig - 1)
-	return st.catch&bit != 0 && st.ignored&bit == 0
+	return st.catch&(1<<(sig-1)) != 0 && !st.ignores(sig)
 }
+
+func (st status) ignores(sig syscall.Signal) bool { return st.ignored&(1<<(sig-1)) != 0 }
 
 // saysNothing tells whether the mask of signals caught is that of a Go program.
 func (st status) saysNothing() bool { return bits.OnesCount64(st.catch) >= goCatches }
@@ -44,24 +45,18 @@ func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
 	if st.catches(sig) {
 		return Catches, nil
 	}
-	bit := uint64(1) << (sig - 1)
-	blocked, err := t.blocks(bit)
-	// A signal that is ignored as well is lost. The kernel drops it, unless the first
-	// thread blocks it (sig_ignored in kernel/signal.c): in Redis a thread of jemalloc's
-	// does. And HAProxy's master, which blocks it while it starts, then ignores it anew,
-	// which drops what is pending.
-	taken := blocked && st.ignored&bit == 0
+	taken, err := t.finder.blocks(t.PID, st, sig)
 	switch {
 	case err != nil:
 		return "", err
 	case taken && !t.caught:
 		return Blocks, nil
-	case st.innermost == 1 && st.ignored&bit == 0:
+	case st.ignores(sig): // background jobs of a shell ignore INT and QUIT (sh(1))
+		return Ignores, nil
+	case st.innermost == 1:
 		return Drops, nil
 	case MeansEnd(sig):
 		return Ends, nil
-	case st.ignored&bit != 0:
-		return Ignores, nil
 	default:
 		return Dies, nil
 	}
@@ -90,6 +85,7 @@ func (t *Target) gate(sig syscall.Signal, st status) error {
 	}
 	if handling != Blocks {
 		t.blocked = 0
+		t.kin.takes = t.kin.takes || handling == Catches
 		return t.refusal(handling, sig)
 	}
 	if t.blocked == 0 {
@@ -101,34 +97,33 @@ func (t *Target) gate(sig syscall.Signal, st status) error {
 			Retry: rest,
 		}
 	}
+	t.kin.takes, t.kin.blocks = true, t.blocked
 	return nil
 }
 
-// refusal says why a signal that is handled so is not sent, and what would mend
-// it; it is nil if it is sent.
+// refusal says why a signal that is handled so is not sent, and what to do about it;
+// it is nil if it is sent.
 func (t *Target) refusal(handling Handling, sig syscall.Signal) error {
-	why := ""
+	var why, fix string
 	switch handling {
 	case Drops:
-		why = "%s (pid %d) is PID 1 of its namespace and has no handler for %s, so that the kernel would drop it: set SIGNAL to the one that it reloads on, or put an init before it (shareProcessNamespace: true; Compose: init: true)"
+		why = "is PID 1 of its namespace and has no handler for %s, so that the kernel would drop it"
+		fix = "set SIGNAL to the one that it reloads on, or put an init before it (shareProcessNamespace: true; Compose: init: true)"
 	case Ignores:
-		why = "%s (pid %d) ignores %s: set SIGNAL to the one that it reloads on"
+		why = "ignores %s"
+		fix = "set SIGNAL to the one that it reloads on"
+		if MeansEnd(sig) {
+			fix += ", or that ends it"
+		}
 	case Dies:
-		why = "%s (pid %d) has no handler for %s, which would end it or be lost: set SIGNAL to the one that it reloads on"
+		why = "has no handler for %s, which would end it or be lost"
+		fix = "set SIGNAL to the one that it reloads on"
 	default:
 		return nil
 	}
-	return &NotReadyError{Why: fmt.Sprintf(why, t.Name, t.PID, Name(sig))}
-}
-
-// blocks tells whether a thread blocks the signal, to take it by signalfd(2) or
-// sigwait(3).
-func (t *Target) blocks(bit uint64) (bool, error) {
-	threads, err := t.finder.sys.threads(t.PID)
-	for _, st := range threads {
-		if st.blocked&bit != 0 {
-			return true, nil
-		}
+	why = fmt.Sprintf("%s (pid %d) "+why, t.Name, t.PID, Name(sig))
+	if behind := t.behind(sig); behind != "" {
+		return &NotReadyError{Why: why + "; " + behind}
 	}
-	return false, err
+	return &NotReadyError{Why: why + ": " + fix}
 }

@@ -126,7 +126,9 @@ func TestG1SignalsThatEnd(t *testing.T) {
 	for name, looks := range map[string][]look{
 		"caught":                  {{0, catches, sent, 0}},
 		"no handler":              {{0, nothing, sent, 0}},
-		"ignored":                 {{0, ignores, sent, 0}},
+		"ignored":                 {{0, ignores, ignored, 0}, {time.Hour, ignores, ignored, 0}},
+		"ignored and blocked":     {{0, ignoresBlocked, ignored, 0}, {time.Hour, ignoresBlocked, ignored, 0}},
+		"ignored for a while":     {{0, ignores, ignored, 0}, {1 * ms, nothing, sent, 0}},
 		"blocked":                 {{0, blocks, blocked, 20 * ms}, {20 * ms, blocks, sent, 0}},
 		"blocked, caught earlier": {{0, catches, sent, 0}, {1 * ms, blocks, sent, 0}},
 	} {
@@ -158,9 +160,11 @@ func TestG1PIDOne(t *testing.T) {
 			})
 		}
 	}
-	t.Run("ignored, HUP", func(t *testing.T) {
-		p := nginx(1)
-		f := newFake(t, p)
-		try(t, f, only(t, f.finder(Options{})), unix.SIGHUP, []look{{0, ignores, ignored, 0}})
-	})
+	for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGTERM} {
+		t.Run("ignored, "+Name(sig), func(t *testing.T) {
+			p := nginx(1)
+			f := newFake(t, p)
+			try(t, f, only(t, f.finder(Options{})), sig, []look{{0, ignores, ignored, 0}})
+		})
+	}
 }

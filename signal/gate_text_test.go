@@ -25,6 +25,10 @@ func TestG1SaysWhy(t *testing.T) {
 			7, unix.SIGUSR1, ignores,
 			"nginx (pid 7) ignores USR1: set SIGNAL to the one that it reloads on",
 		},
+		"ignored, though it means the end": {
+			7, unix.SIGQUIT, ignores,
+			"nginx (pid 7) ignores QUIT: set SIGNAL to the one that it reloads on, or that ends it",
+		},
 		"PID 1": {
 			1, unix.SIGTERM, nothing,
 			"nginx (pid 1) is PID 1 of its namespace and has no handler for TERM, so that the kernel would drop it: " +

@@ -22,7 +22,8 @@ func TestKnownTargets(t *testing.T) {
 		"ignores the signal by now": {func(_ *fake, p *proc) { p.ignored, p.caught = p.caught, 0 }, true},
 		"another title":             {func(_ *fake, p *proc) { p.args = []string{"nginx: reloading"} }, true},
 		"another parent":            {func(_ *fake, p *proc) { p.parent = 1 }, true},
-		"another name by exec":      {func(_ *fake, p *proc) { p.comm = "nginx-debug" }, false},
+		"another name by exec":      {func(_ *fake, p *proc) { p.comm = "nginx-debug" }, true},
+		"another name and title":    {func(_ *fake, p *proc) { p.comm, p.args = "sh", nil }, true},
 		"restarted with the same pid": {func(f *fake, _ *proc) {
 			f.procs[7] = nginx(7)
 			f.procs[7].started = 10 * time.Millisecond
@@ -83,7 +84,7 @@ func TestPidfdsAreClosed(t *testing.T) {
 		"all are there":        {func(*fake) {}, 2},
 		"one has ended":        {func(f *fake) { delete(f.procs, 7) }, 1},
 		"one is a zombie":      {func(f *fake) { f.procs[7].state = 'Z' }, 1},
-		"one goes by another":  {func(f *fake) { f.procs[7].comm, f.procs[7].args = "sh", nil }, 1},
+		"one goes by another":  {func(f *fake) { f.procs[7].comm, f.procs[7].args = "sh", nil }, 2},
 		"one became a worker":  {func(f *fake) { f.procs[7].parent = 8 }, 1},
 		"one unmounted":        {func(f *fake) { f.procs[7].mounts = nil }, 1},
 		"all have ended":       {func(f *fake) { clear(f.procs) }, 0},

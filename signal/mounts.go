@@ -2,10 +2,13 @@ package signal
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // mount is a line of /proc/PID/mountinfo (proc_pid_mountinfo(5)).
@@ -18,10 +21,26 @@ type mount struct {
 func readMounts(pid string) ([]mount, error) {
 	var buf [4 << 10]byte
 	b, err := readProc("/proc/"+pid+"/mountinfo", buf[:], false)
+	if errors.Is(err, unix.EINVAL) {
+		b, err = mountsOfThread(pid, buf[:], err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return parseMounts(b)
+}
+
+// mountsOfThread reads them from a thread that lives, after an error.
+func mountsOfThread(pid string, buf []byte, cause error) ([]byte, error) {
+	n, err := strconv.Atoi(pid)
+	if err != nil {
+		return nil, cause // it is podsignal itself
+	}
+	folder, err := livingThread(n)
+	if err != nil || folder == "" {
+		return nil, cause
+	}
+	return readProc(folder+"/mountinfo", buf, false)
 }
 
 func parseMounts(b []byte) ([]mount, error) {

@@ -2,79 +2,95 @@ package signal
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
 // near finds the processes that may be meant, the likeliest first: there is none
-// of the name.
-func (f *Finder) near(ctx context.Context) ([]Near, error) {
-	pids, err := f.sys.pids(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("listing processes: %w", err)
-	}
-	slices.Sort(pids)
-	var all []Near
-	for _, pid := range pids {
-		st, err := f.sys.stat(int(pid))
-		if err != nil || int(pid) == f.sys.self || st.ended() {
-			continue
-		}
-		args, err := f.sys.cmdline(int(pid))
-		if err != nil {
-			continue
-		}
-		n := nearName(f.opts.Name, st.comm, args)
-		n.PID = int(pid)
-		same := func(other Near) bool { return n.Name == other.Name && n.Why == other.Why }
-		if n.Why != "" && !slices.ContainsFunc(all, same) {
-			all = append(all, n)
+// of the name. Of those that a Near names it would be a target.
+func (f *Finder) near() []Near {
+	all := f.suspects()
+	var found []Near
+	for _, s := range all {
+		if n, ok := f.likeness(s, all); ok {
+			same := func(other Near) bool {
+				return n.Name == other.Name && n.Cmdline == other.Cmdline && n.Why == other.Why
+			}
+			if !slices.ContainsFunc(found, same) {
+				found = append(found, n)
+			}
 		}
 	}
-	slices.SortFunc(all, func(a, b Near) int {
+	slices.SortFunc(found, func(a, b Near) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.PID, b.PID))
 	})
-	return all, nil
+	return found
 }
 
-// nearName tells whether a process of another name may be meant, why, and how it
+// likenesses are the ways in which a name may be meant by another, the likeliest first.
+var likenesses = []struct {
+	why string
+	is  func(name, want string) bool
+}{
+	{"its command line does not match CMDLINE", func(name, want string) bool { return name == want }},
+	{"another case", strings.EqualFold},
+	{"one letter away", OneEdit},
+	{"it begins so", strings.HasPrefix},
+	{"PROCESS begins so", func(name, want string) bool { return len(name) > 2 && strings.HasPrefix(want, name) }},
+	{"PROCESS is part of it", strings.Contains},
+}
+
+// likeness tells whether a process of another name may be meant, why, and how it
 // would have to be called.
-func nearName(want, comm string, args []string) Near {
-	name := fullName(comm, args)
-	names := []string{name}
-	if title := titleName(args); title != name && title != "." {
-		names = append(names, title)
-	}
-	rules := []struct {
-		why  string
-		like func(name string) bool
-	}{
-		{"its command line does not match CMDLINE", func(name string) bool { return name == want }},
-		{"another case", func(name string) bool { return strings.EqualFold(name, want) }},
-		{"one letter away", func(name string) bool { return OneEdit(name, want) }},
-		{"it begins so", func(name string) bool { return strings.HasPrefix(name, want) }},
-		{"PROCESS begins so", func(name string) bool { return len(name) > 2 && strings.HasPrefix(want, name) }},
-		{"PROCESS is part of it", func(name string) bool { return strings.Contains(name, want) }},
-	}
-	for rank, rule := range rules {
-		if i := slices.IndexFunc(names, rule.like); i >= 0 {
-			return Near{Name: names[i], Why: rule.why, rank: rank}
+func (f *Finder) likeness(s suspect, all []suspect) (Near, bool) {
+	want := f.opts.Name
+	for rank, like := range likenesses {
+		for _, name := range s.names() {
+			pattern := f.opts.Cmdline
+			if name == want {
+				if pattern == nil {
+					return Near{}, false // it has only just come
+				}
+				pattern = nil // that is what is wrong
+			}
+			if like.is(name, want) && slices.Contains(chosen(all, name, pattern), s.pid) {
+				return Near{PID: s.pid, Name: name, Why: like.why, rank: rank}, true
+			}
 		}
 	}
-	if len(args) == 0 {
-		return Near{}
-	}
-	if strings.Contains(args[0], want) {
-		return Near{Name: name, Why: "PROCESS is part of its command", rank: len(rules)}
-	}
+	why, rank, interpreter := "", len(likenesses), false
 	runs := func(arg string) bool { return filepath.Base(arg) == want }
-	if slices.ContainsFunc(args[1:min(3, len(args))], runs) {
-		return Near{Name: name, Why: "it runs " + want + ": tell it apart by CMDLINE", rank: len(rules) + 1}
+	switch {
+	case len(s.args) == 0:
+		return Near{}, false
+	case strings.Contains(s.args[0], want):
+		why = "PROCESS is part of its command"
+	case slices.ContainsFunc(s.args[1:min(3, len(s.args))], runs):
+		why, rank, interpreter = "it runs "+want, rank+1, true
+	case strings.HasPrefix(f.sys.executable(s.pid), want):
+		why, rank = want+" runs it", rank+2
+	default:
+		return Near{}, false
 	}
-	return Near{}
+	a, ok := f.advise(s, all, interpreter)
+	return Near{PID: s.pid, Name: a.process, Cmdline: a.cmdline, Why: why, rank: rank}, ok
+}
+
+// cut finds the process whose name is longer than what was asked for: the kernel has cut
+// it. It is empty if there is none.
+func (f *Finder) cut() (full string, pid int) {
+	if len(f.opts.Name) != nameLimit {
+		return "", 0
+	}
+	all := f.suspects()
+	for _, s := range all {
+		full := fullName(s.comm, s.args)
+		if s.comm == f.opts.Name && full != s.comm && slices.Contains(chosen(all, full, nil), s.pid) {
+			return full, s.pid
+		}
+	}
+	return "", 0
 }
 
 // OneEdit tells whether one byte more, less or other, or two exchanged, make b of a.

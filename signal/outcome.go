@@ -5,9 +5,3 @@ package signal
 func (t *Target) Children() (map[int]bool, error) {
 	return t.finder.sys.children(t.PID)
 }
-
-// Ended tells whether the process is gone, or a zombie, or cannot be seen any more.
-func (t *Target) Ended() bool {
-	st, err := t.finder.sys.stat(t.PID)
-	return err != nil || st.ended() || st.started != t.Started
-}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,16 +32,20 @@ type system struct {
 	pids     func(context.Context) ([]int32, error)
 	cmdline  func(pid int) ([]string, error)
 	stat     func(pid int) (stat, error)
-	status   func(pid int) (status, error)   // of the first thread
-	threads  func(pid int) ([]status, error) // of all
+	status   func(pid int) (status, error)   // of the first thread that lives
+	threads  func(pid int) ([]status, error) // of all that live
 	mounts   func(pid string) ([]mount, error)
 	children func(pid int) (map[int]bool, error)
 	open     func(pid int) (pidfd int, err error)
 	close    func(pidfd int) error
-	send     func(pidfd int, sig syscall.Signal) error
-	kill     func(pid int, sig syscall.Signal) error
-	now      func() time.Duration // since boot
-	isLink   func(path string) bool
+
+	watchEnds func(ended func()) (endWatch, error)
+	send      func(pidfd int, sig syscall.Signal) error
+	kill      func(pid int, sig syscall.Signal) error
+	now       func() time.Duration // since boot
+	isLink    func(path string) bool
+
+	executable func(pid int) string // its base name; empty: it may not be read
 }
 
 func newSystem() *system {
@@ -50,18 +55,27 @@ func newSystem() *system {
 		pids:     pids,
 		cmdline:  cmdline,
 		stat:     readStat,
-		status:   func(pid int) (status, error) { return readStatus(procPath(pid, "status")) },
+		status:   readProcessStatus,
 		threads:  readThreads,
 		mounts:   readMounts,
 		children: readChildren,
-		open:     func(pid int) (int, error) { return unix.PidfdOpen(pid, 0) },
+		open:     openPidfd,
 		close:    unix.Close,
-		send:     func(pidfd int, sig syscall.Signal) error { return unix.PidfdSendSignal(pidfd, sig, nil, 0) },
-		kill:     syscall.Kill,
-		now:      boottime,
+
+		watchEnds: watchEnds,
+		send:      func(pidfd int, sig syscall.Signal) error { return unix.PidfdSendSignal(pidfd, sig, nil, 0) },
+		kill:      syscall.Kill,
+		now:       boottime,
 		isLink: func(path string) bool {
 			info, err := os.Lstat(path)
 			return err == nil && info.Mode()&fs.ModeSymlink != 0
+		},
+		executable: func(pid int) string {
+			path, err := os.Readlink(procPath(pid, "exe")) // of another uid: not permitted
+			if err != nil {
+				return ""
+			}
+			return filepath.Base(path)
 		},
 	}
 }
@@ -81,6 +95,11 @@ func pids(ctx context.Context) ([]int32, error) {
 func cmdline(pid int) ([]string, error) {
 	var buf [1 << 10]byte
 	b, err := readProc(procPath(pid, "cmdline"), buf[:], false)
+	if folder := ""; err == nil && len(b) == 0 {
+		if folder, err = livingThread(pid); folder != "" {
+			b, err = readProc(folder+"/cmdline", buf[:], false)
+		}
+	}
 	if err != nil || len(b) == 0 {
 		return nil, err // a kernel thread, or a zombie
 	}
@@ -138,14 +157,20 @@ func gone(path string, err error) error {
 // gopsutil's Name, Ppid and CreateTime take 70 together (BenchmarkOfOneProcess).
 type stat struct {
 	comm    string // at most 15 bytes, of any kind
-	state   byte
+	state   byte   // of the first thread
 	parent  int
+	session int
+	threads int
 	started time.Duration // since boot, in ticks of 10 ms
 }
 
 // ended tells whether the process is a zombie: it keeps its name and takes
-// signals, but does nothing with them.
-func (s stat) ended() bool { return s.state == 'Z' || s.state == 'X' || s.state == 'x' }
+// signals, but does nothing with them. While other threads live, it is none, even if
+// its first has ended: that stays until they have ended too (pthread_exit(3)).
+func (s stat) ended() bool { return dead(s.state) && s.threads < 2 }
+
+// dead tells whether that is the state of a thread that has ended.
+func dead(state byte) bool { return state == 'Z' || state == 'X' || state == 'x' }
 
 func readStat(pid int) (stat, error) {
 	var buf [1 << 10]byte
@@ -164,7 +189,7 @@ func parseStat(b []byte) (stat, error) {
 		return stat{}, fmt.Errorf("parsing /proc/PID/stat: no name in %q", string(b))
 	}
 	st := stat{comm: string(b[open+1 : end])}
-	const state, parent, started = 3, 4, 22 // fields, counted from 1
+	const state, parent, session, threads, started = 3, 4, 6, 20, 22 // fields, counted from 1
 	rest := bytes.TrimSpace(b[end+1:])
 	for field := state; field <= started; field++ {
 		var text []byte
@@ -178,6 +203,10 @@ func parseStat(b []byte) (stat, error) {
 			st.state = text[0]
 		case parent:
 			st.parent, err = strconv.Atoi(string(text))
+		case session:
+			st.session, err = strconv.Atoi(string(text))
+		case threads:
+			st.threads, err = strconv.Atoi(string(text))
 		case started:
 			var ticks int64
 			ticks, err = strconv.ParseInt(string(text), 10, 64)
@@ -200,8 +229,8 @@ type status struct {
 	blocked, ignored, catch uint64
 }
 
-// plain undoes the escapes that the kernel puts into names there.
-var plain = strings.NewReplacer(`\n`, "\n", `\\`, `\`)
+// unescaped undoes the escapes that the kernel puts into names there.
+var unescaped = strings.NewReplacer(`\n`, "\n", `\\`, `\`)
 
 func readStatus(path string) (status, error) {
 	var buf [4 << 10]byte
@@ -210,6 +239,23 @@ func readStatus(path string) (status, error) {
 		return status{}, err
 	}
 	return parseStatus(b)
+}
+
+// readProcessStatus reads that of the process's first thread, and if that has ended, of
+// another, which has the first one's name here: the process goes by that.
+func readProcessStatus(pid int) (status, error) {
+	st, err := readStatus(procPath(pid, "status"))
+	if err != nil || !dead(st.state) {
+		return st, err
+	}
+	folder, err := livingThread(pid)
+	if err != nil || folder == "" {
+		return st, err
+	}
+	comm := st.comm
+	st, err = readStatus(folder + "/status")
+	st.comm = comm
+	return st, err
 }
 
 // parseStatus reads the lines of proc_pid_status(5) that matter here. It makes no
@@ -235,7 +281,7 @@ func parseStatus(b []byte) (s status, err error) {
 		line, b, _ = bytes.Cut(b, []byte("\n"))
 		key, value, _ := bytes.Cut(line, []byte(":\t"))
 		if string(key) == "Name" { // of any bytes
-			s.comm = plain.Replace(string(value))
+			s.comm = unescaped.Replace(string(value))
 			found |= name
 			continue
 		}
@@ -271,13 +317,13 @@ func parseStatus(b []byte) (s status, err error) {
 	return s, nil
 }
 
-// readThreads reads the status of each thread: masks of blocked signals are a
-// thread's own, and which one takes a signal the program decides.
+// readThreads reads the status of each thread that lives: masks of blocked signals are
+// a thread's own, and which one takes a signal the program decides.
 func readThreads(pid int) ([]status, error) {
 	var all []status
 	err := eachThread(pid, func(folder string) error {
 		s, err := readStatus(folder + "/status")
-		if err == nil {
+		if err == nil && !dead(s.state) {
 			all = append(all, s)
 		}
 		return err
@@ -299,6 +345,29 @@ func readChildren(pid int) (map[int]bool, error) {
 		return err
 	})
 	return children, err
+}
+
+// livingThread is the folder in /proc of a thread other than the first that lives, or
+// empty if there is none: when the first has ended, its cmdline is empty, and to read its
+// mountinfo fails with EINVAL (its mm and its namespaces are gone, do_exit in kernel/exit.c).
+func livingThread(pid int) (living string, err error) {
+	first := procPath(pid, "task/") + strconv.Itoa(pid)
+	err = eachThread(pid, func(folder string) error {
+		if living != "" || folder == first {
+			return nil
+		}
+		var buf [1 << 10]byte
+		b, err := readProc(folder+"/stat", buf[:], true)
+		if err != nil {
+			return err
+		}
+		st, err := parseStat(b)
+		if err == nil && !dead(st.state) {
+			living = folder
+		}
+		return err
+	})
+	return living, err
 }
 
 // eachThread calls f for the folder of each thread in /proc/PID/task. There are none

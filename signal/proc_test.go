@@ -17,43 +17,47 @@ func TestParseStat(t *testing.T) {
 	}{
 		"plain": {
 			"19294 (nginx) S 19282" + middle + tail,
-			stat{"nginx", 'S', 19282, started},
+			stat{"nginx", 'S', 19282, 18846, 1, started},
 		},
 		"first process of a container": {
 			"7 (nginx) S 0" + middle + tail,
-			stat{"nginx", 'S', 0, started},
+			stat{"nginx", 'S', 0, 18846, 1, started},
 		},
 		"zombie": {
 			"7 (sh) Z 1" + middle + tail,
-			stat{"sh", 'Z', 1, started},
+			stat{"sh", 'Z', 1, 18846, 1, started},
 		},
 		"role for a name": {
 			"7 (nsd: server 1) S 6" + middle + tail,
-			stat{"nsd: server 1", 'S', 6, started},
+			stat{"nsd: server 1", 'S', 6, 18846, 1, started},
 		},
 		"no name": {
 			"7 () S 6" + middle + tail,
-			stat{"", 'S', 6, started},
+			stat{"", 'S', 6, 18846, 1, started},
 		},
 		"name like the rest of the line": {
 			"7 (a) R 1 (b) S 6" + middle + tail,
-			stat{"a) R 1 (b", 'S', 6, started},
+			stat{"a) R 1 (b", 'S', 6, 18846, 1, started},
 		},
 		"name of parentheses": {
 			"7 ()) () S 6" + middle + tail,
-			stat{")) (", 'S', 6, started},
+			stat{")) (", 'S', 6, 18846, 1, started},
 		},
 		"name with a newline": {
 			"7 (a\nb) S 6" + middle + tail,
-			stat{"a\nb", 'S', 6, started},
+			stat{"a\nb", 'S', 6, 18846, 1, started},
 		},
 		"name that is no UTF-8": {
 			"7 (\xff\xc3) S 6" + middle + tail,
-			stat{"\xff\xc3", 'S', 6, started},
+			stat{"\xff\xc3", 'S', 6, 18846, 1, started},
 		},
 		"no more than the start time": {
 			"1 (init) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 3",
-			stat{"init", 'S', 0, 30 * time.Millisecond},
+			stat{"init", 'S', 0, 1, 1, 30 * time.Millisecond},
+		},
+		"first thread ended": {
+			"7 (named) Z 1 7 3 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 6 0 3",
+			stat{"named", 'Z', 1, 3, 6, 30 * time.Millisecond},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,6 +85,8 @@ func TestParseStatMalformed(t *testing.T) {
 		"cut before start time": "7 (sh) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0",
 		"state of two letters":  "7 (sh) SS 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 3",
 		"parent no number":      "7 (sh) S x 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 3",
+		"session no number":     "7 (sh) S 1 1 x 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 3",
+		"threads no number":     "7 (sh) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 x 0 3",
 		"start time no number":  "7 (sh) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 x",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,8 +103,13 @@ func TestEnded(t *testing.T) {
 		'R': false, 'S': false, 'D': false, 'T': false, 't': false, 'I': false,
 		'Z': true, 'X': true, 'x': true,
 	} {
-		if got := (stat{state: state}).ended(); got != want {
+		if got := (stat{state: state, threads: 1}).ended(); got != want {
 			t.Errorf("%c: ended = %t", state, got)
+		}
+	}
+	for threads, want := range map[int]bool{0: true, 1: true, 2: false, 7: false} {
+		if got := (stat{state: 'Z', threads: threads}).ended(); got != want {
+			t.Errorf("%d threads, of which the first has ended: ended = %t", threads, got)
 		}
 	}
 }

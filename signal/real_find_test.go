@@ -3,10 +3,13 @@ package signal
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,8 +63,8 @@ func TestRealP2Workers(t *testing.T) {
 	if target := only(t, finder); target.PID != p.Process.Pid {
 		t.Fatalf("found %d, want the master %d", target.PID, p.Process.Pid)
 	}
-	if len(finder.workers) != 1 {
-		t.Fatalf("%d workers", len(finder.workers))
+	if len(finder.kin) != 2 {
+		t.Fatalf("%d relations", len(finder.kin))
 	}
 	if err := p.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -90,6 +93,40 @@ func TestRealP2Zombie(t *testing.T) {
 		if pids := foundPIDs(t, finder); pids != nil {
 			t.Errorf("found %d", pids)
 		}
+	}
+}
+
+// A process whose first thread has ended lives as long as another does. What the first
+// one cannot tell any more another one does.
+func TestRealP2FirstThreadEnded(t *testing.T) {
+	name := unique("a-program-that-has-%s-in-its-name")
+	p := goProgram(t, name, "first ends")
+	finder := NewFinder(Options{Name: name, Cmdline: regexp.MustCompile(name), Files: []string{"/"}, Log: slog.New(slog.DiscardHandler)})
+	target := only(t, finder)
+	if target.PID != p.Process.Pid || target.Ended() || told(finder) {
+		t.Fatalf("found %d, want %d; ended: %t", target.PID, p.Process.Pid, target.Ended())
+	}
+	if err := target.Send(unix.SIGHUP, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	p.says("HUP")
+	survey, err := finder.survey(t.Context(), unix.SIGHUP)
+	if err != nil || len(survey.Processes) != 1 || survey.Processes[0].Unseen != nil || survey.Processes[0].Handling != Catches {
+		t.Errorf("%+v, %v", survey, err)
+	}
+	threads, err := readThreads(p.Process.Pid)
+	if err != nil || slices.ContainsFunc(threads, func(st status) bool { return dead(st.state) }) {
+		t.Errorf("dead ones among the threads: %+v, %v", threads, err)
+	}
+	only(t, finder)
+	p.in.Close()
+	select {
+	case <-finder.Ended():
+	case <-time.After(patience):
+		t.Fatal("its end is not told")
+	}
+	if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) || !target.Ended() {
+		t.Errorf("after its end: %v", err)
 	}
 }
 

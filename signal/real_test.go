@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/podtest"
 )
 
 // From here on processes are real: scripts, and this test's own program under
@@ -50,12 +53,17 @@ func TestMain(m *testing.M) {
 		play(role)
 		return
 	}
+	podtest.DefaultSignals()
 	m.Run()
 }
 
-// play is a Go program that knows nothing of signals, but for the role "blocks":
-// in that a thread other than the first blocks HUP.
+// play is a Go program that knows nothing of signals, but for two roles: in "blocks" a
+// thread other than the first blocks HUP, and in "first ends" the first thread ends, and
+// the others say HUP when they get one.
 func play(role string) {
+	if role == "first ends" {
+		playFirstEnds()
+	}
 	blocked := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -71,6 +79,28 @@ func play(role string) {
 	}
 	fmt.Println("ready")
 	_, _ = io.Copy(os.Stdout, os.Stdin)
+}
+
+func playFirstEnds() {
+	hups := make(chan os.Signal, 1)
+	signal.Notify(hups, unix.SIGHUP)
+	go func() {
+		for range hups {
+			fmt.Println("HUP")
+		}
+	}()
+	go func() {
+		for {
+			if st, err := readStat(os.Getpid()); err == nil && st.state == 'Z' {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		fmt.Println("ready")
+		_, _ = io.Copy(os.Stdout, os.Stdin)
+		os.Exit(0)
+	}()
+	_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0) // of this thread alone (_exit(2))
 }
 
 // A program is a running process. It ends with the test.

@@ -35,6 +35,7 @@ func TestP2Roots(t *testing.T) {
 		"several trees":                            {[]*proc{child(7, 0, s), child(8, 7, s), child(20, 0, 2*s), child(21, 20, 2*s)}, []int{7, 20}},
 		"first seen as an orphan":                  {[]*proc{child(8, 1, s)}, []int{8}},
 		"child of a zombie, which matches nothing": {[]*proc{zombie, child(8, 7, s)}, []int{8}},
+		"one whose first thread has ended":         {[]*proc{{pid: 7, comm: "nginx", firstEnded: true}, child(8, 7, s)}, []int{7}},
 		"child of podsignal, which matches nothing": {
 			[]*proc{child(us, 0, s), child(8, us, s)}, []int{8},
 		},
@@ -73,8 +74,8 @@ func TestP2WorkerForLife(t *testing.T) {
 			t.Errorf("%s (-want +got)\n%s", step.name, diff)
 		}
 	}
-	if len(finder.workers) != 0 {
-		t.Errorf("workers that have ended are remembered: %v", finder.workers)
+	if len(finder.kin) != len(f.procs)-1 {
+		t.Errorf("%d relations are remembered, of %d processes", len(finder.kin), len(f.procs))
 	}
 }
 
@@ -84,6 +85,10 @@ func TestP2WorkerOfRenamedMaster(t *testing.T) {
 	finder := f.finder(Options{})
 	foundPIDs(t, finder)
 	f.procs[7].comm, f.procs[7].args = "sh", []string{"sh"}
+	if target := only(t, finder); target.PID != 7 { // it may come back to its name
+		t.Errorf("found %d", target.PID)
+	}
+	f.now += settled
 	if pids := foundPIDs(t, finder); pids != nil {
 		t.Errorf("found %d", pids)
 	}

@@ -91,17 +91,41 @@ func (t *Target) ready(sig syscall.Signal) (status, error) {
 
 // status is that of the process found, or ErrGone.
 func (t *Target) status() (status, error) {
-	f := t.finder
-	st, err := f.sys.status(t.PID)
+	st, err := t.finder.sys.status(t.PID)
 	if errors.Is(err, errGone) {
 		return st, ErrGone
 	}
 	if err != nil {
 		return st, err
 	}
-	known := stat{comm: t.comm, state: st.state, started: t.Started}
-	if st.comm != t.comm || !f.matches(t.PID, known) {
-		return st, ErrGone
+	same := st.comm == t.comm && t.astray == 0
+	if same {
+		_, same, err = t.finder.matches(t.PID, stat{comm: t.comm, state: st.state, started: t.Started})
 	}
-	return st, nil
+	if err == nil && !same {
+		err = t.changed()
+	}
+	return st, err
+}
+
+// changed says what has become of a process whose status is not the target's.
+func (t *Target) changed() error {
+	f := t.finder
+	st, err := f.sys.stat(t.PID)
+	if hidden(err) || err == nil && (st.started != t.Started || st.ended()) {
+		return ErrGone
+	}
+	if err != nil {
+		return err
+	}
+	_, match, err := f.matches(t.PID, st)
+	switch {
+	case err != nil:
+		return err
+	case match:
+		t.goesBy(st.comm)
+	case !t.isAstray():
+		return ErrGone
+	}
+	return &NotReadyError{Why: fmt.Sprintf("%s (pid %d) executes itself anew, or has become another program", t.Name, t.PID)}
 }

@@ -3,6 +3,7 @@ package signal
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -52,8 +53,6 @@ func TestP4ReplacedBeforeSend(t *testing.T) {
 			"zombie":                   func(_ *fake, p *proc) { p.state = 'Z' },
 			"pid went to its like":     func(f *fake, p *proc) { q := *p; q.started++; f.procs[7] = &q },
 			"pid went to another":      func(f *fake, _ *proc) { f.procs[7] = &proc{pid: 7, comm: "sh", caught: mask(unix.SIGHUP), started: 5} },
-			"another name by exec":     func(_ *fake, p *proc) { p.comm, p.args = "sh", nil },
-			"another, still by argv":   func(_ *fake, p *proc) { p.comm = "nginx-debug" },
 			"unreadable all at once":   func(_ *fake, p *proc) { p.hidden = errGone },
 			"pid went to its own kind": func(f *fake, _ *proc) { q := nginx(7); q.started = f.now; f.procs[7] = q },
 		} {
@@ -74,15 +73,126 @@ func TestP4ReplacedBeforeSend(t *testing.T) {
 	}
 }
 
-// An exec into another program with the same name shows in its command line only,
-// which is read again if it was what made the process match.
-func TestP4CommandLineChanged(t *testing.T) {
-	p := &proc{pid: 7, comm: "main", args: []string{"/usr/sbin/nginx"}, caught: mask(unix.SIGHUP)}
-	f := newFake(t, p)
-	target := only(t, f.finder(Options{}))
-	p.args = []string{"/usr/sbin/other"}
-	if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) || p.got != nil {
-		t.Errorf("Send: %v, sent %v", err, p.got)
+// A program that executes itself anew, as Puma does to reload, has not its title for a
+// moment. It gets no signal in that time, is no other target after it, and what is known
+// of how it takes the signal is known of it no more.
+func TestExecutesItselfAnew(t *testing.T) {
+	const (
+		anew  = "nginx (pid 7) executes itself anew, or has become another program"
+		title = "nginx: master"
+	)
+	hup := mask(unix.SIGHUP)
+	script := func(p *proc) { p.args, p.caught = []string{"ruby", "/usr/bin/nginx"}, 0 }
+	for name, test := range map[string]struct {
+		exec  func(*proc)
+		after func(*proc)
+		grace time.Duration
+		want  string // when it is all over
+	}{
+		"another name for a moment": {func(p *proc) { p.comm = "ruby3.1"; script(p) }, func(p *proc) { p.args, p.caught = []string{title}, hup }, 0, ""},
+		"the same name":             {script, func(p *proc) { p.args, p.caught = []string{title}, hup }, 0, ""},
+		"no handler yet":            {script, func(p *proc) { p.args = []string{title} }, 0, noHandler},
+		"takes it by sigwait now":   {script, func(p *proc) { p.args, p.blocked = []string{title}, hup }, 0, blocked},
+		"a Go program by now":       {script, func(p *proc) { p.args, p.caught = []string{title}, goMask }, time.Second, young},
+		"a C program, old enough":   {script, func(p *proc) { p.args, p.caught = []string{title}, hup }, time.Second, ""},
+	} {
+		for _, looks := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, looks between: %t", name, looks), func(t *testing.T) {
+				p := &proc{pid: 7, comm: "main", args: []string{title}, caught: hup}
+				f := newFake(t, p)
+				finder := f.finder(Options{Grace: test.grace})
+				target := only(t, finder)
+				send := func(want string) {
+					t.Helper()
+					p.got = nil
+					err := target.Send(unix.SIGHUP, func() {})
+					var unready *NotReadyError
+					if want == "" && (err != nil || p.got == nil) || want != "" && (!errors.As(err, &unready) || !strings.Contains(err.Error(), want) || p.got != nil) {
+						t.Errorf("%v, sent %v; want %q", err, p.got, want)
+					}
+				}
+				send("")
+				test.exec(p)
+				for range 2 {
+					if looks {
+						if again := only(t, finder); again != target || len(f.pidfds) != 1 {
+							t.Errorf("another target, or none; %d pidfds", len(f.pidfds))
+						}
+					}
+					send(anew)
+					f.now += settled / 3
+				}
+				test.after(p)
+				if looks {
+					if again := only(t, finder); again != target {
+						t.Error("another target after it")
+					}
+				} else {
+					send(anew) // which finds that it is over
+				}
+				send(test.want)
+			})
+		}
+	}
+}
+
+// What does not come back to its name has become another program: it is let go.
+func TestBecomesAnother(t *testing.T) {
+	f := newFake(t, nginx(7))
+	finder := f.finder(Options{})
+	target := only(t, finder)
+	f.procs[7].comm, f.procs[7].args = "sh", nil
+	for _, test := range []struct {
+		after time.Duration
+		looks bool
+		want  string
+	}{
+		{0, true, "has become another"},
+		{settled - 1, true, "has become another"},
+		{settled - 1, false, "has become another"},
+		{settled, false, "ended"},
+		{settled, true, "ended"},
+	} {
+		f.now = time.Hour + test.after
+		if test.looks {
+			pids := foundPIDs(t, finder)
+			if ended := test.want == "ended"; (pids == nil) != ended {
+				t.Errorf("after %v: found %d", test.after, pids)
+			}
+		}
+		if err := target.Send(unix.SIGHUP, func() {}); err == nil || !strings.Contains(err.Error(), test.want) || f.procs[7].got != nil {
+			t.Errorf("after %v: %v, sent %v", test.after, err, f.procs[7].got)
+		}
+	}
+	if len(f.pidfds) != 0 {
+		t.Errorf("%d pidfds are open", len(f.pidfds))
+	}
+}
+
+// In that time it may end, and its pid may be another's.
+func TestEndsAfterExec(t *testing.T) {
+	for name, change := range map[string]func(*fake){
+		"ended":                func(f *fake) { delete(f.procs, 7) },
+		"a zombie":             func(f *fake) { f.procs[7].state = 'Z' },
+		"hidden":               func(f *fake) { f.procs[7].hidden = errGone },
+		"its pid is another's": func(f *fake) { f.procs[7] = nginx(7); f.procs[7].started = tick },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, nginx(7))
+			finder := f.finder(Options{})
+			target := only(t, finder)
+			f.procs[7].comm, f.procs[7].args = "sh", nil
+			only(t, finder)
+			change(f)
+			if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
+				t.Errorf("%v, want ErrGone", err)
+			}
+			for _, again := range found(t, finder) {
+				if again == target {
+					t.Error("it is still a target")
+				}
+			}
+		})
 	}
 }
 
@@ -127,7 +237,8 @@ func TestP4ExecWithinFind(t *testing.T) {
 			targets := found(t, f.finder(Options{}))
 			p.comm, p.args = "sh", []string{"sh"}
 			for _, target := range targets {
-				if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) || p.got != nil {
+				var unready *NotReadyError
+				if err := target.Send(unix.SIGHUP, func() {}); !errors.As(err, &unready) || p.got != nil {
 					t.Errorf("Send: %v, sent %v", err, p.got)
 				}
 			}

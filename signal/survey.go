@@ -1,7 +1,6 @@
 package signal
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +37,7 @@ type Process struct {
 	UID         int // its real one
 	Name        string
 	Role        Role
+	Orphan      bool // a target that somebody else has started, who has ended
 
 	Denied   error    // why it may not be signalled, with the mend; nil: it may
 	Handling Handling // of the signal; empty: it could not be read
@@ -49,9 +49,10 @@ type Process struct {
 
 // A Near is a process whose name is not the one looked for, but like it.
 type Near struct {
-	PID  int
-	Name string // what PROCESS would have to be
-	Why  string
+	PID     int
+	Name    string // what PROCESS would have to be
+	Cmdline string // and CMDLINE, where the name alone does not tell
+	Why     string
 
 	rank int // 0: the likeliest
 }
@@ -61,28 +62,30 @@ type Near struct {
 func Look(ctx context.Context, opts Options, sig syscall.Signal) (Survey, error) {
 	opts.Log = slog.New(slog.DiscardHandler) // all of it is in the Survey
 	f := NewFinder(opts)
-	defer f.adopt(nil) // closes the pidfds
+	f.ended = nil
+	defer func() { _, _ = f.adopt(nil) }() // closes the pidfds
 	return f.survey(ctx, sig)
 }
 
 func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error) {
-	in, err := f.look(ctx)
+	in, err := f.look(ctx, true)
 	if err != nil {
 		return Survey{}, err
 	}
 	s := Survey{UID: f.sys.uid, InSight: in.inSight, Shared: !in.alone || len(in.matches) > 0}
+	adopted, err := f.adopt(in.seen)
+	if err != nil {
+		return Survey{}, err
+	}
 	targets := make(map[int]*Target)
-	for _, t := range f.adopt(in.seen) {
+	for _, t := range adopted {
 		targets[t.PID] = t
 	}
 	if len(targets) == 0 {
 		s.Err = fmt.Errorf("%w: %s", ErrNoTarget, f.why(in))
 	}
-	if len(in.matches) == 0 && s.Shared {
-		s.Near, err = f.near(ctx)
-		if err != nil {
-			return Survey{}, err
-		}
+	if full, _ := f.cut(); len(in.matches) == 0 && s.Shared && full == "" {
+		s.Near = f.near()
 	}
 	for _, p := range tree(in.matches) {
 		st, err := f.sys.status(p.pid)
@@ -92,9 +95,9 @@ func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error)
 		about := Process{PID: p.pid, Parent: p.parent, UID: st.uid, Name: f.opts.Name, Role: RoleLeftOut}
 		switch t := targets[p.pid]; {
 		case t != nil:
-			about.Role = RoleTarget
+			about.Role, about.Orphan = RoleTarget, f.orphan(p)
 			err = t.survey(sig, &about)
-		case f.workers[p.identity()]:
+		case f.kin[p.identity()].parent != nil:
 			about.Role = RoleWorker
 		}
 		if !errors.Is(err, ErrGone) {
@@ -131,7 +134,7 @@ func (t *Target) survey(sig syscall.Signal, about *Process) error {
 // is one of those.
 func runtimeOf(st status, args []string) string {
 	is := func(names ...string) bool {
-		return slices.Contains(names, st.comm) || slices.Contains(names, titleName(args))
+		return slices.ContainsFunc(names, func(name string) bool { return isNamed(name, st.comm, args) })
 	}
 	switch {
 	case st.saysNothing():
@@ -158,9 +161,7 @@ func tree(matches map[int]candidate) []candidate {
 	var add func(parent int)
 	add = func(parent int) {
 		list := children[parent]
-		slices.SortFunc(list, func(a, b candidate) int {
-			return cmp.Or(cmp.Compare(a.started, b.started), cmp.Compare(a.pid, b.pid))
-		})
+		byAge(list)
 		for _, p := range list {
 			all = append(all, p)
 			add(p.pid)

@@ -116,7 +116,9 @@ func TestLookClosesPidfds(t *testing.T) {
 	if _, err := finder.survey(t.Context(), unix.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	finder.adopt(nil)
+	if _, err := finder.adopt(nil); err != nil {
+		t.Fatal(err)
+	}
 	if len(f.pidfds) != 0 {
 		t.Errorf("%d pidfds are open", len(f.pidfds))
 	}

@@ -54,6 +54,7 @@ type Watcher struct {
 	seenAt    time.Duration     // since boot; of the first look that saw it
 	good      *Snapshot         // the last without an error; nil: none yet
 	current   Snapshot          // what is to be sent
+	stirred   time.Time         // when the paths were first seen to change since the last settled look
 
 	settling atomic.Bool
 	begun    chan struct{}
@@ -89,8 +90,9 @@ func New(opts Options) *Watcher {
 }
 
 // Settling tells whether the paths are changing just now, so that a program that
-// reads them may read half of a change. A Snapshot follows when that is over, or
-// has gone on for too long. Any goroutine may ask.
+// reads them may read half of a change, and any Snapshot taken before is out of date.
+// A new one follows when that is over, or has gone on for too long. Any goroutine may
+// ask.
 func (w *Watcher) Settling() bool { return w.settling.Load() }
 
 // Begun receives when the paths begin to change.
@@ -111,7 +113,8 @@ func (w *Watcher) Errors() uint64 { return w.errors.Load() }
 
 // Run watches until ctx is done, and then returns nil. It sends a Snapshot after
 // every look that is settled, changed or not: at the start, after each burst of
-// events, and at each resync. While out is not ready, a newer one replaces it.
+// events, and at each resync. While out is not ready, a newer one replaces it, and one
+// that is older than a change under way is not sent.
 func (w *Watcher) Run(ctx context.Context, out chan<- Snapshot) error {
 	w.startNotify()
 	defer w.stopNotify()
@@ -130,13 +133,17 @@ func (w *Watcher) Run(ctx context.Context, out chan<- Snapshot) error {
 			events, failures = w.notify.events, w.notify.errors
 		}
 		timer.Reset(time.Until(w.wake()))
+		offer := ready
+		if w.settling.Load() && !w.current.Unsettled {
+			offer = nil
+		}
 
 		due := false
 		select {
 		case <-ctx.Done():
 			return nil
-		case ready <- w.current:
-			ready = nil
+		case offer <- w.current:
+			ready, w.current.Stirred = nil, time.Time{}
 		case ev := <-events:
 			due = w.event(ev)
 		case err := <-failures:
@@ -177,6 +184,9 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 		default: // the last one has not been taken
 		}
 	}
+	if ev.Op != fsnotify.Chmod { // of attributes alone
+		w.stir()
+	}
 	w.lastEvent = boottime()
 	w.lastStep = w.burst.add(time.Now(), ev)
 	// The kubelet updates all volumes of a pod in one pass: of several, another may follow.
@@ -203,6 +213,7 @@ func (w *Watcher) failure(err error) {
 	w.opts.Log.Debug("inotify lost events, looking at everything", "err", err)
 	w.errors.Add(1)
 	w.settling.Store(true)
+	w.stir()
 	w.stopNotify()
 	w.startNotify()
 	w.lastEvent = boottime()
@@ -223,6 +234,9 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	}
 	if err == nil && digest != w.seen { // without what is gone it would say nothing
 		w.seen, w.seenAt = digest, boottime()
+		if w.good != nil {
+			w.stir()
+		}
 	}
 	w.recheck = time.Time{}
 	if s.recheck || !stable {
@@ -232,7 +246,8 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	unchanged := w.good != nil && digest == w.good.Digest
 	twice := digest == known
 	whole := unchanged || !w.young(s) && (twice || w.announced(s))
-	if !w.burst.tooLong(now) && (!stable || err == nil && !whole) {
+	tooLong := w.burst.tooLong(now)
+	if !tooLong && (!stable || err == nil && !whole) {
 		w.settling.Store(true)
 		w.burst.touch(now)
 		return false
@@ -240,21 +255,41 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	if err == nil {
 		w.files.Store(s.files())
 	}
+	stirred := w.stirredSince()
 	switch {
 	case err != nil:
 		w.current.Err = err
 		w.errors.Add(1)
-	case unchanged:
+	case unchanged && stirred.IsZero():
 		w.current = *w.good
 	default:
 		w.current = Snapshot{Digest: digest, Changed: w.changed(s)}
 		good := w.current
 		w.good = &good
 	}
+	w.current.Stirred, w.current.Unsettled = stirred, tooLong
 	w.burst.reset()
 	w.lastEvent = 0
 	w.settling.Store(false)
 	return true
+}
+
+// stir notes that the paths may show something else now than a moment ago.
+func (w *Watcher) stir() {
+	if w.stirred.IsZero() {
+		w.stirred = time.Now()
+	}
+}
+
+// stirredSince is when the paths were first seen to change since the last snapshot
+// that was taken, and begins anew.
+func (w *Watcher) stirredSince() time.Time {
+	first := w.current.Stirred // of one that nobody has taken
+	if first.IsZero() {
+		first = w.stirred
+	}
+	w.stirred = time.Time{}
+	return first
 }
 
 // announced tells whether a new digest came with events that are over. At the

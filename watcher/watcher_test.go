@@ -449,8 +449,15 @@ func TestChanged(t *testing.T) {
 	if age := l.last.Age(); age < 50*ms {
 		t.Errorf("changed %v before the snapshot, want at least the quiet time of 50ms", age)
 	}
+	// Until then a program may have read an empty file.
+	before = boottime()
 	l.write("file", "2")
-	if s := l.next(); s.Changed != first {
-		t.Errorf("the same bytes again: Changed went from %v to %v", first, s.Changed)
+	s := l.next()
+	if s.Changed < before || s.Stirred.IsZero() {
+		t.Errorf("the same bytes again: changed %v before they were written, stirred at %v", before-s.Changed, s.Stirred)
+	}
+	must(t, os.Chtimes(l.path("file"), time.Now(), time.Now()))
+	if touched := l.next(); touched.Changed != s.Changed || !touched.Stirred.IsZero() {
+		t.Errorf("a touch: Changed went from %v to %v, stirred at %v", s.Changed, touched.Changed, touched.Stirred)
 	}
 }

@@ -19,15 +19,17 @@ func (d *delivery) callInstead() {
 		_, err := client.reload(ctx)
 		return err
 	}
-	find := d.find
 	whoever := []*signal.Target{{Name: shownURL(d.rule.reload.url)}}
-	d.find = func(ctx context.Context) ([]*signal.Target, error) {
-		if d.rule.process == "" {
-			return whoever, nil
+	one := func(find func(context.Context) ([]*signal.Target, error)) func(context.Context) ([]*signal.Target, error) {
+		return func(ctx context.Context) ([]*signal.Target, error) {
+			if d.rule.process == "" {
+				return whoever, nil
+			}
+			targets, err := find(ctx)
+			return targets[:min(1, len(targets))], err
 		}
-		targets, err := find(ctx)
-		return targets[:min(1, len(targets))], err
 	}
+	d.find, d.again = one(d.find), one(d.again)
 }
 
 // request calls the URL in the background: an answer may take long, and podsignal has
@@ -43,7 +45,7 @@ func (d *delivery) request(ctx context.Context, t *told) {
 			Retry: d.rule.startGrace - age,
 		}
 	case !d.rule.dryRun:
-		d.calling = t
+		d.calling, t.doubtful = t, false // what changes from here on it may have read
 		go func() {
 			a.err = d.call(ctx)
 			select {

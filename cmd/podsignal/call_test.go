@@ -48,7 +48,7 @@ func TestCalls(t *testing.T) {
 		}, []string{"0s call", "1m0s call"},
 	}, {
 		"a process that started after the change has read it", "web", func(s *stage) {
-			s.have(&signal.Target{PID: 7, Started: 2 * time.Hour})
+			s.have(&signal.Target{PID: 7, Started: changedAt + time.Hour})
 			s.shows(1)
 			time.Sleep(time.Minute)
 		}, []string{"0s find"},
@@ -144,6 +144,24 @@ func TestCalls(t *testing.T) {
 			s.shows(3)
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s call", "0s find", "5.9s call", "5.9s find"},
+	}, {
+		"also when that is later than MIN_INTERVAL", "web", func(s *stage) {
+			s.have(target(7))
+			s.takes, s.answer = 3*time.Second, func() error {
+				if time.Since(s.began) == 3*time.Second {
+					return refused // so that MIN_INTERVAL does not begin
+				}
+				return nil
+			}
+			s.shows(1)
+			s.shows(2)
+			time.Sleep(2 * time.Second)
+			s.settling.Store(true)
+			time.Sleep(3 * time.Second)
+			s.settling.Store(false)
+			s.shows(3)
+			time.Sleep(time.Minute)
+		}, []string{"0s find", "0s call", "0s find", "5s call", "5s find"},
 	}, {
 		"a process that has ended is not called, but its successor", "web", func(s *stage) {
 			s.have(target(7))

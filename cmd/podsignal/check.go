@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/podsignal/podsignal/signal"
@@ -84,7 +85,8 @@ type processReport struct {
 	Parent int           `json:"parent"`
 	UID    int           `json:"uid"`
 	Name   string        `json:"name"`
-	Role   string        `json:"role"` // signal.Role
+	Role   string        `json:"role"`             // signal.Role
+	Orphan bool          `json:"orphan,omitempty"` // signal.Process
 	Target *targetReport `json:"target,omitempty"`
 }
 
@@ -105,9 +107,10 @@ type mountReport struct {
 
 // nearReport is a process that may be meant instead.
 type nearReport struct {
-	PID  int    `json:"pid"`
-	Name string `json:"name"`
-	Why  string `json:"why"`
+	PID     int    `json:"pid"`
+	Name    string `json:"name"`              // what PROCESS would have to be
+	Cmdline string `json:"cmdline,omitempty"` // and CMDLINE, where the name alone does not tell
+	Why     string `json:"why"`
 }
 
 // reports are those of several rules.
@@ -124,12 +127,10 @@ func check(ctx context.Context, out io.Writer, asJSON bool) error {
 		return configError{err}
 	}
 	all := reports{Verdict: levelOK}
-	for _, rule := range cfg.rules {
-		r, err := examine(ctx, cfg, rule)
-		if err != nil {
-			return inRule(rule.name, err)
-		}
-		all.Rules = append(all.Rules, r)
+	if all.Rules, err = examineAll(ctx, cfg); err != nil {
+		return err
+	}
+	for _, r := range all.Rules {
 		all.Verdict = worse(all.Verdict, r.Verdict)
 	}
 	switch {
@@ -154,6 +155,18 @@ func encode(out io.Writer, document any) error {
 	return enc.Encode(document)
 }
 
+// examineAll makes the report of each rule.
+func examineAll(ctx context.Context, cfg config) (all []*report, err error) {
+	for _, rule := range cfg.rules {
+		r, err := examine(ctx, cfg, rule)
+		if err != nil {
+			return nil, inRule(rule.name, err)
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
 // examine makes the report of one rule.
 func examine(ctx context.Context, cfg config, rule rule) (*report, error) {
 	files, err := watcher.Describe(ctx, watcherOptions(rule, nil, nil))
@@ -173,7 +186,7 @@ func examine(ctx context.Context, cfg config, rule rule) (*report, error) {
 		r.Signal = signal.Name(rule.signal)
 	}
 	for _, doubt := range cfg.doubts {
-		r.add(levelWarn, "config", "%s is no variable of podsignal's: did you mean %s?", doubt.name, doubt.likely)
+		r.add(levelWarn, "config", "%v", doubt)
 	}
 	if rule.found {
 		r.add(levelOK, "config", "FILE is not set, and stands for %s mounted here", count(len(rule.files), "volume"))
@@ -189,7 +202,7 @@ func examine(ctx context.Context, cfg config, rule rule) (*report, error) {
 		r.processes(survey)
 	}
 	if rule.reload != nil {
-		r.reload(newReloader(*rule.reload))
+		r.reload(ctx, newReloader(*rule.reload))
 	}
 	if rule.splay > 0 {
 		r.add(levelOK, "config", "SPLAY=%v: a signal waits %v, the share of %s", rule.splay, rule.share.Round(time.Millisecond), rule.hostname)
@@ -201,15 +214,20 @@ func examine(ctx context.Context, cfg config, rule rule) (*report, error) {
 	return r, nil
 }
 
-// reload reports what a call would need. It makes none: that would be a reload.
-func (r *report) reload(client *reloader) {
-	if _, err := client.credentials(); err != nil {
-		r.add(levelFail, "url", "%v", err)
+// reload reports what a call would meet. It makes none, for that would be a reload: it
+// connects, and hangs up.
+func (r *report) reload(ctx context.Context, client *reloader) {
+	_, err := client.credentials()
+	if err == nil {
+		err = client.endpoint.connect(ctx)
+	}
+	if err != nil {
+		r.add(levelFail, "url", "%s %s: %v", client.method, r.URL, err)
 		return
 	}
-	if _, err := client.endpoint.newTransport(); err != nil {
-		r.add(levelFail, "url", "%v", err)
-		return
+	trusted := ""
+	if strings.HasPrefix(r.URL, "https:") {
+		trusted = ", and trusts its certificate"
 	}
-	r.add(levelOK, "url", "%s %s is called, and was not now: that would be a reload", client.method, r.URL)
+	r.add(levelOK, "url", "%s %s: podsignal can connect%s; the request was not sent, for that would be a reload", client.method, r.URL, trusted)
 }

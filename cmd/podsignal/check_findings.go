@@ -116,7 +116,10 @@ func (r *report) processes(s signal.Survey) {
 		r.add(levelFail, "process", "%s", why(s.Err)+r.near(s.Near))
 	}
 	for _, p := range s.Processes {
-		about := processReport{PID: p.PID, Parent: p.Parent, UID: p.UID, Name: p.Name, Role: string(p.Role)}
+		about := processReport{PID: p.PID, Parent: p.Parent, UID: p.UID, Name: p.Name, Role: string(p.Role), Orphan: p.Orphan}
+		if p.Orphan {
+			r.add(levelWarn, "process", "%s (pid %d) looks like a target, but the process that started it has ended: if that was its master, and podsignal has seen it, this one is left alone, and the log says that only workers are left", p.Name, p.PID).PID = p.PID
+		}
 		if p.Role == signal.RoleTarget {
 			about.Target = r.target(p)
 		}
@@ -133,9 +136,13 @@ func (r *report) near(near []signal.Near) string {
 	const some = 3
 	var names []string
 	for _, n := range near {
-		r.Near = append(r.Near, nearReport{n.PID, n.Name, n.Why})
+		r.Near = append(r.Near, nearReport{n.PID, n.Name, n.Cmdline, n.Why})
+		name := n.Name
+		if n.Cmdline != "" {
+			name = fmt.Sprintf("PROCESS=%s with CMDLINE=%s", n.Name, n.Cmdline)
+		}
 		if len(names) < some {
-			names = append(names, fmt.Sprintf("%s (pid %d; %s)", printable(n.Name), n.PID, n.Why))
+			names = append(names, fmt.Sprintf("%s (pid %d; %s)", printable(name), n.PID, n.Why))
 		}
 	}
 	if names == nil {

@@ -30,7 +30,7 @@ func (r *report) print(out io.Writer) error {
 	var b bytes.Buffer
 	for _, f := range r.Findings {
 		fmt.Fprintf(&b, "%-4s  %-10s  %s\n", f.Level.word(), f.About, oneLine(f.Text))
-		if f.About == "process" {
+		if f.About == "process" && f.PID == 0 {
 			r.printTree(&b)
 		}
 	}

@@ -23,7 +23,7 @@ import (
 type environment struct {
 	Rules        string `envconfig:"RULES" desc:"names of rules, comma-separated; each has the variables above for itself by prefix, such as WEB_FILE, else those without"`
 	Hostname     string `envconfig:"HOSTNAME" desc:"name that decides this replica's share of SPLAY; unset: the host's"`
-	Listen       string `envconfig:"LISTEN" desc:"address of /metrics, /healthz, /readyz and /status, such as :9533; unset: off"`
+	Listen       string `envconfig:"LISTEN" desc:"address of /metrics, /healthz, /readyz and /status, such as :9533, or a port; unset: off"`
 	NotifyURL    string `envconfig:"NOTIFY_URL" desc:"where to POST a JSON document when a reload has failed; unset: nowhere"`
 	NotifyCAFile string `envconfig:"NOTIFY_CA_FILE" desc:"PEM file of the authorities to trust there; unset: the system's"`
 	Notify       string `envconfig:"NOTIFY" default:"failures" desc:"failures, or all: after each reload"`
@@ -67,14 +67,31 @@ func loadConfig() (config, error) {
 	fill(&env, func(string) string { return "" })
 	var wrong faults
 	names := ruleNames(env.Rules, &wrong)
+	known := knownVariables(names)
+	others := otherVariables(os.Environ(), known)
 	var rules []rule
 	for _, name := range names {
-		rules = append(rules, loadRule(name, env.Hostname, &wrong))
+		rules = append(rules, loadRule(name, env.Hostname, others, &wrong))
 	}
 	cfg := env.validate(&wrong)
 	cfg.rules = rules
-	cfg.doubts = doubts(os.Environ(), names)
-	return cfg, errors.Join(wrong...)
+	cfg.doubts = doubts(others, known)
+	return cfg, wrong.join(cfg.doubts)
+}
+
+// join is an error with a line for each fault, and then for each variable that may be the
+// reason of one, unless that is in one of these lines already; nil without a fault.
+func (f faults) join(doubts []doubt) error {
+	all := errors.Join(f...)
+	if all == nil {
+		return nil
+	}
+	for _, d := range doubts {
+		if !strings.Contains(all.Error(), "; "+d.name+" is set:") {
+			f = append(f, d)
+		}
+	}
+	return errors.Join(f...)
 }
 
 // fill trims all values of a struct of strings. One that is set but empty is taken
@@ -97,7 +114,9 @@ func (env *environment) validate(wrong *faults) config {
 		pod:       env.PodName,
 		namespace: env.PodNamespace,
 	}
-	if env.Listen != "" && !isAddress(env.Listen) {
+	if isAddress(":" + env.Listen) { // a port alone
+		cfg.listen = ":" + env.Listen
+	} else if env.Listen != "" && !isAddress(env.Listen) {
 		wrong.add("LISTEN", env.Listen, "is no address: use a port such as :9533, or an address and a port such as 127.0.0.1:9533")
 	}
 	if env.NotifyURL != "" {
@@ -163,8 +182,9 @@ work, or 2 for a configuration that cannot be used.
 podsignal inject adds podsignal to Kubernetes manifests, from standard input to
 standard output; podsignal inject --help says how.
 
-podsignal takes no other arguments but --help and --version, and is configured by
-these variables of the environment:
+podsignal help, --help or -h prints this, and podsignal version, --version or -v the
+version. podsignal takes no other arguments, and is configured by these variables of the
+environment:
 
 `
 	if _, err := io.WriteString(out, head); err != nil {

@@ -22,12 +22,25 @@ import (
 
 const ms = time.Millisecond
 
+// changedAt is when all changes of these tests happen, since boot: so late that the time
+// since it never matters. uptime is now.
+const changedAt = 100 * 365 * 24 * time.Hour
+
+func uptime() time.Duration { return new(signal.Target).Age() }
+
 // A stage is a delivery with processes that the test makes up, in fake time.
 type stage struct {
 	snapshots chan watcher.Snapshot
 	mu        sync.Mutex
 	targets   []*signal.Target           // under mu
 	refuse    func(*signal.Target) error // nil: signals arrive
+	deny      func(*signal.Target) error // the same, but when all has been prepared
+	reload    func()                     // what a signal does
+	finding   time.Duration              // a search takes
+	broken    error                      // of a search
+	tellAgain bool                       // searches for newcomers are events too
+	exits     chan struct{}              // a target has ended
+	noPidfd   bool                       // exits does not tell
 	takes     time.Duration              // a call does
 	answer    func() error               // of a call; nil: at once, and that it is accepted
 	settling  atomic.Bool                // the files are changing
@@ -89,13 +102,18 @@ func playAs(t *testing.T, r rule, act func(*stage), adjust ...func(*stage, *deli
 		s.asked = d.asked
 		d.find = func(context.Context) ([]*signal.Target, error) {
 			s.note("find")
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if len(s.targets) == 0 {
-				return nil, fmt.Errorf("%w: none is there", signal.ErrNoTarget)
-			}
-			return s.targets, nil
+			time.Sleep(s.finding)
+			return s.found()
 		}
+		d.again = func(context.Context) ([]*signal.Target, error) {
+			if s.tellAgain {
+				s.note("find again")
+			}
+			return s.found()
+		}
+		s.exits = make(chan struct{})
+		d.exits = s.exits
+		d.watched = func(*signal.Target) bool { return !s.noPidfd }
 		d.opens = func() (*watcher.Opens, error) { return nil, syscall.EMFILE }
 		d.children = func(*signal.Target) (map[int]bool, error) {
 			children := make(map[int]bool)
@@ -112,7 +130,15 @@ func playAs(t *testing.T, r rule, act func(*stage), adjust ...func(*stage, *deli
 				}
 			}
 			before()
+			if s.deny != nil {
+				if err := s.deny(target); err != nil {
+					return err
+				}
+			}
 			s.note(fmt.Sprint("signal ", target.PID))
+			if s.reload != nil {
+				s.reload()
+			}
 			return nil
 		}
 		if r.reload != nil {
@@ -144,6 +170,19 @@ func playAs(t *testing.T, r rule, act func(*stage), adjust ...func(*stage, *deli
 	return s.events, s.log.String()
 }
 
+// found are the targets that are there.
+func (s *stage) found() ([]*signal.Target, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken != nil {
+		return nil, s.broken
+	}
+	if len(s.targets) == 0 {
+		return nil, fmt.Errorf("%w: none is there", signal.ErrNoTarget)
+	}
+	return s.targets, nil
+}
+
 // have sets the targets that are there.
 func (s *stage) have(targets ...*signal.Target) {
 	s.mu.Lock()
@@ -159,13 +198,19 @@ func (s *stage) note(what string) {
 
 // shows is a snapshot of a change that happened long after the targets started.
 func (s *stage) shows(content byte) {
-	s.snapshots <- watcher.Snapshot{Digest: [32]byte{content}, Changed: time.Hour}
+	s.snapshots <- watcher.Snapshot{Digest: [32]byte{content}, Changed: changedAt}
+	synctest.Wait()
+}
+
+// stirs is a snapshot of files that were seen to change this long ago.
+func (s *stage) stirs(content byte, ago time.Duration) {
+	s.snapshots <- watcher.Snapshot{Digest: [32]byte{content}, Changed: changedAt, Stirred: time.Now().Add(-ago)}
 	synctest.Wait()
 }
 
 // fails is a snapshot of files of which something is gone or unreadable.
 func (s *stage) fails(content byte, err error) {
-	s.snapshots <- watcher.Snapshot{Digest: [32]byte{content}, Changed: time.Hour, Err: err}
+	s.snapshots <- watcher.Snapshot{Digest: [32]byte{content}, Changed: changedAt, Err: err}
 	synctest.Wait()
 }
 
@@ -283,8 +328,8 @@ func TestDelivery(t *testing.T) {
 	}, {
 		"D4: what started 20 ms after the change has read it", func(s *stage) {
 			old, doubtful, young := target(7), target(8), target(9)
-			doubtful.Started = time.Hour + 10*ms
-			young.Started = time.Hour + 20*ms
+			doubtful.Started = changedAt + 10*ms
+			young.Started = changedAt + 20*ms
 			s.have(old, doubtful, young)
 			s.shows(1)
 			time.Sleep(time.Minute)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -92,6 +93,48 @@ func (e *endpoint) call(ctx context.Context, method string, header http.Header, 
 		a.location = shownURL(to)
 	}
 	return a, nil
+}
+
+// connectWithin is how long it may take to connect, with the TLS handshake.
+const connectWithin = 3 * time.Second
+
+// connect connects as call does, and hangs up: no request is sent. There is no proxy for
+// it.
+func (e *endpoint) connect(ctx context.Context) error {
+	transport, err := e.newTransport()
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(e.url)
+	if err != nil {
+		return fmt.Errorf("%s_URL is no URL", e.prefix)
+	}
+	within := min(e.timeout, connectWithin)
+	limited, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	dial := new(net.Dialer).DialContext
+	if u.Scheme == "https" {
+		dial = (&tls.Dialer{Config: transport.TLSClientConfig}).DialContext
+	}
+	conn, err := dial(limited, "tcp", addressOf(u))
+	switch {
+	case err == nil:
+		return conn.Close()
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case limited.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("no connection within %v: start it, correct %s_URL, or permit the connection (NetworkPolicy)", within, e.prefix)
+	}
+	return e.explain(err)
+}
+
+// addressOf is what to connect to for a URL.
+func addressOf(u *url.URL) string {
+	port := "80"
+	if u.Scheme == "https" {
+		port = "443"
+	}
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))
 }
 
 // newTransport returns one for a single call: podsignal calls so seldom that a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,8 +19,9 @@ const (
 	// some milliseconds at most, unless it is stuck.
 	answerWithin = 3 * time.Second
 
-	// endWithin is what requests that are being answered get when podsignal ends.
-	endWithin = 50 * time.Millisecond
+	// closeWithin is what requests that are being answered get when podsignal ends; it is
+	// less than leaveWithin.
+	closeWithin = 50 * time.Millisecond
 )
 
 // listen serves the pages at address until ctx is done, and then returns nil. That
@@ -27,7 +29,7 @@ const (
 func listen(ctx context.Context, cfg config, loops []loop, notes *notifier, log *slog.Logger) error {
 	handler := pages(
 		func(ctx context.Context) ([]*status, error) { return askAll(ctx, loops) },
-		func(ctx context.Context, i int) (*report, error) { return examine(ctx, cfg, cfg.rules[i]) },
+		newExaminer(func() ([]*report, error) { return examineAll(ctx, cfg) }).find,
 		notes,
 	)
 	level := slog.LevelError
@@ -52,8 +54,10 @@ func listen(ctx context.Context, cfg config, loops []loop, notes *notifier, log 
 
 // serve returns nil when ctx is done, and an error before.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	door := newDoor(ctx, listener)
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           door.queue(handler),
+		ConnState:         door.note,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
 		WriteTimeout:      10 * time.Second,
@@ -63,13 +67,13 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(door) }()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
 	if server.Shutdown(grace) != nil {
 		_ = server.Close() // those that took too long
@@ -120,7 +124,7 @@ func ask(ctx context.Context, asked chan<- chan<- *status) (*status, error) {
 // of them shows what was once true while the loop is stuck.
 func pages(
 	ask func(context.Context) ([]*status, error),
-	examine func(ctx context.Context, rule int) (*report, error),
+	find func(context.Context) ([]*report, error), // of each rule
 	notes *notifier, // nil: none are sent
 ) http.Handler {
 	mux := http.NewServeMux()
@@ -135,6 +139,10 @@ func pages(
 			show(w, r, all)
 		})
 	}
+	page("/{$}", func(w http.ResponseWriter, _ *http.Request, _ []*status) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, index) // whoever asked has gone away
+	})
 	page("/healthz", func(w http.ResponseWriter, _ *http.Request, _ []*status) {
 		fmt.Fprintln(w, "ok")
 	})
@@ -152,13 +160,13 @@ func pages(
 		fmt.Fprintln(w, "ok")
 	})
 	page("/status", func(w http.ResponseWriter, r *http.Request, all []*status) {
+		found, err := find(r.Context())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
 		for i, s := range all {
-			found, err := examine(r.Context(), i)
-			if err != nil {
-				http.Error(w, inRule(s.Rule, err).Error(), http.StatusInternalServerError)
-				return
-			}
-			s.add(found)
+			s.add(found[i])
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = encode(w, document(all)) // whoever asked has gone away
@@ -169,6 +177,20 @@ func pages(
 	})
 	return mux
 }
+
+// index is the page /.
+const index = `<!DOCTYPE html>
+<html lang="en">
+<title>podsignal</title>
+<h1>podsignal</h1>
+<ul>
+<li><a href="healthz">/healthz</a>: whether the delivery loop turns
+<li><a href="readyz">/readyz</a>: whether the files and the targets are as they should be, and else why not
+<li><a href="status">/status</a>: files, targets, what is pending, and what podsignal check finds
+<li><a href="metrics">/metrics</a>: for Prometheus
+</ul>
+</html>
+`
 
 // document is the page /status: with RULES, a list.
 func document(all []*status) any {

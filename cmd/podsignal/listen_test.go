@@ -143,7 +143,7 @@ func TestStuckLoop(t *testing.T) {
 			t.Errorf("before: %d %s", code, body)
 		}
 		s.shows(1)
-		for _, path := range []string{"/healthz", "/readyz", "/status", "/metrics"} {
+		for _, path := range []string{"/", "/healthz", "/readyz", "/status", "/metrics"} {
 			asked := time.Now()
 			code, body := s.get(path)
 			if code != http.StatusServiceUnavailable || body != "the delivery loop is stuck: it has not answered for 3s" {
@@ -222,7 +222,7 @@ func TestStatus(t *testing.T) {
 		"a target that has ended has no successor yet", func(s *stage) {
 			s.have(target(7))
 			s.shows(1)
-			time.Sleep(time.Second)
+			time.Sleep(1100 * ms)
 			s.have()
 			s.ended.Store(true)
 			time.Sleep(time.Second)
@@ -276,7 +276,10 @@ func TestPagesOfRules(t *testing.T) {
 		{Rule: "web", Digest: "0123456789ab", at: time.Now()},
 		{Rule: "mail", Digest: "0123456789ab", Pending: "no target", Failing: moment{long}, at: time.Now()},
 	}
-	handler := pages(func(context.Context) ([]*status, error) { return rules, nil }, found, nil)
+	find := func(context.Context) ([]*report, error) {
+		return []*report{{Rule: "web", Verdict: levelWarn}, {Rule: "mail", Verdict: levelFail}}, nil
+	}
+	handler := pages(func(context.Context) ([]*status, error) { return rules, nil }, find, nil)
 	get := func(path string) (int, string) {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
@@ -292,20 +295,25 @@ func TestPagesOfRules(t *testing.T) {
 		Rules   []struct {
 			Rule    string
 			Version *string
-			Check   struct{ Verdict string }
+			Check   struct{ Rule, Verdict string }
 		}
 	}
 	if err := json.Unmarshal([]byte(body), &all); err != nil {
 		t.Fatal(err)
 	}
-	if all.Version != version || len(all.Rules) != 2 || all.Rules[1].Rule != "mail" || all.Rules[1].Version != nil || all.Rules[1].Check.Verdict != "ok" {
+	if all.Version != version || len(all.Rules) != 2 || all.Rules[1].Rule != "mail" || all.Rules[1].Version != nil {
 		t.Errorf("/status is %s", body)
+	}
+	for i, want := range []string{"warn", "fail"} {
+		if r := all.Rules[i]; r.Check.Rule != r.Rule || r.Check.Verdict != want {
+			t.Errorf("the check of rule %s is %+v, want %s", r.Rule, r.Check, want)
+		}
 	}
 }
 
 func TestReadOnly(t *testing.T) {
 	handler := pages(func(context.Context) ([]*status, error) { return []*status{{}}, nil }, found, nil)
-	for _, path := range []string{"/healthz", "/readyz", "/status", "/metrics"} {
+	for _, path := range []string{"/", "/healthz", "/readyz", "/status", "/metrics"} {
 		for method, want := range map[string]bool{
 			http.MethodGet: true, http.MethodHead: true,
 			http.MethodPost: false, http.MethodPut: false, http.MethodDelete: false,
@@ -365,6 +373,6 @@ func TestListenAddress(t *testing.T) {
 }
 
 // found is what podsignal check finds.
-func found(context.Context, int) (*report, error) {
-	return &report{Verdict: levelOK, Processes: []processReport{{PID: 7, UID: 101}}}, nil
+func found(context.Context) ([]*report, error) {
+	return []*report{{Verdict: levelOK, Processes: []processReport{{PID: 7, UID: 101}}}}, nil
 }

@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,15 +19,30 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/podtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	if goTarget.MatchString(os.Args[0]) {
+		goDaemon()
+		return
+	}
+	testscript.Main(atDefaults{m}, map[string]func(){
 		"podsignal": main,
 		"hog":       hog,
-		"go-daemon": goDaemon,
+		firstEnds:   firstEndsDaemon,
 		"web-sink":  webSink,
 	})
+}
+
+// atDefaults are the tests, and not the commands of scripts, which have their signals as
+// the scripts start them.
+type atDefaults struct{ *testing.M }
+
+func (m atDefaults) Run() int {
+	podtest.DefaultSignals()
+	return m.M.Run()
 }
 
 // The scripts in testdata are podsignal's behaviour as its users see it. Each is
@@ -35,6 +52,26 @@ func TestScripts(t *testing.T) { alone.run(t, scripts(t, "*")) }
 
 // TestCrowd runs alone: thousands of processes slow down all who look at them.
 func TestCrowd(t *testing.T) { alone.run(t, scripts(t, "crowd/*")) }
+
+// What the tests were started to ignore or to block, as by nohup, is no target's.
+func TestScriptsUnderNohup(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrapper := range []string{
+		"nohup", "env --ignore-signal=HUP,INT,USR1,USR2,TERM", "env --block-signal=HUP,INT,USR1,USR2,TERM",
+	} {
+		t.Run(wrapper, func(t *testing.T) {
+			t.Parallel()
+			command := append(strings.Fields(wrapper), self, "-test.run=^TestScripts$/^(D1-same-digest|G2-go-program|stop)$")
+			out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
 
 // The contract holds for a rule among others too, of which one never finds its process,
 // and one its files.
@@ -107,6 +144,9 @@ func hog() {
 	time.Sleep(time.Hour)
 }
 
+// goTarget is what goDaemon is started as.
+var goTarget = regexp.MustCompile(`/go-web\d+$`)
+
 // goDaemon is a Go program that comes to its handler only after half a second.
 // Until then HUP ends it, though the Go runtime shows it as caught.
 func goDaemon() {
@@ -114,8 +154,16 @@ func goDaemon() {
 		panic(err)
 	}
 	time.Sleep(500 * time.Millisecond)
+	noteHUPs()
+}
+
+// noteHUPs notes them in the file got, with what CONF shows.
+func noteHUPs() {
 	hups := make(chan os.Signal, 1)
 	signal.Notify(hups, syscall.SIGHUP)
+	if err := os.WriteFile("handles", nil, 0o644); err != nil {
+		panic(err)
+	}
 	for range hups {
 		content, err := os.ReadFile(os.Getenv("CONF"))
 		if err != nil {
@@ -128,6 +176,20 @@ func goDaemon() {
 		fmt.Fprintf(got, "HUP %s", content)
 		got.Close()
 	}
+}
+
+const firstEnds = "first-ends"
+
+func init() {
+	if filepath.Base(os.Args[0]) == firstEnds {
+		runtime.LockOSThread() // keeps main on the first thread, and all else off it
+	}
+}
+
+// firstEndsDaemon is a program whose first thread ends; the others take the signal.
+func firstEndsDaemon() {
+	go noteHUPs()
+	_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0) // of this thread alone (_exit(2))
 }
 
 // webSink answers requests with the status in the file answer, by default with 200, and

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -27,21 +30,66 @@ func forgetStart() {
 	if err != nil {
 		return
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
+	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return
 	}
-	for line := range strings.Lines(string(maps)) {
-		// address perms offset dev inode pathname, proc_pid_maps(5)
-		fields := strings.Fields(line)
-		if len(fields) < 6 || fields[5] != binary || strings.Contains(fields[1], "w") {
-			continue // what has been written to would be lost
-		}
-		from, to, _ := strings.Cut(fields[0], "-")
-		begin, errBegin := strconv.ParseUint(from, 16, 64)
-		end, errEnd := strconv.ParseUint(to, 16, 64)
-		if errBegin == nil && errEnd == nil {
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(begin), uintptr(end-begin), unix.MADV_DONTNEED)
+	defer smaps.Close()
+	for _, m := range unwritten(smaps, binary) {
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.begin, m.end-m.begin, unix.MADV_DONTNEED)
+	}
+}
+
+// mapping is a range of addresses.
+type mapping struct{ begin, end uintptr }
+
+// unwritten are the mappings of a file of which no page has been written to, now or ever:
+// what has been is no longer in the file, and would be lost. That one may not be written
+// to now is not enough. In a binary built as PIE some are relocated first, and made
+// read-only then; and a debugger puts its breakpoints into code.
+//
+// smaps is /proc/PID/smaps. What has been written to is anonymous memory there, or in swap
+// (proc_pid_smaps(5)).
+func unwritten(smaps io.Reader, file string) (all []mapping) {
+	var m mapping
+	var ofFile, known, written bool // of m
+	add := func() {
+		if ofFile && known && !written {
+			all = append(all, m)
 		}
 	}
+	// Of each mapping a line as in maps: address perms offset dev inode pathname. Then lines
+	// such as Anonymous: 0 kB, hundreds in all: they are not made into strings.
+	for lines := bufio.NewScanner(smaps); lines.Scan(); {
+		line := lines.Bytes()
+		first, _, _ := bytes.Cut(line, []byte(" "))
+		switch {
+		case !bytes.HasSuffix(first, []byte(":")):
+			add()
+			known, written = false, false
+			m, ofFile = readOnly(line, file)
+		case bytes.Equal(first, []byte("Anonymous:")):
+			known = true
+			written = written || !bytes.HasSuffix(line, []byte(" 0 kB"))
+		case bytes.Equal(first, []byte("Swap:")):
+			written = written || !bytes.HasSuffix(line, []byte(" 0 kB"))
+		}
+	}
+	add()
+	return all
+}
+
+// readOnly is a mapping by its line, if that is one of the file, and not writable.
+func readOnly(line []byte, file string) (m mapping, ok bool) {
+	if !bytes.HasSuffix(line, []byte(" "+file)) {
+		return mapping{}, false
+	}
+	fields := strings.Fields(string(line))
+	if len(fields) != 6 || fields[5] != file || strings.Contains(fields[1], "w") {
+		return mapping{}, false
+	}
+	from, to, _ := strings.Cut(fields[0], "-")
+	begin, errBegin := strconv.ParseUint(from, 16, 64)
+	end, errEnd := strconv.ParseUint(to, 16, 64)
+	return mapping{uintptr(begin), uintptr(end)}, errBegin == nil && errEnd == nil
 }

@@ -154,6 +154,10 @@ func metrics(rules []*status, notes *notifier) []byte {
 		latency("_sum", s.counts.latency.sum)
 		latency("_count", float64(s.counts.latency.count))
 	})
+	each(func(s *status, rule []label) {
+		counter("late_signals_total", "Signals for changes from before podsignal's start, or that waited for a target to start; change_to_signal_seconds has only the others.",
+			s.counts.late, rule...)
+	})
 	if notes != nil {
 		sent, failed, dropped := notes.counts()
 		for _, posts := range []struct {

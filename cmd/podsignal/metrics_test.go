@@ -27,7 +27,7 @@ func TestMetricsLint(t *testing.T) {
 		Targets: make([]targetStatus, 2), at: time.Now(), watchErrors: 3,
 		counts: counts{outcomes: map[outcome]uint64{died: 1}},
 	}
-	s.counts.sent(7 * time.Millisecond)
+	s.counts.sent(7*time.Millisecond, false)
 	for name, all := range map[string][]*status{"one rule": {s}, "two rules": {{Rule: "web"}, {Rule: "a \"b\""}}} {
 		problems, err := promlint.New(bytes.NewReader(metrics(all, newNotifier("https://127.0.0.1/", "", slog.New(slog.DiscardHandler))))).Lint()
 		if err != nil {
@@ -67,7 +67,7 @@ func TestMetricsOutOfSync(t *testing.T) {
 		{"no target has been found", func(s *stage) { s.shows(1); time.Sleep(time.Minute) }, 0, "60"},
 		{"told", func(s *stage) { s.have(target(7)); s.shows(1); time.Sleep(time.Minute) }, 1, "0"},
 		{"it has read the files", func(s *stage) {
-			s.have(&signal.Target{PID: 7, Started: 2 * time.Hour})
+			s.have(&signal.Target{PID: 7, Started: changedAt + time.Hour})
 			s.shows(1)
 			time.Sleep(time.Minute)
 		}, 1, "0"},
@@ -105,6 +105,13 @@ func TestMetricsOutOfSync(t *testing.T) {
 		}, 1, "0"},
 		{"a target that was told has ended", func(s *stage) {
 			s.have(target(7))
+			s.shows(1)
+			s.have()
+			s.shows(1)
+			time.Sleep(time.Minute)
+		}, 0, "0"},
+		{"a target that has read the files at its start has ended", func(s *stage) {
+			s.have(&signal.Target{PID: 7, Started: changedAt + time.Hour})
 			s.shows(1)
 			s.have()
 			s.shows(1)
@@ -177,7 +184,7 @@ func TestMetricsDryRun(t *testing.T) {
 	r := rule{process: "web", signal: syscall.SIGHUP, dryRun: true}
 	d := newDelivery(r, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), slog.New(slog.DiscardHandler))
 	d.desired.Digest = [32]byte{1}
-	d.send = func(*signal.Target, func()) error { return nil }
+	d.ready = func(*signal.Target) error { return nil }
 	told := &told{Target: target(7)}
 	d.targets = append(d.targets, told)
 	d.signal(told)

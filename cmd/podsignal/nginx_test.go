@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/podsignal/podsignal/signal/podtest"
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
 
@@ -30,7 +31,7 @@ func TestNginxTenSwaps(t *testing.T) {
 	t.Parallel()
 	n := startNginx(t)
 	p := n.startPodsignal()
-	started := startTime(t, n.pid())
+	started := startTime(t, n.cmd.Process.Pid)
 
 	const swaps = 10
 	for i := range swaps {
@@ -41,7 +42,7 @@ func TestNginxTenSwaps(t *testing.T) {
 			return strings.Count(n.said(), " exited with code 0\n") >= (i+1)*workers
 		})
 	}
-	if got := startTime(t, n.pid()); got != started {
+	if got := startTime(t, n.cmd.Process.Pid); got != started {
 		t.Errorf("master's start time is %s, was %s: nginx was started again", got, started)
 	}
 	// When podsignal has ended, nothing more can come: what follows is all there is.
@@ -53,11 +54,9 @@ func TestNginxTenSwaps(t *testing.T) {
 	// A worker survives a HUP and only logs it. One is sent by hand, so that its
 	// line is seen: the lack of others then means something.
 	worker := n.worker()
-	if err := syscall.Kill(worker, syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	want := slices.Repeat([]hup{{to: n.pid(), from: p.pid(), then: "reconfiguring"}}, swaps)
-	want = append(want, hup{to: worker, from: os.Getpid(), then: "ignoring"})
+	byHand := start(t, n.pod, nil, "/bin/sh", "-c", fmt.Sprint("kill -HUP ", worker, "; exec sleep 60"))
+	want := slices.Repeat([]hup{{to: n.pid, from: p.pid, then: "reconfiguring"}}, swaps)
+	want = append(want, hup{to: worker, from: byHand.pid, then: "ignoring"})
 	n.waitFor("the worker logs the HUP", func() bool { return slices.Contains(n.hups(), want[swaps]) })
 	if got := n.hups(); !slices.Equal(got, want) {
 		t.Errorf("nginx logged these HUPs:\n%v\nwant\n%v", got, want)
@@ -101,19 +100,42 @@ func TestNginxUnderLoad(t *testing.T) {
 		}
 	}
 	p.end()
-	want := slices.Repeat([]hup{{to: n.pid(), from: p.pid(), then: "reconfiguring"}}, swaps)
+	want := slices.Repeat([]hup{{to: n.pid, from: p.pid, then: "reconfiguring"}}, swaps)
 	if got := n.hups(); !slices.Equal(got, want) {
 		t.Errorf("nginx logged these HUPs:\n%v\nwant\n%v", got, want)
 	}
 }
 
-// web is a real server that serves a volume on loopback. Its process has a name
-// that no other process of the machine has.
+// web is a real server that serves a volume on loopback, in a pod; without root, where
+// there is none, its process has a name that no other process of the machine has.
 type web struct {
-	t *testing.T
+	t   *testing.T
+	pod *podtest.Pod
 	*process
 	dir, name, volume, address string
 	answering                  func(string) volumetest.Files // the volume that makes it answer so
+}
+
+func newWeb(t *testing.T, program string) *web {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		path, err = exec.LookPath("/usr/sbin/" + program) // not in the PATH of Debian's ordinary users
+	}
+	if err != nil {
+		t.Skipf("install %s (Debian: apt-get install %[1]s)", program)
+	}
+	pod, err := podtest.New()
+	check(t, err)
+	t.Cleanup(pod.Close)
+	dir := t.TempDir()
+	n := &web{t: t, pod: pod, dir: dir, name: program, volume: filepath.Join(dir, "volume"), address: freeAddress(t)}
+	if os.Geteuid() != 0 {
+		n.name = (program + "-" + strings.ToLower(rand.Text()))[:15] // the kernel keeps no more
+	}
+	// The kernel names a process after the file that was executed, link or not.
+	check(t, os.Symlink(path, filepath.Join(dir, n.name)))
+	return n
 }
 
 const workers = 2
@@ -139,29 +161,13 @@ http {
 
 func startNginx(t *testing.T) *web {
 	t.Helper()
-	path, err := exec.LookPath("nginx")
-	if err != nil {
-		path, err = exec.LookPath("/usr/sbin/nginx") // not in the PATH of Debian's ordinary users
+	n := newWeb(t, "nginx")
+	n.answering = func(answer string) volumetest.Files {
+		return volumetest.Files{"site.conf": fmt.Sprintf("location / { return 200 %q; }\n", answer)}
 	}
-	if err != nil {
-		t.Skip("install nginx (Debian: apt-get install nginx)")
-	}
-	dir := t.TempDir()
-	n := &web{
-		t:       t,
-		dir:     dir,
-		name:    "nginx-" + strings.ToLower(rand.Text()[:9]), // 15 bytes: the kernel keeps no more
-		volume:  filepath.Join(dir, "volume"),
-		address: freeAddress(t),
-		answering: func(answer string) volumetest.Files {
-			return volumetest.Files{"site.conf": fmt.Sprintf("location / { return 200 %q; }\n", answer)}
-		},
-	}
-	conf := filepath.Join(dir, "nginx.conf")
+	conf := filepath.Join(n.dir, "nginx.conf")
 	check(t, os.WriteFile(conf, fmt.Appendf(nil, nginxConf, workers, n.address, n.volume), 0o600))
-	// The kernel names a process after the file that was executed, link or not.
-	check(t, os.Symlink(path, filepath.Join(dir, n.name)))
-	n.start("-p", dir, "-c", conf)
+	n.start("-p", n.dir, "-c", conf)
 	return n
 }
 
@@ -172,7 +178,7 @@ func (n *web) start(args ...string) {
 	// A target that starts right at a change gets one signal, to be sure (D4).
 	written := time.Now()
 	waitFor(n.t, "the volume is older than the server", func() bool { return time.Since(written) > 100*time.Millisecond })
-	n.process = start(n.t, nil, append([]string{filepath.Join(n.dir, n.name)}, args...)...)
+	n.process = start(n.t, n.pod, nil, append([]string{filepath.Join(n.dir, n.name)}, args...)...)
 	n.waitFor("it serves", func() bool { return n.serves("answer 0") })
 }
 
@@ -183,7 +189,7 @@ func (n *web) startPodsignal(env ...string) *process {
 		n.t.Fatalf("%v\n%s", err, out)
 	}
 	env = append(env, "FILE="+n.volume, "PROCESS="+n.name, "MIN_INTERVAL=50ms")
-	p := start(n.t, env, bin)
+	p := start(n.t, n.pod, env, bin)
 	p.waitFor("podsignal watches", func() bool { return strings.Contains(p.said(), "msg=watching") })
 	return p
 }
@@ -269,11 +275,12 @@ func (n *web) worker() int {
 type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
+	pid   int           // in its pod
 	log   string        // the file that has its stdout and stderr
 	ended chan struct{} // closed; then cmd.ProcessState says how
 }
 
-func start(t *testing.T, env []string, command ...string) *process {
+func start(t *testing.T, pod *podtest.Pod, env []string, command ...string) *process {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	check(t, err)
@@ -282,14 +289,17 @@ func start(t *testing.T, env []string, command ...string) *process {
 	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	// A test binary that is killed leaves none behind. The kernel means the end of
-	// the thread that started it, so that thread stays.
+	// the thread that started it, so that thread stays; a pod sees to it by itself.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	started := make(chan error)
 	go func() {
 		defer close(p.ended)
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
+		err := pod.Start(p.cmd)
+		if err == nil {
+			p.pid, err = pod.PID(p.cmd.Process)
+		}
 		started <- err
 		if err == nil {
 			_ = p.cmd.Wait() // no more than what ProcessState says
@@ -324,8 +334,6 @@ func (p *process) end() {
 		p.t.Errorf("ended with %v", p.cmd.ProcessState)
 	}
 }
-
-func (p *process) pid() int { return p.cmd.Process.Pid }
 
 func (p *process) said() string {
 	text, err := os.ReadFile(p.log)

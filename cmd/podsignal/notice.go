@@ -67,7 +67,7 @@ func (d *delivery) oldest() (target *told, oldest trouble) {
 		}
 	}
 	for _, t := range d.targets {
-		if t.applied != d.desired.Digest && older(t.failing) {
+		if !d.runs(t) && older(t.failing) {
 			target, oldest = t, t.failing
 		}
 	}
@@ -76,7 +76,7 @@ func (d *delivery) oldest() (target *told, oldest trouble) {
 
 // post sends a notice, if that is wanted.
 func (d *delivery) post(t *told, seen outcome, before, after string, cause error) {
-	if d.notify == nil {
+	if d.notify == nil || d.rule.dryRun {
 		return
 	}
 	n := notice{

@@ -129,6 +129,20 @@ func TestNotices(t *testing.T) {
 			s.fails(1, fs.ErrNotExist)
 			time.Sleep(time.Hour)
 		}, []string{"2m0s undelivered main: 010000000000>010000000000 HUP file does not exist"},
+	}, {
+		"and, when they have been back, are gone again", hup, false, func(s *stage) {
+			s.have(target(7))
+			s.shows(1)
+			s.fails(1, fs.ErrNotExist)
+			time.Sleep(2 * time.Minute)
+			s.shows(1)
+			time.Sleep(time.Minute)
+			s.fails(1, fs.ErrNotExist)
+			time.Sleep(2 * time.Minute)
+		}, []string{
+			"1m0s undelivered main: 010000000000>010000000000 HUP file does not exist",
+			"4m0s undelivered main: 010000000000>010000000000 HUP file does not exist",
+		},
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string

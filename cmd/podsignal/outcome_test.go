@@ -1,10 +1,7 @@
 package main_test
 
 import (
-	"crypto/rand"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -67,25 +64,10 @@ func TestOutcomesUnderLoad(t *testing.T) {
 
 func startHAProxy(t *testing.T) *web {
 	t.Helper()
-	path, err := exec.LookPath("haproxy")
-	if err != nil {
-		path, err = exec.LookPath("/usr/sbin/haproxy") // not in the PATH of Debian's ordinary users
-	}
-	if err != nil {
-		t.Skip("install haproxy (Debian: apt-get install haproxy)")
-	}
-	dir := t.TempDir()
-	n := &web{
-		t:       t,
-		dir:     dir,
-		name:    "haproxy-" + strings.ToLower(rand.Text()[:7]),
-		volume:  filepath.Join(dir, "volume"),
-		address: freeAddress(t),
-	}
+	n := newWeb(t, "haproxy")
 	n.answering = func(answer string) volumetest.Files {
 		return volumetest.Files{"haproxy.cfg": fmt.Sprintf(haproxyConf, n.address, answer)}
 	}
-	check(t, os.Symlink(path, filepath.Join(dir, n.name)))
 	n.start("-W", "-db", "-f", filepath.Join(n.volume, "haproxy.cfg"))
 	return n
 }

@@ -25,7 +25,7 @@ import (
 type ruleEnvironment struct {
 	File          string `envconfig:"FILE" desc:"paths to watch, comma-separated; files or folders; unset: the ConfigMaps, Secrets and projected volumes that are mounted here"`
 	Exclude       string `envconfig:"EXCLUDE" desc:"patterns of paths below FILE that do not count, comma-separated, such as **/*.md"`
-	Process       string `envconfig:"PROCESS" desc:"name of the process to signal (required, but with RELOAD_URL)"`
+	Process       string `envconfig:"PROCESS" desc:"name of the process to signal, in full, also beyond the 15 bytes that ps shows (required, but with RELOAD_URL)"`
 	Cmdline       string `envconfig:"CMDLINE" desc:"regular expression (RE2) that the command line must match too"`
 	Signal        string `envconfig:"SIGNAL" default:"HUP" desc:"signal to send: a name, with or without SIG, or a number"`
 	ReloadURL     string `envconfig:"RELOAD_URL" desc:"URL to call instead of sending a signal, such as http://127.0.0.1:9090/-/reload"`
@@ -113,8 +113,9 @@ func split(list string) (items []string) {
 	return items
 }
 
-// loadRule reads a rule's variables: those with its prefix, else those without.
-func loadRule(name, hostname string, wrong *faults) rule {
+// loadRule reads a rule's variables: those with its prefix, else those without. Others
+// that are set may be misspelt ones.
+func loadRule(name, hostname string, others []string, wrong *faults) rule {
 	var env ruleEnvironment
 	if err := envconfig.Process(strings.TrimSuffix(prefix(name), "_"), &env); err != nil {
 		*wrong = append(*wrong, err)
@@ -125,6 +126,9 @@ func loadRule(name, hostname string, wrong *faults) rule {
 	fill(&env, common)
 	// A variable is called as it was set, or else as it would have to be.
 	fault := func(variable, value, mend string) {
+		if value == "" {
+			mend += meant(others, prefix(name)+variable, variable)
+		}
 		if !own(variable) && common(variable) != "" {
 			wrong.add(variable, value, mend)
 		} else {
@@ -170,7 +174,7 @@ func (env *ruleEnvironment) validate(name, hostname string, fault func(variable,
 	}
 	switch {
 	case env.Process == "" && env.ReloadURL == "":
-		fault("PROCESS", "", "names no process: set it to the name that ps -o comm shows, such as nginx")
+		fault("PROCESS", "", "names no process: set it to the name of the program, in full, also beyond the 15 bytes that ps shows, such as nginx")
 	case strings.Contains(env.Process, "/"):
 		fault("PROCESS", env.Process, fmt.Sprintf("is a path: use the name alone, %s", filepath.Base(env.Process)))
 	}
@@ -336,8 +340,12 @@ func ofService(variable string) bool {
 // A doubt is a variable that is none of podsignal's, but nearly.
 type doubt struct{ name, likely string }
 
-func doubts(environ, rules []string) (doubts []doubt) {
-	var known []string
+func (d doubt) Error() string {
+	return fmt.Sprintf("%s is no variable of podsignal's: did you mean %s?", d.name, d.likely)
+}
+
+// knownVariables are those that these rules and podsignal have.
+func knownVariables(rules []string) (known []string) {
 	for _, field := range variables() {
 		known = append(known, field.Tag.Get("envconfig"))
 	}
@@ -346,16 +354,63 @@ func doubts(environ, rules []string) (doubts []doubt) {
 			known = append(known, prefix(name)+field.Tag.Get("envconfig"))
 		}
 	}
+	return known
+}
+
+// otherVariables are those that are set, and not known, sorted.
+func otherVariables(environ, known []string) (others []string) {
 	for _, variable := range environ {
-		name, _, _ := strings.Cut(variable, "=")
-		if slices.Contains(known, name) || ofService(name) {
-			continue
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.TrimSpace(value) != "" && !slices.Contains(known, name) && !ofService(name) {
+			others = append(others, name)
 		}
+	}
+	slices.Sort(others)
+	return others
+}
+
+// doubts are those of the other variables that are one edit away from one that is known.
+func doubts(others, known []string) (doubts []doubt) {
+	for _, name := range others {
 		near := func(other string) bool { return signal.OneEdit(name, other) }
 		if i := slices.IndexFunc(known, near); i >= 0 {
 			doubts = append(doubts, doubt{name, known[i]})
 		}
 	}
-	slices.SortFunc(doubts, func(a, b doubt) int { return strings.Compare(a.name, b.name) })
 	return doubts
+}
+
+// meant asks, in the error about a variable that has to be set and is not, whether one
+// that is set was meant for it, or for the other name that it may have. Only there: one
+// word more, as in FILE_SERVER and PROCESS_TYPE, is no reason to doubt what works.
+func meant(others []string, variables ...string) string {
+	for _, variable := range variables {
+		if name := likely(others, variable); name != "" {
+			return fmt.Sprintf("; %s is set: did you mean %s?", name, variable)
+		}
+	}
+	return ""
+}
+
+// likely is what is nearest to a variable: one edit away from it or written in another
+// case, else with one more word after it (PROCESS_NAME, FILES), else with one before it
+// (TARGET_PROCESS). It is empty if there is none.
+func likely(others []string, variable string) string {
+	isWord := func(s string) bool { return s != "" && !strings.Contains(s, "_") }
+	for _, near := range []func(name string) bool{
+		func(name string) bool { return signal.OneEdit(name, variable) || strings.EqualFold(name, variable) },
+		func(name string) bool {
+			rest, ok := strings.CutPrefix(strings.ToUpper(name), variable)
+			return ok && isWord(strings.TrimPrefix(rest, "_"))
+		},
+		func(name string) bool {
+			rest, ok := strings.CutSuffix(strings.ToUpper(name), "_"+variable)
+			return ok && isWord(rest)
+		},
+	} {
+		if i := slices.IndexFunc(others, near); i >= 0 {
+			return others[i]
+		}
+	}
+	return ""
 }

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/podsignal/podsignal/cmd/podsignal/inject"
 	"github.com/podsignal/podsignal/signal"
@@ -27,30 +29,67 @@ var (
 type configError struct{ error }
 
 // run is the whole program, until ctx is done.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout io.Writer, log *logWriter) error {
+	if len(args) == 0 {
+		err := interruptible(ctx, func() error { return sidecar(ctx, log) })
+		if ctx.Err() != nil {
+			return nil // as it was asked to
+		}
+		return err
+	}
+	command, rest := args[0], args[1:]
+	if isHelp(command) {
+		if len(rest) == 0 {
+			return usage(stdout)
+		}
+		command, rest = rest[0], slices.Concat([]string{"--help"}, rest[1:])
+	}
+	switch command {
+	case "check":
+		return runCheck(ctx, rest, stdout)
+	case "inject":
+		return runInject(ctx, rest, os.Stdin, stdout, os.Stderr)
+	case "version", "--version", "-version", "-v":
+		if len(rest) == 0 {
+			_, err := fmt.Fprintf(stdout, "podsignal %s (commit %s, %s, %s/%s)\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		}
+	}
+	return configError{fmt.Errorf("unknown arguments %q: use podsignal check, inject, help or version, or none, with which podsignal is configured by the environment", strings.Join(args, " "))}
+}
+
+func isHelp(arg string) bool {
+	return slices.Contains([]string{"help", "--help", "-help", "-h"}, arg)
+}
+
+// runCheck is podsignal check. A file system that hangs holds it up.
+func runCheck(ctx context.Context, args []string, stdout io.Writer) error {
+	asJSON := false
 	switch {
 	case len(args) == 0:
-	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
+	case len(args) == 1 && isHelp(args[0]):
 		return usage(stdout)
-	case len(args) == 1 && args[0] == "--version":
-		_, err := fmt.Fprintf(stdout, "podsignal %s (commit %s, %s, %s/%s)\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		return err
-	case len(args) == 1 && args[0] == "check":
-		return check(ctx, stdout, false)
-	case len(args) == 2 && args[0] == "check" && args[1] == "--json":
-		return check(ctx, stdout, true)
-	case args[0] == "inject":
-		return runInject(ctx, args[1:], os.Stdin, stdout, stderr)
+	case len(args) == 1 && args[0] == "--json":
+		asJSON = true
 	default:
-		return configError{fmt.Errorf("unknown arguments %q: podsignal is configured by the environment, see podsignal --help", strings.Join(args, " "))}
+		return configError{fmt.Errorf("unknown arguments %q: use podsignal check, or podsignal check --json", "check "+strings.Join(args, " "))}
 	}
+	return interruptible(ctx, func() error { return check(ctx, stdout, asJSON) })
+}
 
+// sidecar does what podsignal is there for, until ctx is done or it cannot go on.
+func sidecar(ctx context.Context, out *logWriter) error {
 	cfg, err := loadConfig()
 	if err != nil {
-		terminationMessage(err)
+		limited, cancel := context.WithTimeout(ctx, faultWithin)
+		defer cancel()
+		_ = interruptible(limited, func() error { terminationMessage(err); return nil })
 		return configError{err}
 	}
-	log := newLog(stderr, cfg)
+	log := newLog(out, cfg)
+	out.reportBy(func(out io.Writer, dropped int) {
+		newLog(out, cfg).Log(context.Background(), max(slog.LevelWarn, cfg.logLevel), "log lines were dropped: nobody read them", "lines", dropped)
+	})
 	for _, doubt := range cfg.doubts {
 		log.Warn("this is no variable of podsignal's: correct its name if it is misspelt", "variable", doubt.name, "likely", doubt.likely)
 	}
@@ -85,35 +124,34 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		r.introduce(log)
 		snapshots := make(chan watcher.Snapshot)
+		group.Go(func() error { r.warnOfSubPaths(log); return nil }) // the files may hang
 		group.Go(func() error { return w.Run(ctx, snapshots) })
 		group.Go(func() error { return d.run(ctx, snapshots) })
 	}
 	if cfg.listen != "" {
 		group.Go(func() error { return listen(ctx, cfg, loops, notes, log) })
 	}
-	return group.Wait()
+	err = interruptible(ctx, group.Wait)
+	if errors.Is(err, errLeft) {
+		return context.Cause(ctx) // the first error, if there was one
+	}
+	return err
 }
 
-// runInject is podsignal inject. Reading may wait for ever, in a terminal for one, and
-// is left behind when ctx is done.
+// runInject is podsignal inject. Reading may wait for ever, in a terminal for one.
 func runInject(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	done := make(chan error, 1)
-	go func() { done <- inject.Run(args, version, stdin, stdout, stderr) }()
-	select {
-	case <-ctx.Done():
-		return errors.New("interrupted")
-	case err := <-done:
-		if _, ok := errors.AsType[inject.UsageError](err); ok {
-			return configError{err}
-		}
-		return err
+	err := interruptible(ctx, func() error { return inject.Run(args, version, stdin, stdout, stderr) })
+	if _, ok := errors.AsType[inject.UsageError](err); ok {
+		return configError{err}
 	}
+	return err
 }
 
 // terminationMessage has kubectl describe pod show why the container has ended
 // (terminationMessagePath in the Kubernetes API). Elsewhere there is no such file.
 func terminationMessage(cause error) {
-	f, err := os.OpenFile("/dev/termination-log", os.O_WRONLY|os.O_TRUNC, 0)
+	// Without waiting for the reader of a FIFO.
+	f, err := os.OpenFile("/dev/termination-log", os.O_WRONLY|os.O_TRUNC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return
 	}
@@ -134,7 +172,6 @@ func (r *rule) introduce(log *slog.Logger) {
 		about = append(about, "process", r.process)
 	}
 	log.Info("podsignal", append(about, r.action())...)
-	r.warnOfSubPaths(log)
 }
 
 // watcherOptions say what to watch.
@@ -151,13 +188,17 @@ func watcherOptions(r rule, shared *watcher.Inotify, log *slog.Logger) watcher.O
 
 // finderOptions say which processes are meant.
 func finderOptions(r rule, log *slog.Logger) signal.Options {
-	return signal.Options{
+	options := signal.Options{
 		Name:    r.process,
 		Cmdline: r.cmdline,
 		Files:   r.files,
 		Grace:   r.startGrace,
 		Log:     log,
 	}
+	if r.reload == nil {
+		options.Signal = r.signal
+	}
+	return options
 }
 
 // warnOfSubPaths tells of paths that can never change in this container.

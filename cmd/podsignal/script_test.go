@@ -24,6 +24,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"github.com/podsignal/podsignal/signal/podtest"
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
 
@@ -61,6 +62,7 @@ while (my $caller = $listener->accept) {
 type processes struct {
 	running map[string]*exec.Cmd // by the name that the script uses
 	all     []*exec.Cmd
+	pod     *podtest.Pod // for all that follow
 }
 
 type processesKey struct{}
@@ -121,7 +123,7 @@ func (v variant) setup(env *testscript.Env) error {
 	if err := errors.Join(unix.Mkfifo(fifo, 0o666), os.Chmod(fifo, 0o666)); err != nil {
 		return err
 	}
-	started := &processes{running: make(map[string]*exec.Cmd)}
+	started := &processes{running: make(map[string]*exec.Cmd), pod: new(podtest.Pod)}
 	env.Values[processesKey{}] = started
 	env.Defer(func() {
 		for _, cmd := range started.all {
@@ -132,7 +134,10 @@ func (v variant) setup(env *testscript.Env) error {
 			_ = cmd.Wait()
 		}
 	})
-	return os.WriteFile(filepath.Join(env.WorkDir, "bin", name), []byte(v.daemon), 0o755)
+	return errors.Join(
+		os.WriteFile(filepath.Join(env.WorkDir, "bin", name), []byte(v.daemon), 0o755),
+		os.Symlink(binary, filepath.Join(env.WorkDir, "bin", "go-"+name)),
+	)
 }
 
 func condition(name string) (bool, error) {
@@ -149,6 +154,7 @@ func condition(name string) (bool, error) {
 
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"volume": volumeCommand,
+	"pod":    podCommand,
 	"target": targetCommand,
 	"start":  startCommand,
 	"end":    endCommand,
@@ -158,9 +164,13 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"log":    logCommand,
 	"got":    gotCommand,
 	"quiet":  quietCommand,
+	"window": windowCommand,
 	"get":    getCommand,
 	"tmpfs":  tmpfsCommand,
 	"report": reportCommand,
+	"stall":  stallCommand,
+	"hang":   hangCommand,
+	"each":   eachCommand,
 }
 
 // volume DIR KEY=VALUE ... writes a volume as the kubelet does, as a whole. A value
@@ -187,6 +197,16 @@ func volumeCommand(ts *testscript.TestScript, _ bool, args []string) {
 	u, err := volumetest.Begin(dir, files)
 	ts.Check(err)
 	ts.Check(u.Swap())
+}
+
+// pod gives what is started from here on a PID namespace of its own, so that a program
+// may have its usual name. Without root there is none, and CMDLINE must tell which is
+// meant of those on the machine.
+func podCommand(ts *testscript.TestScript, _ bool, _ []string) {
+	pod, err := podtest.New()
+	ts.Check(err)
+	ts.Value(processesKey{}).(*processes).pod = pod
+	ts.Defer(pod.Close)
 }
 
 // target [NAME [ARG ...]] starts bin/NAME, by default $TARGET, and waits until it
@@ -242,10 +262,12 @@ func start(ts *testscript.TestScript, name string, uid int, args []string) {
 	if uid != 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
 	}
-	ts.Check(cmd.Start())
 	started := ts.Value(processesKey{}).(*processes)
+	ts.Check(started.pod.Start(cmd))
 	started.running[name], started.all = cmd, append(started.all, cmd)
-	ts.Setenv("pid_"+name, strconv.Itoa(cmd.Process.Pid))
+	pid, err := started.pod.PID(cmd.Process)
+	ts.Check(err)
+	ts.Setenv("pid_"+name, strconv.Itoa(pid))
 }
 
 // allVariables are podsignal's, those of these rules among them.
@@ -302,8 +324,8 @@ func floodCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// end NAME [SIGNAL] ends a program, by default with TERM. podsignal must then
-// exit with 0.
+// end NAME [SIGNAL] ends a program, by default with TERM. podsignal, and what is named
+// podsignal-…, must then exit with 0.
 func endCommand(ts *testscript.TestScript, _ bool, args []string) {
 	cmd := started(ts, args[0])
 	delete(ts.Value(processesKey{}).(*processes).running, args[0])
@@ -312,8 +334,9 @@ func endCommand(ts *testscript.TestScript, _ bool, args []string) {
 		sig = unix.SignalNum("SIG" + args[1])
 	}
 	ts.Check(cmd.Process.Signal(sig))
+	defer time.AfterFunc(deadline, func() { _ = cmd.Process.Kill() }).Stop() // or it would hold up all tests
 	err := cmd.Wait()
-	if args[0] == "podsignal" && sig != unix.SIGKILL && err != nil {
+	if strings.HasPrefix(args[0], "podsignal") && sig != unix.SIGKILL && err != nil {
 		ts.Fatalf("podsignal: %v, want exit code 0", err)
 	}
 }
@@ -389,16 +412,35 @@ func quietCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// window N waits until podsignal has logged as many signals or calls, and the time is
+// over within which a program may still be reading for the last of them.
+func windowCommand(ts *testscript.TestScript, _ bool, args []string) {
+	const line = `^time=(\S+) .*msg=(signalled|called) `
+	logCommand(ts, false, []string{line, args[0]})
+	lines := regexp.MustCompile("(?m)" + line).FindAllStringSubmatch(ts.ReadFile("podsignal.log"), -1)
+	last, err := time.Parse(time.RFC3339, lines[len(lines)-1][1])
+	ts.Check(err)
+	interval, err := time.ParseDuration(ts.Getenv("MIN_INTERVAL"))
+	ts.Check(err)
+	time.Sleep(time.Until(last.Add(max(interval, readWithin) + 10*time.Millisecond)))
+}
+
 // get PATH CODE [REGEXP ...] waits until that page of podsignal's has this status
 // and a line for each expression. Negated, it must have none of these lines now.
 func getCommand(ts *testscript.TestScript, neg bool, args []string) {
-	const listening = `msg=listening address=(\S+)`
-	logCommand(ts, false, []string{listening})
-	address := regexp.MustCompile(listening).FindStringSubmatch(ts.ReadFile("podsignal.log"))[1]
+	address := ts.Getenv("LISTEN")
+	if strings.HasSuffix(address, ":0") {
+		const listening = `msg=listening address=(\S+)`
+		logCommand(ts, false, []string{listening})
+		address = regexp.MustCompile(listening).FindStringSubmatch(ts.ReadFile("podsignal.log"))[1]
+	}
 	var page string
 	count := func() (lines int) {
 		response, err := http.Get("http://" + address + args[0])
-		ts.Check(err)
+		if err != nil {
+			page = err.Error() // it may not listen yet
+			return 0
+		}
 		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)
 		ts.Check(err)

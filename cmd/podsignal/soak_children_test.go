@@ -4,9 +4,9 @@ package main_test
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
-	"io"
-	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ended is a child process; gone is closed when it has ended.
@@ -37,11 +39,18 @@ func (s *soak) start(cmd *exec.Cmd) *ended {
 	return e
 }
 
-func (e *ended) mustLive(s *soak, what string) {
+func (e *ended) over() bool {
 	select {
 	case <-e.gone:
-		s.fail("%s, pid %d, ended: %v", what, e.pid(), e.ProcessState)
+		return true
 	default:
+		return false
+	}
+}
+
+func (e *ended) mustLive(s *soak, what string) {
+	if e.over() {
+		s.fail("%s, pid %d, ended: %v", what, e.pid(), e.ProcessState)
 	}
 }
 
@@ -61,13 +70,38 @@ func (s *soak) standBy(name, role string, args ...string) {
 	check(s.t, err)
 	check(s.t, os.Symlink(self, s.path(name)))
 	cmd := exec.Command(s.path(name), args...)
-	cmd.Env = []string{roleVar + "=" + role, dirVar + "=" + s.dir}
+	cmd.Env = s.cast(role)
 	s.bystanders = append(s.bystanders, s.start(cmd))
 }
 
-// A target is a child that notes what it loads.
+// follow is for a process that is no child.
+func (s *soak) follow(pid int) *ended {
+	process, err := os.FindProcess(pid)
+	check(s.t, err)
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	check(s.t, err)
+	e := &ended{&exec.Cmd{Process: process}, make(chan struct{})}
+	go func() {
+		defer close(e.gone)
+		defer unix.Close(pidfd)
+		for {
+			_, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
+			if !errors.Is(err, unix.EINTR) {
+				return
+			}
+		}
+	}()
+	return e
+}
+
+// cast is the environment of a process of the soak.
+func (s *soak) cast(role string) []string {
+	return []string{roleVar + "=" + role, soakVar + "=" + strconv.Itoa(os.Getpid()), dirVar + "=" + s.dir}
+}
+
+// A target is a process that notes what it loads.
 type target struct {
-	*ended // nil: it is called, and no child
+	*ended // nil: it is called, or has yet to be started by its launcher
 	tail
 	rule    *rule
 	said    []string
@@ -75,6 +109,7 @@ type target struct {
 	arrived time.Time // that
 	ready   time.Time // since then it has a handler
 	hears   bool      // it has answered since it was asked
+	known   bool      // to podsignal, since a quiet point
 	worker  int       // pid
 	got     int       // signals since the last quiet point
 	allowed int       // as many are right
@@ -90,27 +125,45 @@ func (t *target) pid() int {
 // startTarget starts one more. A script of sh makes it ignore its signal until it has
 // a handler: wait is what that script does first.
 func (s *soak) startTarget(r *rule, wait string, env ...string) *target {
-	s.serial++
-	notes, err := os.Create(s.path(fmt.Sprintf("notes%d", s.serial)))
-	check(s.t, err)
 	sh := "/bin/sh"
 	if s.IntN(2) == 0 {
 		sh = s.path("sh/" + r.process)
 	}
-	cmd := exec.Command(sh, "-c", wait+` trap "" `+r.signal+`; exec "$0"`, s.path(r.process))
-	cmd.Env = append([]string{
-		roleVar + "=target", dirVar + "=" + s.dir, filesVar + "=" + strings.Join(r.watched, ","),
-		notesVar + "=" + notes.Name(), signalVar + "=" + r.signal, "PATH=/usr/bin:/bin",
-	}, env...)
+	t, cmd := s.newTarget(r, sh, wait+` trap "" `+r.signal+`; exec "$0"`, env...)
+	t.ended = s.start(cmd)
+	return t
+}
+
+// startDaemon starts one that a launcher of the same name leaves behind, in a session of its
+// own, when it ends after lives. With orphan its parent has ended before.
+func (s *soak) startDaemon(r *rule, lives time.Duration, orphan bool, env ...string) *target {
+	script := `(trap "" ` + r.signal + `; exec setsid "$0") &`
+	if orphan {
+		script = `(exec setsid /bin/sh -c 'trap "" ` + r.signal + `; "$0" & exit' "$0") &`
+	}
+	t, cmd := s.newTarget(r, s.path("sh/"+r.process), fmt.Sprintf("%s sleep %.2f; exit", script, lives.Seconds()), env...)
+	launcher := s.start(cmd)
+	s.await("there is a daemon", func() bool { return t.read(s).ended != nil })
+	s.launchers = slices.DeleteFunc(append(s.launchers, launcher), func(e *ended) bool { return e.over() })
+	return t
+}
+
+// newTarget is one that a script of sh will start as "$0".
+func (s *soak) newTarget(r *rule, sh, script string, env ...string) (*target, *exec.Cmd) {
+	s.serial++
+	notes, err := os.Create(s.path(fmt.Sprintf("notes%d", s.serial)))
+	check(s.t, err)
+	cmd := exec.Command(sh, "-c", script, s.path(r.process))
+	cmd.Env = append(s.cast("target"), filesVar+"="+strings.Join(r.watched, ","), notesVar+"="+notes.Name(), signalVar+"="+r.signal, "PATH=/usr/bin:/bin")
+	cmd.Env = append(cmd.Env, env...)
 	t := &target{rule: r, tail: tail{file: notes}}
 	// What started while files changed may have read what was before.
-	if !r.calm {
+	if !r.calm || r.stirred {
 		t.allowed = 1
 	}
-	t.ended = s.start(cmd)
 	r.targets = append(r.targets, t)
-	s.note("started pid %d for %s: %s %s", t.pid(), r.name, wait, strings.Join(env, " "))
-	return t
+	s.note("starts %s for %s: %s %s", filepath.Base(notes.Name()), r.name, script, strings.Join(env, " "))
+	return t, cmd
 }
 
 func (t *target) read(s *soak) *target {
@@ -120,6 +173,11 @@ func (t *target) read(s *soak) *target {
 	for _, line := range t.lines() {
 		at, line, _ := strings.Cut(line, " ")
 		what, more, _ := strings.Cut(line, " ")
+		if what == "pid" && t.ended == nil {
+			pid, err := strconv.Atoi(more)
+			check(s.t, err)
+			t.ended = s.follow(pid)
+		}
 		nanos, err := strconv.ParseInt(at, 10, 64)
 		check(s.t, err)
 		when := time.Unix(0, nanos)
@@ -148,17 +206,19 @@ func (t *target) read(s *soak) *target {
 type sidecar struct {
 	*ended
 	tail
+	log     *logPipe
 	said    []string
 	address string // of its pages
 	anon    []int  // anonymous memory at each quiet point, in KiB
+	stopped bool   // since the last quiet point
+	waited  map[string]time.Duration
 }
 
 func (s *soak) startSidecar() {
 	s.sidecars++
-	log, err := os.Create(s.path(fmt.Sprintf("podsignal%d.log", s.sidecars)))
+	file, err := os.Create(s.path(fmt.Sprintf("podsignal%d.log", s.sidecars)))
 	check(s.t, err)
-	writer, err := os.OpenFile(log.Name(), os.O_WRONLY|os.O_APPEND, 0)
-	check(s.t, err)
+	log, writer := s.newLogPipe(file.Name())
 	defer writer.Close()
 	cmd := exec.Command(s.path("podsignal"))
 	cmd.Stderr = writer
@@ -172,7 +232,7 @@ func (s *soak) startSidecar() {
 	for _, r := range s.rules {
 		names = append(names, r.name)
 		cmd.Env = append(cmd.Env, r.environment(s)...)
-		r.looks, r.digest, r.applied = 0, "", make(map[int]string)
+		r.looks = 0
 		// Nothing is persisted: what is older than the last change gets one more.
 		r.allow(1)
 	}
@@ -181,15 +241,21 @@ func (s *soak) startSidecar() {
 	if s.sidecar != nil {
 		said = slices.Concat(s.sidecar.said, []string{"podsignal starts anew"})
 	}
-	s.sidecar = &sidecar{ended: s.start(cmd), tail: tail{file: log}, said: said}
+	s.sidecar = &sidecar{ended: s.start(cmd), tail: tail{file: file}, log: log, said: said}
 	s.note("started podsignal, pid %d", s.sidecar.pid())
+}
+
+// end ends podsignal, and then reads what is left of its log.
+func (p *sidecar) end(s *soak, sig syscall.Signal) {
+	p.ended.end(s, sig)
+	p.log.resume()
+	<-p.log.done
 }
 
 var (
 	ruleAttr    = regexp.MustCompile(` rule=(\w+)`)
 	addressAttr = regexp.MustCompile(` msg=listening address=(\S+)`)
-	digestAttr  = regexp.MustCompile(` digest=(\w+)`)
-	pidAttr     = regexp.MustCompile(` pid=(\d+)`)
+	droppedAttr = regexp.MustCompile(` msg="log lines were dropped: nobody read them" lines=(\d+)`)
 )
 
 // attr is that of a line of the log; empty: it has none.
@@ -208,21 +274,12 @@ func (p *sidecar) read(s *soak) {
 			s.fail("podsignal says what is no line of its log: %s", line)
 		}
 		p.address = cmp.Or(p.address, attr(addressAttr, line))
+		dropped, _ := strconv.Atoi(attr(droppedAttr, line)) // 0: it does not tell of that
+		s.dropped += dropped
 		i := slices.IndexFunc(s.rules, func(r *rule) bool { return r.name == attr(ruleAttr, line) })
-		if i < 0 {
-			continue
-		}
-		r, digest := s.rules[i], attr(digestAttr, line)
-		pid, _ := strconv.Atoi(attr(pidAttr, line)) // 0: it has none
 		switch {
-		case strings.Contains(line, `msg="looked: no change"`):
-			r.looks++
-			r.digest = digest
-		case strings.Contains(line, `msg="process found"`):
-			delete(r.applied, pid)
-		case strings.Contains(line, `msg=signalled `), strings.Contains(line, `msg="no signal:`),
-			strings.Contains(line, `msg=called `), strings.Contains(line, `msg="no call:`):
-			r.applied[pid] = digest
+		case i >= 0 && strings.Contains(line, `msg="looked: no change"`):
+			s.rules[i].looks++
 		case strings.Contains(line, `msg="inotify lost events`):
 			s.overflows++
 		}
@@ -246,19 +303,30 @@ func (p *sidecar) watches() int {
 	return n
 }
 
+// late tells whether podsignal may have been so late since the last quiet point that what
+// inotify and its timers told came in another order: it was stopped, or a thread has waited
+// for a CPU (run_delay in the kernel's sched-stats.rst).
+func (p *sidecar) late() bool {
+	stats, _ := filepath.Glob(p.proc("task/*/schedstat")) // none: the kernel does not tell
+	waited := make(map[string]time.Duration)
+	late := p.stopped
+	for _, stat := range stats {
+		b, _ := os.ReadFile(stat) // a thread may have ended
+		if fields := strings.Fields(string(b)); len(fields) > 1 {
+			delay, _ := strconv.ParseInt(fields[1], 10, 64)
+			waited[stat] = time.Duration(delay)
+			late = late || waited[stat]-p.waited[stat] > quietTime
+		}
+	}
+	p.stopped, p.waited = false, waited
+	return late
+}
+
 // answer waits until each rule's loop answers: it has done by then what it was at,
 // such as a search for targets.
 func (p *sidecar) answer(s *soak) {
-	s.await("podsignal listens", func() bool { p.read(s); return p.address != "" })
-	conn, err := net.DialTimeout("tcp", p.address, soakDeadline)
-	check(s.t, err)
-	defer conn.Close()
-	check(s.t, conn.SetDeadline(time.Now().Add(soakDeadline)))
-	_, err = io.WriteString(conn, "GET /healthz HTTP/1.0\r\n\r\n")
-	check(s.t, err)
-	page, err := io.ReadAll(conn) // until it is closed, so that no descriptor is left
-	if err != nil || !strings.HasPrefix(string(page), "HTTP/1.0 200 ") {
-		s.fail("/healthz: %v\n%s", err, page)
+	if code, page := p.get(s, "/healthz"); code != http.StatusOK {
+		s.fail("/healthz: %d\n%s", code, page)
 	}
 }
 
@@ -285,6 +353,7 @@ func (p *sidecar) measure(s *soak) {
 // started. The runtime starts its own as it needs them.
 func (s *soak) quit() int {
 	p := s.sidecar
+	p.log.resume() // the runtime, which tells them, would wait for a reader
 	p.end(s, syscall.SIGQUIT)
 	n := 0
 	for _, line := range p.lines() {

@@ -31,6 +31,7 @@ func init() {
 	actions = []action{
 		{name: "swap", weight: 12, timed: true, do: func(s *soak) { s.swap(s.volume()) }},
 		{name: "two volumes at once", weight: 5, timed: true, do: (*soak).twoSwaps},
+		{name: "two volumes in a row", weight: 4, timed: true, do: (*soak).oneAfterAnother},
 		{name: "update given up", weight: 4, do: (*soak).abort},
 		{name: "kubelet dies before its last step", weight: 4, do: (*soak).unfinished},
 		{name: "burst of swaps", weight: 3, do: (*soak).burst},
@@ -50,11 +51,16 @@ func init() {
 		{name: "queue overflows", weight: 1, do: (*soak).overflow},
 		{name: "URL does not accept", weight: 6, do: (*soak).urlFails},
 		{name: "target starts", weight: 5, do: (*soak).targetStarts},
+		{name: "target gets its name late", weight: 3, do: (*soak).targetNamedLate},
+		{name: "target daemonizes", weight: 3, do: (*soak).targetDaemonizes},
 		{name: "target dies", weight: 4, do: (*soak).targetDies},
+		{name: "target dies while nothing changes", weight: 2, do: (*soak).targetForgotten},
 		{name: "target stops for a while", weight: 3, do: (*soak).targetStops},
 		{name: "target ignores the signal for a while", weight: 3, do: (*soak).targetIgnores},
 		{name: "master dies and its worker lives", weight: 2, do: (*soak).orphan},
 		{name: "podsignal stops for a while", weight: 3, do: (*soak).sidecarStops},
+		{name: "log is not read, or again", weight: 4, do: (*soak).logStalls},
+		{name: "clients ask for the pages", weight: 4, do: (*soak).clientsCome},
 		{name: "podsignal is killed", weight: 3, restarts: true, do: (*soak).sidecarDies},
 		{name: "podsignal is told to end", weight: 2, restarts: true, do: (*soak).sidecarEnds},
 	}
@@ -72,15 +78,20 @@ func (s *soak) overflow() {
 		return
 	}
 	s.quiet()
-	check(s.t, s.sidecar.Process.Signal(unix.SIGSTOP))
+	s.sidecar.stop(s)
 	s.flood(most/2 + 1000)
 	check(s.t, s.sidecar.Process.Signal(unix.SIGCONT))
 }
 
-func (s *soak) targetStarts() {
-	if len(s.processes()) > 6 {
+// room has not too many targets.
+func (s *soak) room() {
+	if len(s.processes()) > 8 {
 		s.targetDies()
 	}
+}
+
+func (s *soak) targetStarts() {
+	s.room()
 	r := s.signalled()
 	wait := ""
 	var env []string
@@ -92,10 +103,41 @@ func (s *soak) targetStarts() {
 			env = append(env, lateVar+"="+(time.Duration(s.IntN(1500))*time.Millisecond).String())
 		}
 	}
-	if s.IntN(2) == 0 {
-		env = append(env, forksVar+"=1")
+	s.startTarget(r, wait, append(env, s.forks()...)...)
+}
+
+// forks has a target have a worker or none.
+func (s *soak) forks() []string {
+	return [][]string{nil, nil, {forksVar + "=1"}, {forksVar + "=session"}}[s.IntN(4)]
+}
+
+// targetNamedLate starts a target of which the entrypoint has another name, and reads the
+// files before a change; the program, which it becomes after it, has to be told.
+func (s *soak) targetNamedLate() {
+	s.room()
+	r := s.hangUp()
+	s.serial++
+	gate := s.path(fmt.Sprintf("gate%d", s.serial))
+	check(s.t, unix.Mkfifo(gate, 0o600))
+	f, err := os.OpenFile(gate, os.O_RDWR, 0) // that waits for nobody
+	check(s.t, err)
+	defer f.Close()
+	t, cmd := s.newTarget(r, "/bin/sh", `read -r go < "$GATE"; trap "" HUP; exec "$0"`,
+		append(s.forks(), "GATE="+gate, loadedVar+"="+r.view(s))...)
+	t.ended = s.start(cmd)
+	for range s.IntN(3) {
+		s.swap(s.volume())
+		s.rest(time.Duration(s.IntN(1500)) * time.Millisecond)
 	}
-	s.startTarget(r, wait, env...)
+	_, err = f.WriteString("go\n")
+	check(s.t, err)
+	s.await("it has its name", func() bool { return t.read(s).loaded != "" })
+}
+
+func (s *soak) targetDaemonizes() {
+	s.room()
+	lives := time.Duration(s.IntN(4)) * time.Duration(s.IntN(1000)) * time.Millisecond
+	s.startDaemon(s.signalled(), lives, s.IntN(2) == 0, s.forks()...)
 }
 
 // oneTarget is one of those that are ready; nil: there is none.
@@ -138,6 +180,21 @@ func (s *soak) targetDies() {
 	}
 }
 
+// targetForgotten ends a target that is then listed no more, at once and not only when
+// podsignal looks for others.
+func (s *soak) targetForgotten() {
+	s.quiet()
+	t := s.oneTarget()
+	if t == nil {
+		return
+	}
+	pid := t.pid()
+	s.lose(t, unix.SIGKILL, false)
+	begin := time.Now()
+	s.await("a target that has ended is listed no more", func() bool { return !s.sidecar.status(s).lists(pid) })
+	s.forgetting = max(s.forgetting, time.Since(begin))
+}
+
 func (s *soak) targetStops() {
 	t := s.oneTarget()
 	if t == nil {
@@ -168,8 +225,10 @@ func (s *soak) targetIgnores() {
 }
 
 func (s *soak) orphan() {
-	t := s.startTarget(s.signalled(), "", forksVar+"=1")
+	t := s.startTarget(s.signalled(), "", forksVar+"="+[]string{"1", "session"}[s.IntN(2)])
 	s.await("it is ready", func() bool { return !t.read(s).ready.IsZero() })
+	// While it is younger than START_GRACE, it may be a launcher that ends.
+	s.await("it is no launcher", func() bool { return time.Since(t.ready) > startGrace })
 	s.quiet() // podsignal has seen both
 	s.lose(t, unix.SIGKILL, true)
 	s.swap(s.volume())
@@ -186,8 +245,13 @@ func (s *soak) zombie(pid int) bool {
 	return len(b) == 0
 }
 
+func (p *sidecar) stop(s *soak) {
+	p.stopped = true
+	check(s.t, p.Process.Signal(unix.SIGSTOP))
+}
+
 func (s *soak) sidecarStops() {
-	check(s.t, s.sidecar.Process.Signal(unix.SIGSTOP))
+	s.sidecar.stop(s)
 	for _, r := range s.rules {
 		if r.process == "" && !r.calm {
 			r.allow(1) // an answer that it finds too late has failed
@@ -220,8 +284,8 @@ func (s *soak) sidecarRestarts(sig syscall.Signal) {
 	s.sidecar.end(s, sig)
 	if sig == unix.SIGTERM {
 		s.stopping = max(s.stopping, time.Since(begin))
-		if !s.sidecar.ProcessState.Success() || time.Since(begin) > time.Second {
-			s.fail("podsignal ended with %v, %v after TERM", s.sidecar.ProcessState, time.Since(begin))
+		if took := time.Since(begin); !s.sidecar.ProcessState.Success() || took > 5*time.Second {
+			s.fail("podsignal ended with %v, %v after TERM", s.sidecar.ProcessState, took)
 		}
 	}
 	check(s.t, s.sidecar.file.Close())

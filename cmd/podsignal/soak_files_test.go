@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/podsignal/podsignal/watcher/volumetest"
@@ -37,7 +38,7 @@ func (s *soak) volume() string {
 }
 
 func (s *soak) swap(volume string) {
-	s.change(func() { check(s.t, volumetest.Write(s.path(volume), s.payload(volume))) })
+	s.change(func() { check(s.t, volumetest.Write(s.path(volume), s.payload(volume))) }, volume)
 }
 
 func (s *soak) begin(volume string) *volumetest.Update {
@@ -46,19 +47,50 @@ func (s *soak) begin(volume string) *volumetest.Update {
 	return u
 }
 
+// pair are two volumes of a rule, which the kubelet updates in one pass.
+func (s *soak) pair() (one, other string) {
+	pairs := [][]string{{"v1", "v2"}, {"v1", "v3"}, {"v2", "v3"}, {"v1", "secret"}, {"secret", "v2"}, {"v3", "secret"}}
+	pair := pairs[s.IntN(len(pairs))]
+	i := s.IntN(2)
+	return pair[i], pair[1-i]
+}
+
+// twoSwaps changes two volumes, the second in the middle of the first or right after it.
 func (s *soak) twoSwaps() {
+	one, other := s.pair()
 	s.change(func() {
-		u, v := s.begin("v1"), s.begin("v2")
+		u, v := s.begin(one), s.begin(other)
 		check(s.t, u.Swap())
 		s.step(3 * time.Millisecond)
-		check(s.t, v.Swap())
-		if s.IntN(2) == 0 {
-			u, v = v, u
+		switch s.IntN(3) {
+		case 0:
+			check(s.t, v.Swap())
+			check(s.t, u.Finish())
+		case 1:
+			check(s.t, v.Swap())
+			check(s.t, v.Finish())
+			s.step(3 * time.Millisecond)
+			check(s.t, u.Finish())
+			return
+		case 2:
+			check(s.t, u.Finish())
+			s.step(quietTime / 3)
+			check(s.t, v.Swap())
 		}
-		check(s.t, u.Finish())
 		s.step(3 * time.Millisecond)
 		check(s.t, v.Finish())
-	})
+	}, one, other)
+}
+
+// oneAfterAnother changes two volumes, the second from its first step on right after the
+// last of the first.
+func (s *soak) oneAfterAnother() {
+	one, other := s.pair()
+	s.change(func() {
+		check(s.t, volumetest.Write(s.path(one), s.payload(one)))
+		s.step(quietTime / 3)
+		check(s.t, volumetest.Write(s.path(other), s.payload(other)))
+	}, one, other)
 }
 
 func (s *soak) abort() {
@@ -68,7 +100,7 @@ func (s *soak) abort() {
 		u := s.begin(volume)
 		s.rest(time.Duration(s.IntN(200)) * time.Millisecond)
 		check(s.t, u.Abort())
-	})
+	}, volume)
 	s.volumes[volume] = before
 }
 
@@ -80,11 +112,11 @@ func (s *soak) unfinished() {
 	s.change(func() {
 		u = s.begin(volume)
 		check(s.t, u.Swap())
-	})
+	}, volume)
 	if s.IntN(2) == 0 {
 		s.quiet()
 	}
-	s.change(func() { check(s.t, u.Finish()) })
+	s.change(func() { check(s.t, u.Finish()) }, volume)
 }
 
 func (s *soak) burst() {
@@ -100,28 +132,24 @@ func (s *soak) back() {
 	s.swap(volume)
 	s.rest(time.Duration(s.IntN(1000)) * time.Millisecond)
 	s.volumes[volume] = before
-	s.change(func() { check(s.t, volumetest.Write(s.path(volume), before)) })
+	s.change(func() { check(s.t, volumetest.Write(s.path(volume), before)) }, volume)
 }
 
-// touch is no change, yet if a signal is still on its way the target is told once
-// more: what it has read in between, nobody knows.
+// touch is no change. A target that may be reading when bytes are written is told once
+// more all the same, but not when there is no more than new attributes.
 func (s *soak) touch() {
-	for _, r := range s.rules {
-		if !r.calm {
-			r.allow(1)
-		}
-	}
-	s.change(func() {
-		switch file := s.path("plain/two"); s.IntN(4) {
-		case 0:
-			volume := s.volume()
-			check(s.t, volumetest.Write(s.path(volume), s.volumes[volume]))
-		case 1:
-			check(s.t, os.Chmod(file, fs.FileMode(0o600+s.IntN(2)*0o44)))
-		case 2:
-			now := time.Now()
-			check(s.t, os.Chtimes(file, now, now))
-		case 3:
+	file := s.path("plain/two")
+	switch s.IntN(4) {
+	case 0:
+		volume := s.volume()
+		s.change(func() { check(s.t, volumetest.Write(s.path(volume), s.volumes[volume])) }, volume)
+	case 1:
+		s.change(func() { check(s.t, os.Chmod(file, fs.FileMode(0o600+s.IntN(2)*0o44))) })
+	case 2:
+		now := time.Now()
+		s.change(func() { check(s.t, os.Chtimes(file, now, now)) })
+	case 3:
+		s.change(func() {
 			// Not truncated: a target that reads then would have to be told.
 			same, err := os.ReadFile(file)
 			check(s.t, err)
@@ -130,8 +158,8 @@ func (s *soak) touch() {
 			_, err = f.Write(same)
 			check(s.t, err)
 			check(s.t, f.Close())
-		}
-	})
+		}, "plain")
+	}
 }
 
 func (s *soak) write(name, content string) {
@@ -139,13 +167,17 @@ func (s *soak) write(name, content string) {
 	check(s.t, os.WriteFile(s.path(name), []byte(content), 0o644))
 }
 
-func (s *soak) file() string {
-	return []string{"plain/one", "plain/two", "plain/sub/three", "link/sub/conf", "real1/sub/conf"}[s.IntN(5)]
+// file is one of those that are not in a volume, and the folder that it is in.
+func (s *soak) file() (name, folder string) {
+	name = []string{"plain/one", "plain/two", "plain/sub/three", "link/sub/conf", "real1/sub/conf"}[s.IntN(5)]
+	folder, _, _ = strings.Cut(name, "/")
+	return name, folder
 }
 
 func (s *soak) pieces() {
+	name, folder := s.file()
 	s.change(func() {
-		f, err := os.Create(s.path(s.file()))
+		f, err := os.Create(s.path(name))
 		check(s.t, err)
 		for range 10 {
 			_, err := fmt.Fprintf(f, "%d,", s.serial)
@@ -155,24 +187,24 @@ func (s *soak) pieces() {
 		_, err = f.WriteString(s.content())
 		check(s.t, err)
 		check(s.t, f.Close())
-	})
+	}, folder)
 }
 
 func (s *soak) rename() {
+	name, folder := s.file()
 	s.change(func() {
-		name := s.file()
 		s.write("new", s.content())
 		check(s.t, os.Rename(s.path("new"), s.path(name)))
-	})
+	}, folder)
 }
 
 func (s *soak) truncate() {
+	name, folder := s.file()
 	s.change(func() {
-		name := s.file()
 		check(s.t, os.Truncate(s.path(name), 0))
 		s.step(quietTime / 3)
 		s.write(name, s.content())
-	})
+	}, folder)
 }
 
 func (s *soak) newFolder() {
@@ -183,7 +215,7 @@ func (s *soak) newFolder() {
 		for _, name := range []string{"plain/one", "plain/two", "plain/sub/three"} {
 			s.write(name, content)
 		}
-	})
+	}, "plain")
 }
 
 func (s *soak) subFolder() {
@@ -193,7 +225,7 @@ func (s *soak) subFolder() {
 			check(s.t, err)
 			s.write(name+"/deep/file", s.content())
 		}
-	})
+	}, "plain")
 }
 
 func (s *soak) link() {
@@ -203,7 +235,7 @@ func (s *soak) link() {
 		next := map[string]string{"real0": "real1", "real1": "real0"}[now]
 		s.write(next+"/sub/conf", s.content())
 		s.point(next)
-	})
+	}, "link", "real0", "real1")
 }
 
 func (s *soak) point(to string) {
@@ -211,27 +243,41 @@ func (s *soak) point(to string) {
 	check(s.t, os.Rename(s.path("next"), s.path("link")))
 }
 
-// linkAndBack shows something else for a moment, which is no change. Nothing is
-// pending when it begins: what a target reads that is told in that moment, or just
-// before it, nobody knows.
-func (s *soak) linkAndBack() {
-	s.quiet()
+// takenBack makes a change that may end as it was, which is told only to those that may
+// be reading meanwhile. One that begins to read more than a second after its signal is
+// none of these, and nobody knows what it reads.
+func (s *soak) takenBack(edit func(), names ...string) {
+	if s.IntN(2) == 0 {
+		s.quiet()
+	}
+	begin := time.Now()
+	s.ask() // what was sent before has been taken
+	late := false
 	s.change(func() {
+		late = time.Since(begin) > readWindow/4
+		edit()
+	}, names...)
+	if late {
+		s.mark()
+	}
+}
+
+// linkAndBack shows something else for a moment.
+func (s *soak) linkAndBack() {
+	s.takenBack(func() {
 		now, err := os.Readlink(s.path("link"))
 		check(s.t, err)
 		s.point(map[string]string{"real0": "real1", "real1": "real0"}[now])
 		s.step(quietTime / 3)
 		s.point(now)
-	})
+	}, "link")
 }
 
 // away moves a path out of sight for a while, in which another changes. That must
-// wait: it shows in the number of signals. Nothing is pending when it begins: a
-// target that reads while the path is away is not told when the same is back.
+// wait: it shows in the number of signals.
 func (s *soak) away() {
-	s.quiet()
-	s.change(func() {
-		name := []string{"v1", "plain", "real0", "real1"}[s.IntN(4)]
+	name := []string{"v1", "plain", "real0", "real1"}[s.IntN(4)]
+	s.takenBack(func() {
 		check(s.t, os.Rename(s.path(name), s.path("away")))
 		if s.IntN(2) == 0 {
 			s.rest(time.Duration(s.IntN(500)) * time.Millisecond)
@@ -240,7 +286,7 @@ func (s *soak) away() {
 		}
 		s.rest(time.Duration(s.IntN(1500)) * time.Millisecond)
 		check(s.t, os.Rename(s.path("away"), s.path(name)))
-	})
+	}, name)
 }
 
 func (s *soak) remount() {
@@ -255,7 +301,7 @@ func (s *soak) remount() {
 		s.mountSecret()
 		s.rest(time.Duration(s.IntN(200)) * time.Millisecond)
 		check(s.t, volumetest.Write(s.path("secret"), files))
-	})
+	}, "secret")
 }
 
 func (s *soak) flood(pairs int) {
@@ -271,5 +317,5 @@ func (s *soak) flood(pairs int) {
 		if s.IntN(2) == 0 {
 			s.write("plain/two", s.content())
 		}
-	})
+	}, "plain")
 }

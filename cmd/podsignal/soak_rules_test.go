@@ -10,7 +10,12 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
+
+// startGrace is START_GRACE of the rule whose signal the targets cannot ignore until they
+// have a handler for it.
+const startGrace = 2 * time.Second
 
 // A rule is one of podsignal's, and those that it tells. What another rule watches
 // beside it must not change what it does.
@@ -23,12 +28,10 @@ type rule struct {
 	set     []string // its other variables, without prefix
 	targets []*target
 	calm    bool // nothing of it has been changed since the last quiet point
+	stirred bool // something of it has, though it may show the same
 	sent    int
 
-	// What podsignal has logged of it since it started.
-	looks   int            // that found no change
-	digest  string         // at the last of them
-	applied map[int]string // by pid; 0 is the URL
+	looks int // that podsignal has logged since it started, and that found no change
 }
 
 func (s *soak) addRules() {
@@ -40,7 +43,11 @@ func (s *soak) addRules() {
 		process: fmt.Sprintf("mail%d", os.Getpid()), signal: "USR1",
 		// A Go program always shows this signal as caught, so that only its age tells
 		// that it has a handler by now.
-		set: []string{"SIGNAL=USR1", "START_GRACE=500ms"},
+		set: []string{"SIGNAL=USR1", "START_GRACE=" + startGrace.String()},
+	}, {
+		name: "job", watched: []string{"v2", "plain"}, touched: "plain/one",
+		process: fmt.Sprintf("job%d", os.Getpid()), signal: "HUP",
+		set: []string{"RESYNC=0"}, // nothing is noticed late, and one volume at once
 	}, {
 		name: "api", watched: []string{"v1", "secret", "v3", "mirror"}, touched: "real1/sub/conf",
 	}}
@@ -64,19 +71,49 @@ func (r *rule) environment(s *soak) (env []string) {
 
 func (r *rule) view(s *soak) string { return view(s.dir, r.watched) }
 
+// watches tells whether any of these, which are in the folder of the soak, is watched.
+func (r *rule) watches(names []string) bool {
+	return slices.ContainsFunc(r.watched, func(path string) bool {
+		first, _, _ := strings.Cut(path, "/")
+		switch first {
+		case "link":
+			return slices.Contains(names, "link") || slices.Contains(names, "real0") || slices.Contains(names, "real1")
+		case "mirror":
+			return slices.Contains(names, "real1")
+		}
+		return slices.Contains(names, first)
+	})
+}
+
 // allow permits n more signals to each of its targets.
 func (r *rule) allow(n int) {
-	if n == 0 {
-		return
-	}
 	r.calm = false
 	for _, t := range r.targets {
 		t.allowed += n
 	}
 }
 
-// signalled is one of the rules that signal.
-func (s *soak) signalled() *rule { return s.rules[s.IntN(2)] }
+// allowReading permits n more to those that may not have read then what was there before,
+// and one to those that start just after it.
+func (r *rule) allowReading(n int, then time.Time) {
+	calm := r.calm
+	r.stirred = true
+	for _, t := range r.targets {
+		if !calm || !t.known || then.Sub(t.arrived) < readWindow {
+			t.allowed += n
+			r.calm = false
+		}
+	}
+}
+
+// signalling are the rules that signal.
+func (s *soak) signalling() []*rule { return s.rules[:len(s.rules)-1] }
+
+// signalled is one of them; hangUp is one of those that do so by HUP, which a Go program
+// can ignore until it has a handler.
+func (s *soak) signalled() *rule { return s.signalling()[s.IntN(len(s.signalling()))] }
+
+func (s *soak) hangUp() *rule { return []*rule{s.rules[0], s.rules[2]}[s.IntN(2)] }
 
 // targets are those of all rules.
 func (s *soak) targets() (all []*target) {
@@ -84,6 +121,29 @@ func (s *soak) targets() (all []*target) {
 		all = append(all, r.targets...)
 	}
 	return all
+}
+
+// withTargets is how many of the rules that signal have targets.
+func (s *soak) withTargets() (n int) {
+	for _, r := range s.signalling() {
+		if len(r.targets) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// pidfds are those that podsignal holds, and for each rule one that tells of them.
+func (s *soak) pidfds() int { return len(s.processes()) + s.withTargets() }
+
+// touched are the files at which each rule looks.
+func (s *soak) touched() (names []string) {
+	for _, r := range s.rules {
+		if !slices.Contains(names, r.touched) {
+			names = append(names, r.touched)
+		}
+	}
+	return names
 }
 
 // processes are the targets that are signalled.
@@ -143,7 +203,11 @@ func (s *soak) folders() int {
 			found[id{st.Dev, st.Ino}] = true
 		}
 	}
-	for _, name := range slices.Concat(s.rules[0].watched, s.rules[1].watched, s.rules[2].watched) {
+	var watched []string
+	for _, r := range s.rules {
+		watched = append(watched, r.watched...)
+	}
+	for _, name := range watched {
 		path := s.path(name)
 		first, _, _ := strings.Cut(name, "/")
 		if link, _ := os.Readlink(s.path(first)); link != "" {

@@ -18,12 +18,14 @@ import (
 // variables what to be and where to note what happens to them.
 const (
 	roleVar   = "SOAK_ROLE"   // target, worker, listener or helpless
+	soakVar   = "SOAK_PID"    // of the soak, without which it ends
 	dirVar    = "SOAK_DIR"    // the folder of the soak
 	filesVar  = "SOAK_FILES"  // what a target loads, comma-separated
+	loadedVar = "SOAK_LOADED" // set: what its entrypoint has loaded for it
 	notesVar  = "SOAK_NOTES"  // the file that it notes that in
 	signalVar = "SOAK_SIGNAL" // that it loads at
 	lateVar   = "SOAK_LATE"   // how long it has no handler
-	forksVar  = "SOAK_FORKS"  // set: it has a worker
+	forksVar  = "SOAK_FORKS"  // set: it has a worker; session: that has a session of its own
 )
 
 // misdirected is where those note their signals who must not get any.
@@ -61,6 +63,7 @@ const (
 // for it, and die of it (DESIGN G2).
 func play(role, dir string) {
 	note := func(at time.Time, what, more string) { note(os.Getenv(notesVar), at, what, more) }
+	go endWithSoak()
 	signals := make(chan os.Signal, 1000)
 	switch role {
 	case "helpless": // it dies of a signal
@@ -79,10 +82,16 @@ func play(role, dir string) {
 	if os.Getenv(signalVar) == "USR1" {
 		mine, other = other, mine
 	}
-	note(time.Now(), "start", view(dir, files))
-	if os.Getenv(forksVar) != "" {
+	note(time.Now(), "pid", strconv.Itoa(os.Getpid()))
+	loaded := os.Getenv(loadedVar)
+	if loaded == "" {
+		loaded = view(dir, files)
+	}
+	note(time.Now(), "start", loaded)
+	if forks := os.Getenv(forksVar); forks != "" {
 		worker := exec.Command(os.Args[0])
 		worker.Env = append(os.Environ(), roleVar+"=worker")
+		worker.SysProcAttr = &syscall.SysProcAttr{Setsid: forks == "session"}
 		if err := worker.Start(); err != nil {
 			panic(err)
 		}
@@ -107,6 +116,15 @@ func play(role, dir string) {
 			note(now, "hears", "")
 		}
 	}
+}
+
+// endWithSoak is for those that are no children of the soak.
+func endWithSoak() {
+	pid, _ := strconv.Atoi(os.Getenv(soakVar))
+	for pid != 0 && syscall.Kill(pid, 0) == nil {
+		time.Sleep(time.Second)
+	}
+	os.Exit(1)
 }
 
 // A tail reads the lines that a file grows by.

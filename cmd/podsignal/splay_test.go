@@ -135,7 +135,7 @@ func TestSplay(t *testing.T) {
 			}
 			s.shows(1)
 			time.Sleep(5 * time.Second)
-			s.have(&signal.Target{PID: 8, Started: 2 * time.Hour})
+			s.have(&signal.Target{PID: 8, Started: changedAt + time.Hour})
 			time.Sleep(time.Minute)
 		}, nil,
 	}, {

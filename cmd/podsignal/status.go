@@ -59,16 +59,21 @@ func (m moment) MarshalJSON() ([]byte, error) {
 type counts struct {
 	changes     uint64
 	arrived     uint64 // signals sent
+	late        uint64 // of these: for changes before podsignal's start, or that waited for a target
 	heldBack    uint64 // and tried again
 	failed      uint64 // the same
 	lastArrived time.Time
-	latency     histogram // of the signals sent, since the change
+	latency     histogram // of the other signals sent, since the change
 	outcomes    map[outcome]uint64
 }
 
-func (c *counts) sent(after time.Duration) {
+func (c *counts) sent(after time.Duration, late bool) {
 	c.arrived++
 	c.lastArrived = time.Now()
+	if late {
+		c.late++
+		return
+	}
 	c.latency.observe(after.Seconds())
 }
 
@@ -79,7 +84,7 @@ func (d *delivery) compare() {
 	late := d.desired.Err != nil || len(d.targets) == 0 && d.reached != d.desired.Digest
 	behind := late
 	for _, t := range d.targets {
-		if t.applied != d.desired.Digest {
+		if !d.runs(t) {
 			behind = true
 			late = late || !now.Before(t.due)
 		}
@@ -144,7 +149,7 @@ func (d *delivery) targetStatus(t *told) targetStatus {
 		s.Signalled = moment{t.sent}
 	}
 	switch {
-	case t.applied == d.desired.Digest:
+	case d.runs(t):
 	case t == d.calling:
 		s.Pending = "the URL has been called, and has not answered yet"
 	case !t.failing.began.IsZero():

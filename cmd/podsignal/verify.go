@@ -55,20 +55,18 @@ func (d *delivery) prepare(t *told) *verification {
 	v := &verification{target: t, digest: d.digest(), was: shortOf(t.applied)}
 	if children, err := d.children(t.Target); err == nil {
 		v.before = children
+		for _, other := range d.verifications {
+			if other.target == t {
+				other.see(children)
+			}
+		}
 	}
-	v.watched = d.watchOpens() == nil
-	return v
-}
-
-// watchOpens has the opening of the files noticed from here on. One inotify instance
-// serves for all targets: there are few on a node.
-func (d *delivery) watchOpens() (err error) {
 	if d.watching == nil {
-		d.watching, err = d.opens()
-		return err
+		d.watching, _ = d.opens()
 	}
-	d.noteOpens()
-	return d.watching.Renew()
+	v.watched = d.watching != nil
+	d.noteOpens() // last: what is opened from here on belongs to this signal
+	return v
 }
 
 // noteOpens credits what was opened to all whose effect is being watched.
@@ -81,10 +79,15 @@ func (d *delivery) noteOpens() {
 	}
 }
 
-// forgetOpens drops what podsignal has opened itself, before its snapshot came.
-func (d *delivery) forgetOpens() {
-	if d.watching != nil {
-		d.watching.Seen()
+// renewOpens drops what podsignal has opened itself for a snapshot, and has the opening
+// of the files that it shows noticed.
+func (d *delivery) renewOpens() {
+	if d.watching == nil {
+		return
+	}
+	d.watching.Seen()
+	if d.watching.Renew() != nil {
+		d.stopOpens() // those of before would say that nothing was opened
 	}
 }
 
@@ -97,12 +100,18 @@ func (d *delivery) stopOpens() {
 }
 
 // begin watches the effect of a signal, if it was sent. One that is still being
-// watched for the same target ends with what has been seen of it.
+// watched for the same target ends with what had been seen of it right before.
 func (d *delivery) begin(v *verification, err error) {
 	if v == nil || err != nil {
 		return
 	}
-	d.verifyAll(func(other *verification) bool { return other.target == v.target })
+	d.verifications = slices.DeleteFunc(d.verifications, func(other *verification) bool {
+		if other.target != v.target {
+			return false
+		}
+		d.tell(other)
+		return true
+	})
 	v.sent = time.Now()
 	v.next = v.sent.Add(verifyEvery[0])
 	d.verifications = append(d.verifications, v)
@@ -112,30 +121,25 @@ func (d *delivery) begin(v *verification, err error) {
 // whose time is over.
 func (d *delivery) verify() {
 	now := time.Now()
-	d.verifyAll(func(v *verification) bool { return now.Sub(v.sent) >= d.rule.verify })
+	var going []*verification
+	for _, v := range d.verifications {
+		over := now.Sub(v.sent) >= d.rule.verify
+		if over || !now.Before(v.next) {
+			d.look(v)
+		}
+		if over {
+			d.tell(v)
+		} else {
+			going = append(going, v)
+		}
+	}
+	d.verifications = going
 	if len(d.verifications) == 0 && d.watching != nil {
 		d.stopOpens()
 		// It is quiet again. By itself Go's runtime would keep 0.6 MiB of what a change
 		// has left behind, in every pod.
 		debug.FreeOSMemory()
 	}
-}
-
-// verifyAll looks at those that are due, and ends those that over says.
-func (d *delivery) verifyAll(over func(*verification) bool) {
-	var going []*verification
-	for _, v := range d.verifications {
-		end := over(v)
-		if end || !time.Now().Before(v.next) {
-			d.look(v)
-		}
-		if !end {
-			going = append(going, v)
-			continue
-		}
-		d.tell(v)
-	}
-	d.verifications = going
 }
 
 // look notes what is to be seen of the effect now.
@@ -149,19 +153,27 @@ func (d *delivery) look(v *verification) {
 		v.ended = true
 		d.search = time.Now() // for its successor
 	}
-	if children, err := d.children(v.target.Target); err == nil && !v.ended && len(v.before) > 0 {
-		fresh := 0
-		for child := range children {
-			if !v.before[child] {
-				fresh++
-			}
-		}
-		v.fresh = fresh > 0
-		v.replaced = v.replaced || fresh > 0 && fresh == len(children)
+	if children, err := d.children(v.target.Target); err == nil && !v.ended {
+		v.see(children)
 	}
 	if !d.settling() { // podsignal reads the files itself, at the end of a change
 		d.noteOpens()
 	}
+}
+
+// see notes which of the target's children are new.
+func (v *verification) see(children map[int]bool) {
+	if len(v.before) == 0 {
+		return
+	}
+	fresh := 0
+	for child := range children {
+		if !v.before[child] {
+			fresh++
+		}
+	}
+	v.fresh = fresh > 0
+	v.replaced = v.replaced || fresh > 0 && fresh == len(children)
 }
 
 // outcome is the strongest that was seen.

@@ -59,6 +59,13 @@ func TestOutcome(t *testing.T) {
 			reload(s, 3, 300*ms, 15, 16)
 		}, []string{"5s replaced", "15s kept", "25s replaced"},
 	}, {
+		"a second time in a row", func(s *stage) {
+			s.children.Store([]int{11, 12})
+			reload(s, 1, 300*ms, 13, 14)
+			reload(s, 2, 0, 13, 14)
+			reload(s, 3, 0, 13, 14)
+		}, []string{"5s replaced", "15s kept", "25s kept"},
+	}, {
 		"a child that ended is no new one", func(s *stage) {
 			s.children.Store([]int{11, 12})
 			reload(s, 1, 300*ms, 13, 14)
@@ -93,7 +100,7 @@ func TestOutcome(t *testing.T) {
 			s.ended.Store(true)
 			s.have()
 			time.Sleep(2 * time.Second)
-			s.have(&signal.Target{PID: 8, Started: 2 * time.Hour})
+			s.have(&signal.Target{PID: 8, Started: changedAt + time.Hour})
 			time.Sleep(10 * time.Second)
 		}, []string{"5s restarted"},
 	}} {
@@ -125,12 +132,38 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
+// A signal that did not arrive has no outcome, and that of the one before goes on being
+// watched.
+func TestOutcomeOfFailure(t *testing.T) {
+	for name, err := range map[string]error{"not permitted": syscall.EPERM, "gone": signal.ErrGone} {
+		t.Run(name, func(t *testing.T) {
+			_, log := play(t, 5*time.Second, func(s *stage) {
+				s.children.Store([]int{11})
+				s.have(target(7))
+				s.shows(1)
+				time.Sleep(3 * time.Second)
+				s.deny = func(*signal.Target) error { return err }
+				s.have()
+				s.shows(2)
+				time.Sleep(time.Second)
+				s.children.Store([]int{12})
+				time.Sleep(time.Minute)
+			})
+			got := regexp.MustCompile(`outcome=.*`).FindAllString(log, -1)
+			if diff := cmp.Diff([]string{"outcome=replaced"}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s\n%s", diff, log)
+			}
+		})
+	}
+}
+
 // That a process ends is what some signals are for, and no reason to warn. That no
 // other has come is told when the time for it is over.
 func TestOutcomeEnded(t *testing.T) {
 	const found = `0s level=INFO msg="process found"`
 	ended := []string{
 		found,
+		`40ms level=INFO msg="process ended"`,
 		`5s level=INFO msg="the signal's effect" outcome=ended`,
 		`6.34s level=INFO msg="no process to signal, looking for it"`,
 	}
@@ -138,6 +171,7 @@ func TestOutcomeEnded(t *testing.T) {
 		syscall.SIGTERM: ended, syscall.SIGINT: ended, syscall.SIGQUIT: ended,
 		syscall.SIGUSR1: {
 			found,
+			`40ms level=INFO msg="process ended"`,
 			`40ms level=INFO msg="no process to signal, looking for it"`,
 			`5s level=WARN msg="the process ended after the signal: read its container's log" outcome=died`,
 		},

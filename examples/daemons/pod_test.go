@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/podtest"
 )
 
 // podRoot is set, for the processes of a pod, to a folder where it may build its files.
@@ -30,6 +32,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(status)
 	}
+	podtest.DefaultSignals()
 	os.Exit(m.Run())
 }
 

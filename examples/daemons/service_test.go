@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -55,6 +56,33 @@ var services = []daemon{
 		lost:    nothing,
 		broken:  keeps,
 		outcome: "read",
+	},
+	{
+		name:    "Celery",
+		program: "/usr/bin/celery",
+		pkg:     "celery",
+		process: "python3",
+		signal:  "HUP",
+		env:     []string{"CMDLINE=celery", "VERIFY=10s"}, // it loads Python anew
+		args:    []string{"--app=app", "--workdir=/etc/celery", "worker", "--concurrency=2"},
+		environ: []string{"PATH=/usr/bin:/bin"}, // Debian's Python
+		as:      "www-data",
+		dir:     "/etc/celery",
+		files: volumetest.Files{"app.py": `import celery
+app = celery.Celery(broker="memory://")
+
+@celery.signals.worker_ready.connect
+def ready(**_):
+    with open("/tmp/setting", "w") as f:
+        f.write("first")
+`},
+		change:  [2]string{"first", "second"},
+		setting: func() (string, error) { b, err := os.ReadFile("/tmp/setting"); return string(b), err },
+		breaks:  [2]string{"import", "impart"},
+		effect:  "replaced",
+		lost:    nothing,
+		broken:  exits,
+		outcome: "died",
 	},
 	{
 		name:    "Memcached (password file)",

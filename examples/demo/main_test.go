@@ -1,12 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/podsignal/podsignal/signal/podtest"
 )
+
+func TestMain(m *testing.M) {
+	podtest.DefaultSignals()
+	m.Run()
+}
 
 // TestDemo runs what `make demo` runs, against each target.
 func TestDemo(t *testing.T) {
@@ -19,9 +27,19 @@ func TestDemo(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
+		pod, err := podtest.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pod.Close()
 		cmd := exec.CommandContext(ctx, bin+"demo", "-podsignal", podsignal, "-greeter", bin+"greeter", "-nginx", nginx)
-		out, err := cmd.CombinedOutput()
-		return string(out), err
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := pod.Start(cmd); err != nil {
+			t.Fatal(err)
+		}
+		err = cmd.Wait()
+		return out.String(), err
 	}
 	succeeds := func(t *testing.T, nginx string) {
 		t.Helper()

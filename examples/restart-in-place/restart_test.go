@@ -19,8 +19,9 @@ import (
 	"testing"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 
+	"github.com/podsignal/podsignal/signal/podtest"
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
 
@@ -59,6 +60,11 @@ type container struct {
 	} `yaml:"volumeMounts"`
 }
 
+func TestMain(m *testing.M) {
+	podtest.DefaultSignals()
+	m.Run()
+}
+
 func TestRestartInPlace(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -76,9 +82,12 @@ func TestRestartInPlace(t *testing.T) {
 			write(t, volume, config)
 			time.Sleep(50 * time.Millisecond) // a volume is there well before the container starts
 
-			// Other processes of this machine are not in the pod.
+			pod, err := podtest.New()
+			check(t, err)
+			t.Cleanup(pod.Close)
+			// Without root, other processes of this machine are in it too.
 			mark := fmt.Sprintf("test-%d-%s", os.Getpid(), test.outcome)
-			k := &kubelet{command: append(slices.Clone(app.Command), mark), restart: test.restart, log: filepath.Join(t.TempDir(), "app.log")}
+			k := &kubelet{pod: pod, command: append(slices.Clone(app.Command), mark), restart: test.restart, log: filepath.Join(t.TempDir(), "app.log")}
 			k.provide(config)
 			k.run(t)
 			await(t, "the application's first greeting", func() bool { return k.greeted("hello") })
@@ -88,7 +97,7 @@ func TestRestartInPlace(t *testing.T) {
 			env["VERIFY"] = test.verify
 			env["LOG_LEVEL"] = "debug"
 			env["HOSTNAME"] = "restart-in-place-1" // its share of 30s is 1.08s
-			log := start(t, env)
+			log := start(t, pod, env)
 			const hasRead = `msg="no signal: it started after the change"`
 			log.await(t, hasRead, 1)
 
@@ -165,6 +174,7 @@ func write(t *testing.T, volume string, config map[string]string) {
 // A kubelet keeps one container running, and gives it the environment of its
 // ConfigMap each time that it starts it.
 type kubelet struct {
+	pod     *podtest.Pod
 	command []string
 	restart time.Duration
 	log     string // the file that the container prints to
@@ -210,7 +220,7 @@ func (k *kubelet) run(t *testing.T) {
 				cmd.Env = append(cmd.Env, name+"="+value)
 			}
 			k.mu.Unlock()
-			if err := cmd.Start(); err != nil {
+			if err := k.pod.Start(cmd); err != nil {
 				t.Error(err)
 				return
 			}
@@ -240,7 +250,7 @@ func (k *kubelet) run(t *testing.T) {
 type logFile string
 
 // start builds and runs podsignal.
-func start(t *testing.T, env map[string]string) logFile {
+func start(t *testing.T, pod *podtest.Pod, env map[string]string) logFile {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "podsignal")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/podsignal").CombinedOutput(); err != nil {
@@ -254,7 +264,7 @@ func start(t *testing.T, env map[string]string) logFile {
 	for name, value := range env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
-	check(t, cmd.Start())
+	check(t, pod.Start(cmd))
 	log := logFile(file.Name())
 	t.Cleanup(func() {
 		check(t, cmd.Process.Signal(syscall.SIGTERM))

@@ -143,7 +143,11 @@ func (b *bench) fullSpeed(ctx context.Context, p *pod) (row, error) {
 
 // watchIdle adds to the rows what the pods use while nothing happens.
 func (b *bench) watchIdle(ctx context.Context, pods []*pod, run rows) error {
-	// By now VERIFY is over: the runs at the defaults take longer.
+	// By now VERIFY is over: the runs at the defaults take longer. The last search for
+	// newcomers comes 30 s after a change.
+	if err := sleep(ctx, 31*time.Second); err != nil {
+		return err
+	}
 	for i, p := range pods {
 		before, err := p.usage()
 		if err != nil {

@@ -1,0 +1,28 @@
+package main
+
+import "testing"
+
+func TestLikely(t *testing.T) {
+	for _, test := range []struct {
+		variable, want string
+		others         []string // sorted
+	}{
+		{"PROCESS", "PROCES", []string{"PROCES", "PROCESS_NAME", "TARGET_PROCESS"}},
+		{"PROCESS", "PORCESS", []string{"PORCESS"}},
+		{"PROCESS", "Process", []string{"PROCESS_NAME", "Process"}},
+		{"PROCESS", "PROCESS_NAME", []string{"A_PROCESS", "PROCESS_NAME"}},
+		{"PROCESS", "PROCESSNAME", []string{"PROCESSNAME"}},
+		{"PROCESS", "process_name", []string{"process_name"}},
+		{"PROCESS", "PODSIGNAL_PROCESS", []string{"PODSIGNAL_PROCESS"}},
+		{"PROCESS", "", []string{"MAX_WORKER_PROCESS", "PROCESS_MAX_AGE", "PROC", "SUBPROCESS"}},
+		{"FILE", "FILES", []string{"CONFIG_FILE", "FILES"}},
+		{"FILE", "FILENAME", []string{"FILENAME"}},
+		{"FILE", "", []string{"PROFILE", "SSL_CERT_FILE", "HOME", "FILE_SERVER_URL"}},
+		{"WEB_PROCESS", "WEB_PROCESS_NAME", []string{"WEB_PROCESS_NAME"}},
+		{"FILE", "", nil},
+	} {
+		if got := likely(test.others, test.variable); got != test.want {
+			t.Errorf("of %v %q may be meant for %s, want %q", test.others, got, test.variable, test.want)
+		}
+	}
+}

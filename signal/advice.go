@@ -1,0 +1,152 @@
+package signal
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// An advice is what PROCESS would have to be for a process to be a target, and CMDLINE
+// where the name alone does not tell it from others.
+type advice struct {
+	process, cmdline string
+	unset            bool // CMDLINE is set, and has to be unset
+}
+
+func (a advice) String() string {
+	switch {
+	case a.cmdline != "":
+		return fmt.Sprintf("PROCESS=%s and CMDLINE=%s", a.process, a.cmdline)
+	case a.unset:
+		return fmt.Sprintf("PROCESS=%s and unset CMDLINE", a.process)
+	default:
+		return "PROCESS=" + a.process
+	}
+}
+
+// A suspect is a process that may be meant.
+type suspect struct {
+	pid, parent int
+	comm        string
+	args        []string
+}
+
+// suspects are all processes, by pid, as far as they can be seen.
+func (f *Finder) suspects() (all []suspect) {
+	pids, _ := f.sys.pids(context.Background())
+	slices.Sort(pids)
+	for _, pid := range pids {
+		st, err := f.sys.stat(int(pid))
+		if err != nil || int(pid) == f.sys.self || st.ended() {
+			continue
+		}
+		if args, err := f.sys.cmdline(int(pid)); err == nil {
+			all = append(all, suspect{int(pid), st.parent, st.comm, args})
+		}
+	}
+	return all
+}
+
+// names are the names of a process that can be a value of PROCESS and are likely to last,
+// the best first: no title with a worker's number, a host's name or arguments in it. What
+// was executed is better than what the program calls itself, unless that is all there is.
+func (s suspect) names() (names []string) {
+	full := fullName(s.comm, s.args)
+	title, word := titleNames(s.args)
+	candidates := []string{title, word, full}
+	executed := func(arg string) bool { return filepath.Base(arg) == full }
+	if s.args == nil || slices.ContainsFunc(s.args[:min(3, len(s.args))], executed) {
+		candidates = []string{full, title, word}
+	}
+	for _, name := range candidates {
+		if plain.MatchString(name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+var plain = regexp.MustCompile(`^[\pL\d_][\pL\d_.+-]*$`)
+
+// chosen are the pids of those that would be targets by a name and a pattern (nil: any).
+func chosen(all []suspect, name string, pattern *regexp.Regexp) (pids []int) {
+	byPID := make(map[int]suspect, len(all))
+	for _, s := range all {
+		byPID[s.pid] = s
+	}
+	match := func(s suspect) bool {
+		return isNamed(name, s.comm, s.args) && (pattern == nil || pattern.MatchString(strings.Join(s.args, " ")))
+	}
+	var roots []suspect
+	for _, s := range all {
+		parent, ok := byPID[s.parent]
+		if match(s) && !(ok && match(parent)) {
+			roots, pids = append(roots, s), append(pids, s.pid)
+		}
+	}
+	// As masterOf has it.
+	ofOne := func(s suspect) bool {
+		parent, ok := byPID[s.parent]
+		return ok && s.parent > 0 && s.parent == roots[0].parent && s.comm == parent.comm && !isNamed(name, parent.comm, parent.args)
+	}
+	if !slices.ContainsFunc(roots, func(s suspect) bool { return !ofOne(s) }) {
+		return nil
+	}
+	return pids
+}
+
+// advise tells how a process would have to be called; anyName: its name may be that of
+// others before long, as an interpreter's.
+func (f *Finder) advise(s suspect, all []suspect, anyName bool) (advice, bool) {
+	names := s.names()
+	unset := f.opts.Cmdline != nil && !f.opts.Cmdline.MatchString(strings.Join(s.args, " "))
+	for _, name := range names {
+		if !anyName && slices.Equal(chosen(all, name, nil), []int{s.pid}) {
+			return advice{process: name, unset: unset}, true
+		}
+	}
+	for _, name := range names {
+		for _, word := range s.words(f.opts.Name) {
+			pattern := regexp.QuoteMeta(word)
+			if slices.Equal(chosen(all, name, regexp.MustCompile(pattern)), []int{s.pid}) {
+				return advice{process: name, cmdline: pattern}, true
+			}
+		}
+	}
+	for _, name := range names { // more of them may be meant
+		if slices.Contains(chosen(all, name, nil), s.pid) {
+			return advice{process: name, unset: unset}, true
+		}
+	}
+	return advice{}, false
+}
+
+// adviseOn tells how a process would have to be called, if there is a way.
+func (f *Finder) adviseOn(pid int) (advice, bool) {
+	all := f.suspects()
+	i := slices.IndexFunc(all, func(s suspect) bool { return s.pid == pid })
+	if i < 0 {
+		return advice{}, false // it has ended
+	}
+	return f.advise(all[i], all, false)
+}
+
+// words are parts of the command line that may tell a process from others: a script's
+// name for one.
+func (s suspect) words(want string) (words []string) {
+	args := s.args[:min(3, len(s.args))]
+	for _, arg := range args {
+		if base := filepath.Base(arg); base == want {
+			words = append(words, base)
+		}
+	}
+	for _, arg := range args {
+		if !strings.HasPrefix(arg, "-") && len(arg) > 1 {
+			words = append(words, filepath.Base(arg), arg)
+		}
+	}
+	return words
+}

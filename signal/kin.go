@@ -1,0 +1,180 @@
+package signal
+
+import (
+	"syscall"
+	"time"
+)
+
+// kin is what is remembered of a match, or of the parent of matches, to tell workers
+// from targets. It outlives its process as long as a child of it lives.
+type kin struct {
+	identity
+	parent  *kin // nil: none, it is a root
+	session int
+	since   time.Duration // since boot; since when it is seen to be this program; 0: always
+	takes   bool          // the signal: it has been seen to
+	blocks  time.Duration // since boot; since when it blocks the signal; 0: it does not
+	gone    bool
+}
+
+// left tells whether a child of matches is alone by now and has become a master of its own.
+// That is so when all of its ancestors have ended, and were launchers: the child has left
+// their session, as daemons do (daemon(7)), and none of them has ever been seen to take the
+// signal, as masters do. Between them may be one that was there only to fork once more.
+//
+// A session of its own alone says nothing: PostgreSQL's processes and sshd's connections
+// have one each.
+func (k *kin) left() bool {
+	for p := k.parent; p != nil; p = p.parent {
+		if !p.gone || p.takes {
+			return false
+		}
+	}
+	return k.session != k.first().session
+}
+
+// first is the first of its ancestors, or itself if it has none.
+func (k *kin) first() *kin {
+	for k.parent != nil {
+		k = k.parent
+	}
+	return k
+}
+
+// kinOf is what is remembered of a process, from here on.
+func (f *Finder) kinOf(id identity) *kin {
+	k := f.kin[id]
+	if k == nil {
+		k = &kin{identity: id}
+		f.kin[id] = k
+	}
+	return k
+}
+
+// relate notes the parents of the matches, and which of all those remembered have ended.
+func (f *Finder) relate(matches map[int]candidate) {
+	for id, k := range f.kin {
+		if now, ok := f.known[id.pid]; !ok || now.started != id.started || now.ended {
+			k.gone = true
+			delete(f.kin, id)
+		}
+	}
+	for _, p := range matches {
+		k := f.kinOf(p.identity())
+		k.session = p.session
+		if parent, ok := matches[p.parent]; ok {
+			k.parent = f.kinOf(parent.identity())
+		}
+	}
+	for _, p := range matches {
+		k := f.kin[p.identity()]
+		if k.parent != nil && !k.parent.gone && k.session != k.first().session {
+			f.observe(k.parent)
+		}
+	}
+}
+
+// observe notes whether a parent takes the signal. While it is so young that it would get
+// none, that says nothing: nginx has its handlers, and PHP-FPM blocks the signal, before
+// they go into the background.
+func (f *Finder) observe(k *kin) {
+	now := f.sys.now()
+	if f.opts.Signal == 0 || now-max(k.started, k.since) < f.opts.Grace {
+		return
+	}
+	st, err := f.sys.status(k.pid)
+	if err != nil {
+		return // it has ended
+	}
+	if st.catches(f.opts.Signal) {
+		k.takes = true
+		return
+	}
+	taken, err := f.blocks(k.pid, st, f.opts.Signal)
+	switch {
+	case err != nil: // it has ended
+	case taken && k.blocks != 0:
+		k.takes = k.takes || now-k.blocks >= blockedFor
+	case st.ignores(f.opts.Signal):
+		k.blocks = 0
+	case k.takes:
+		// Only an exec takes a handler away (execve(2)): this is another program, and may
+		// be a launcher. PHP-FPM, to reload, goes into the background once more.
+		k.takes, k.blocks, k.since = false, 0, now
+	case taken:
+		k.blocks = now
+	default:
+		k.blocks = 0
+	}
+}
+
+// roots are the matches that are no workers, oldest first. The children of a match are
+// workers, and stay so for life, but for those that a launcher has left behind: orphaned
+// by their master's end they must not be taken for it. It decides by what has been noted
+// alone.
+func (f *Finder) roots(matches map[int]candidate) []candidate {
+	var roots []candidate
+	for _, p := range matches {
+		k := f.kin[p.identity()]
+		if k.left() {
+			k.parent = nil
+		}
+		if k.parent == nil {
+			roots = append(roots, p)
+		}
+	}
+	byAge(roots)
+	if master, ok := f.masterOf(roots); ok {
+		for _, p := range roots {
+			f.kin[p.identity()].parent = master
+		}
+		return nil
+	}
+	return roots
+}
+
+// masterOf is the common parent of all roots, if it is the same program under a name that
+// is not looked for: then they are its workers.
+func (f *Finder) masterOf(roots []candidate) (master *kin, ok bool) {
+	if len(roots) == 0 || roots[0].parent <= 0 || roots[0].parent == f.sys.self {
+		return nil, false
+	}
+	pid := roots[0].parent
+	parent, there := f.known[pid]
+	for _, p := range roots {
+		if !there || p.parent != pid || p.comm != parent.comm || parent.named || parent.ended {
+			return nil, false
+		}
+	}
+	master = f.kinOf(identity{pid, parent.started})
+	master.session = int(parent.session)
+	return master, true
+}
+
+// blocks tells whether a thread blocks the signal, to take it by signalfd(2) or
+// sigwait(3). A signal that is ignored as well is lost. The kernel drops it, unless the
+// first thread blocks it (sig_ignored in kernel/signal.c): in Redis a thread of jemalloc's
+// does. And HAProxy's master, which blocks it while it starts, then ignores it anew,
+// which drops what is pending.
+func (f *Finder) blocks(pid int, st status, sig syscall.Signal) (bool, error) {
+	if st.ignores(sig) {
+		return false, nil
+	}
+	threads, err := f.sys.threads(pid)
+	for _, st := range threads {
+		if st.blocked&(1<<(sig-1)) != 0 {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// orphan tells whether the parent of a process is not the one that has started it. That one
+// has ended then: it may have been a launcher, or a master that was never seen. Nobody
+// joins a session (setsid(2)), so that a parent in another is none that forks. What is a
+// child of PID 1 and has a session of its own may also have been started by an init.
+func (f *Finder) orphan(p candidate) bool {
+	parent, ok := f.known[p.parent]
+	other := ok && int(parent.session) != p.session
+	return other && (p.parent == 1 || p.session != p.pid)
+}

@@ -1,0 +1,169 @@
+// Package podtest gives the processes of a test what those of a container have: a PID
+// namespace without the machine's other processes, and all signals at their defaults.
+package podtest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// firstVar tells this program that it is the first process of a pod.
+const firstVar = "PODTEST_FIRST"
+
+func init() {
+	if os.Getenv(firstVar) != "" && os.Getpid() == 1 {
+		fmt.Fprintln(os.Stderr, "the first process of a pod:", first())
+		os.Exit(1)
+	}
+}
+
+// A Pod is a PID namespace whose processes see no others in /proc, so that they may have
+// names that others on the machine have too. It needs root: for any other user a Pod is
+// nothing, and its processes are the machine's.
+type Pod struct {
+	first  *exec.Cmd // it takes the others with it when it ends; nil: there is no pod
+	dir    string
+	orders chan func()
+}
+
+// New makes a pod. It lasts until Close, or until this process ends.
+func New() (*Pod, error) {
+	if os.Geteuid() != 0 {
+		return new(Pod), nil
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pod{first: exec.Command("/proc/self/exe"), dir: dir, orders: make(chan func())}
+	p.first.Env = append(os.Environ(), firstVar+"=1")
+	p.first.Stderr = os.Stderr
+	p.first.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS,
+		Pdeathsig:  unix.SIGKILL,
+	}
+	go func() {
+		// A thread that has entered a pod is good for nothing else. It stays when the pod
+		// has ended: processes with Pdeathsig, which it may have started before, take its
+		// end for that of their parent (prctl(2)).
+		runtime.LockOSThread()
+		for order := range p.orders {
+			order()
+		}
+	}()
+	if err := p.do(p.begin); err != nil {
+		p.Close()
+		return nil, fmt.Errorf("making a pod: %w", err)
+	}
+	return p, nil
+}
+
+// do has the pod's thread do something.
+func (p *Pod) do(what func() error) error {
+	done := make(chan error)
+	p.orders <- func() { done <- what() }
+	return <-done
+}
+
+// begin starts the first process, and enters the pod when that has furnished it.
+func (p *Pod) begin() error {
+	out, err := p.first.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := p.first.Start(); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
+		return fmt.Errorf("its first process: %w", err)
+	}
+	namespaces := fmt.Sprintf("/proc/%d/ns/", p.first.Process.Pid)
+	pid, err := os.Open(namespaces + "pid")
+	if err != nil {
+		return err
+	}
+	defer pid.Close()
+	mnt, err := os.Open(namespaces + "mnt")
+	if err != nil {
+		return err
+	}
+	defer mnt.Close()
+	return errors.Join(
+		unix.Unshare(unix.CLONE_FS), // setns(2) asks for that
+		unix.Setns(int(pid.Fd()), unix.CLONE_NEWPID),
+		unix.Setns(int(mnt.Fd()), unix.CLONE_NEWNS),
+	)
+}
+
+// first is the life of the first process: it shows the pod's processes in /proc, and
+// takes in those that have lost their parents, as Kubernetes' pause does.
+func first() error {
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, unix.SIGCHLD)
+	err := errors.Join(
+		unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""), // what is mounted later shows here too
+		unix.Mount("proc", "/proc", "proc", 0, ""),
+	)
+	if err != nil {
+		return err
+	}
+	fmt.Print("\n")
+	for range ended {
+		for pid := 1; pid > 0; {
+			pid, _ = unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		}
+	}
+	return nil
+}
+
+// Start starts a command as a process of the pod, from this process's folder if it has
+// none. Pdeathsig would end it at once, as its parent is in no sight, and is taken off:
+// all of a pod ends with it.
+func (p *Pod) Start(cmd *exec.Cmd) error {
+	if p.first == nil {
+		return cmd.Start()
+	}
+	if cmd.Dir == "" {
+		cmd.Dir = p.dir
+	}
+	if cmd.SysProcAttr != nil {
+		cmd.SysProcAttr.Pdeathsig = 0
+	}
+	return p.do(cmd.Start)
+}
+
+// PID is the pid by which the pod knows a process that is not waited for yet (NSpid in
+// proc_pid_status(5)).
+func (p *Pod) PID(process *os.Process) (int, error) {
+	if p.first == nil {
+		return process.Pid, nil
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	pids := strings.Fields(field(status, "NSpid"))
+	if len(pids) == 0 {
+		return 0, fmt.Errorf("/proc/%d/status has no NSpid", process.Pid)
+	}
+	return strconv.Atoi(pids[len(pids)-1])
+}
+
+// Close ends all processes of the pod. Whoever has started one still has to wait for it:
+// the first, which waits for all of them (pid_namespaces(7)), is waited for elsewhere.
+func (p *Pod) Close() {
+	if p.first != nil && p.first.Process != nil {
+		_ = p.first.Process.Kill()
+		go func() { _ = p.first.Wait() }() // it was killed
+	}
+}
