@@ -476,6 +476,22 @@ func TestSettling(t *testing.T) {
 	})
 }
 
+// What was lost with events may be under way still.
+func TestSettlingAfterLostEvents(t *testing.T) {
+	settle(t, []string{"file"}, func(r *rig) { r.write("0") }, func(r *rig) {
+		r.errors <- fsnotify.ErrEventOverflow
+		synctest.Wait()
+		if !r.watcher.Settling() {
+			t.Error("not settling after events were lost")
+		}
+		time.Sleep(101 * ms)
+		synctest.Wait()
+		if r.watcher.Settling() {
+			t.Error("settling when it has been quiet")
+		}
+	})
+}
+
 // What others are told of how changes are noticed.
 func TestModeAndErrors(t *testing.T) {
 	settle(t, []string{"file"}, func(r *rig) { r.write("0"); r.refused = time.Now().Add(30 * time.Second) }, func(r *rig) {

@@ -199,6 +199,49 @@ func TestBegun(t *testing.T) {
 	}
 }
 
+// A volume that has become a plain folder is one with what is in there, but an empty one is
+// what an unmount leaves behind.
+func TestVolumeBecomesFolder(t *testing.T) {
+	dir := t.TempDir()
+	must(t, volumetest.Write(filepath.Join(dir, "v"), volumetest.Files{"a": "1"}))
+	l := watch(t, dir, "v")
+	must(t, os.RemoveAll(l.path("v")))
+	must(t, os.Mkdir(l.path("v"), 0o755))
+	for err := l.fails("empty"); !strings.Contains(err.Error(), "is no volume any more"); err = l.fails("empty") {
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	l.write("v/a", "2")
+	l.changes("a file in it")
+	must(t, os.Remove(l.path("v/a")))
+	l.changes("a folder may be empty")
+}
+
+// By polling a change is known from the first look that sees it, not from the second,
+// which finds that it is whole: a program that starts between them has read it.
+func TestChangedByPolling(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(path, []byte("1"), 0o644))
+	w := New(Options{Paths: []string{path}, Log: slog.New(slog.DiscardHandler)})
+	w.open = func() (*notifier, error) { return nil, unix.EMFILE }
+	w.startNotify()
+	w.look(t.Context())
+	w.look(t.Context())
+	before := w.current
+	must(t, os.WriteFile(path, []byte("2"), 0o644))
+	if w.look(t.Context()) {
+		t.Fatal("seen once, it is taken for whole")
+	}
+	between := boottime()
+	if !w.look(t.Context()) || w.current.Digest == before.Digest {
+		t.Fatal("seen twice, it is not taken for whole")
+	}
+	if w.current.Changed > between {
+		t.Errorf("changed %v after a program that has read it began", w.current.Changed-between)
+	}
+}
+
 func TestOneKeyOfVolume(t *testing.T) {
 	dir := t.TempDir()
 	must(t, volumetest.Write(filepath.Join(dir, "v"), volumetest.Files{"a": "1", "b": "1"}))
