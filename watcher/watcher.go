@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -184,7 +186,7 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 		default: // the last one has not been taken
 		}
 	}
-	if ev.Op != fsnotify.Chmod { // of attributes alone
+	if w.stirs(ev) {
 		w.stir()
 	}
 	w.lastEvent = boottime()
@@ -272,6 +274,17 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	w.lastEvent = 0
 	w.settling.Store(false)
 	return true
+}
+
+// stirs tells whether the paths may show something else after an event. They do not when
+// attributes alone have changed, nor at the kubelet's steps before and after its swap: on a
+// busy node the last of them, the removal of the old folder, comes late.
+func (w *Watcher) stirs(ev fsnotify.Event) bool {
+	dir, name := filepath.Split(ev.Name)
+	f := w.watched[filepath.Clean(dir)]
+	volume := f != nil && (f.names[dataLink] || w.cache.volumes[f.id] != nil)
+	kubelets := volume && strings.HasPrefix(name, "..") && name != dataLink
+	return ev.Op != fsnotify.Chmod && !kubelets
 }
 
 // stir notes that the paths may show something else now than a moment ago.

@@ -33,7 +33,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, log *logWriter) e
 	if len(args) == 0 {
 		err := interruptible(ctx, func() error { return sidecar(ctx, log) })
 		if ctx.Err() != nil {
-			return nil // as it was asked to
+			return nil //nolint:nilerr // it was asked to end
 		}
 		return err
 	}
