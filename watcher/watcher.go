@@ -66,7 +66,7 @@ type Watcher struct {
 	begun    chan struct{}
 	files    atomic.Pointer[[]string] // what the last settled look has shown, without links
 	singles  atomic.Pointer[map[string]bool]
-	degraded atomic.Bool              // there is no inotify, and that has been said
+	degraded atomic.Bool // there is no inotify, and that has been said
 	errors   atomic.Uint64
 }
 
