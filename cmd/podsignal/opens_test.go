@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,6 +43,7 @@ func playOnShelf(t *testing.T, act func(*shelf)) []string {
 		s.have(&signal.Target{PID: 7, Name: "web"})
 		s.snapshots <- first
 		time.Sleep(ms)
+		synctest.Wait()
 		act(v)
 		time.Sleep(time.Minute)
 	}, func(_ *stage, d *delivery) { d.opens = w.Opens })
@@ -66,7 +68,13 @@ func (v *shelf) write(content string) {
 func (v *shelf) swap(content string) {
 	v.write(content)
 	v.snapshots <- <-v.out
-	time.Sleep(ms)
+	v.sleep(ms)
+}
+
+// sleep lets time pass, and podsignal do what is due.
+func (v *shelf) sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // open does what a program does that reads a file.
@@ -113,13 +121,13 @@ func TestOpens(t *testing.T) {
 		}, []string{"read", "unseen"},
 	}, {
 		"right before the second", func(v *shelf) {
-			time.Sleep(2 * time.Second)
+			v.sleep(2 * time.Second)
 			v.refuse = func(*signal.Target) error { v.open("a"); return nil }
 			v.swap("2")
 		}, []string{"read", "unseen"},
 	}, {
 		"by the second, at once", func(v *shelf) {
-			time.Sleep(2 * time.Second)
+			v.sleep(2 * time.Second)
 			v.reload = func() { v.open("b") }
 			v.swap("2")
 		}, []string{"unseen", "read"},
@@ -134,7 +142,7 @@ func TestOpens(t *testing.T) {
 		}, []string{"read", "read", "read"},
 	}, {
 		"so often by the first that they fill more than a buffer", func(v *shelf) {
-			time.Sleep(900 * ms)
+			v.sleep(900 * ms)
 			v.refuse = func(*signal.Target) error {
 				for range 500 { // in turn: the kernel merges equal ones
 					v.open("a")
