@@ -83,7 +83,7 @@ func chosen(all []suspect, name string, pattern *regexp.Regexp) (pids []int) {
 	var roots []suspect
 	for _, s := range all {
 		parent, ok := byPID[s.parent]
-		if match(s) && !(ok && match(parent)) {
+		if match(s) && (!ok || !match(parent)) {
 			roots, pids = append(roots, s), append(pids, s.pid)
 		}
 	}

@@ -235,43 +235,53 @@ func TestP2WorkersOfAnotherName(t *testing.T) {
 		want    string // the pids of the targets, or the error
 	}{
 		"workers of one": {
-			"", []*proc{member(7, 3, "ruby", "cluster 1.2 (x)"), member(8, 7, "ruby", "web: 0"), member(9, 7, "ruby", "web: 1")},
+			"",
+			[]*proc{member(7, 3, "ruby", "cluster 1.2 (x)"), member(8, 7, "ruby", "web: 0"), member(9, 7, "ruby", "web: 1")},
 			alone + ": set PROCESS=cluster",
 		},
 		"one worker": {
-			"", []*proc{member(7, 3, "ruby", "cluster"), member(8, 7, "ruby", "web: 0")},
+			"",
+			[]*proc{member(7, 3, "ruby", "cluster"), member(8, 7, "ruby", "web: 0")},
 			alone + ": set PROCESS=cluster",
 		},
 		"the name is that of others too": {
-			"", []*proc{member(7, 3, "ruby", "ruby"), member(8, 7, "ruby", "web: 0"), member(9, 3, "ruby", "ruby")},
+			"",
+			[]*proc{member(7, 3, "ruby", "ruby"), member(8, 7, "ruby", "web: 0"), member(9, 3, "ruby", "ruby")},
 			alone + ": set PROCESS=ruby",
 		},
 		"its workers have that name too": {
-			"", []*proc{{pid: 7, parent: 3, comm: "ruby", args: []string{"ruby", "/srv/boot.rb"}}, member(8, 7, "ruby", "web: 0"), {pid: 9, parent: 3, comm: "ruby", args: []string{"ruby", "other.rb"}}},
+			"",
+			[]*proc{{pid: 7, parent: 3, comm: "ruby", args: []string{"ruby", "/srv/boot.rb"}}, member(8, 7, "ruby", "web: 0"), {pid: 9, parent: 3, comm: "ruby", args: []string{"ruby", "other.rb"}}},
 			alone + `: set PROCESS=ruby and CMDLINE=boot\.rb`,
 		},
 		"CMDLINE is set": {
-			"^web", []*proc{member(7, 3, "ruby", "cluster 1.2"), member(8, 7, "ruby", "web: 0")},
+			"^web",
+			[]*proc{member(7, 3, "ruby", "cluster 1.2"), member(8, 7, "ruby", "web: 0")},
 			alone + ": set PROCESS=cluster and unset CMDLINE",
 		},
 		"of two": {
-			"", []*proc{member(7, 3, "ruby", "cluster"), member(8, 7, "ruby", "web: 0"), member(10, 3, "ruby", "cluster"), member(9, 10, "ruby", "web: 1")},
+			"",
+			[]*proc{member(7, 3, "ruby", "cluster"), member(8, 7, "ruby", "web: 0"), member(10, 3, "ruby", "cluster"), member(9, 10, "ruby", "web: 1")},
 			"8 9",
 		},
 		"of another program": {
-			"", []*proc{member(7, 3, "init", "init"), member(8, 7, "ruby", "web: 0"), member(9, 7, "ruby", "web: 1")},
+			"",
+			[]*proc{member(7, 3, "init", "init"), member(8, 7, "ruby", "web: 0"), member(9, 7, "ruby", "web: 1")},
 			"8 9",
 		},
 		"only some are of the same": {
-			"", []*proc{member(7, 3, "ruby", "cluster"), member(8, 7, "ruby", "web: 0"), member(9, 7, "main", "web: 1")},
+			"",
+			[]*proc{member(7, 3, "ruby", "cluster"), member(8, 7, "ruby", "web: 0"), member(9, 7, "main", "web: 1")},
 			"8 9",
 		},
 		"CMDLINE leaves out the parent": {
-			"0$", []*proc{member(7, 3, "ruby", "web: master"), member(8, 7, "ruby", "web: 0")},
+			"0$",
+			[]*proc{member(7, 3, "ruby", "web: master"), member(8, 7, "ruby", "web: 0")},
 			"8",
 		},
 		"the parent is the target": {
-			"", []*proc{member(7, 3, "ruby", "web 1.2 (x)"), member(8, 7, "ruby", "web: 0")},
+			"",
+			[]*proc{member(7, 3, "ruby", "web 1.2 (x)"), member(8, 7, "ruby", "web: 0")},
 			"7",
 		},
 	} {

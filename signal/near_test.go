@@ -96,48 +96,57 @@ func TestNearOfSeveral(t *testing.T) {
 		want    []Near
 	}{
 		"a master and its workers": {
-			"Nginx", []*proc{nginx(9), worker(7, 9), worker(8, 9)},
+			"Nginx",
+			[]*proc{nginx(9), worker(7, 9), worker(8, 9)},
 			[]Near{{PID: 9, Name: "nginx", Why: "another case"}},
 		},
 		"several masters": {
-			"Nginx", []*proc{nginx(7), nginx(9)},
+			"Nginx",
+			[]*proc{nginx(7), nginx(9)},
 			[]Near{{PID: 7, Name: "nginx", Why: "another case"}},
 		},
 		"two scripts of one interpreter": {
-			"app.py", []*proc{python(7, 0, "/srv/app.py"), python(8, 0, "/srv/other.py")},
+			"app.py",
+			[]*proc{python(7, 0, "/srv/app.py"), python(8, 0, "/srv/other.py")},
 			[]Near{{PID: 7, Name: "python3", Cmdline: `app\.py`, Why: "it runs app.py"}},
 		},
 		"a script, and one that has started it": {
-			"app.py", []*proc{python(7, 0, "-u", "boot.py"), python(8, 7, "/srv/app.py")},
+			"app.py",
+			[]*proc{python(7, 0, "-u", "boot.py"), python(8, 7, "/srv/app.py")},
 			[]Near{{PID: 8, Name: "python3", Cmdline: `app\.py`, Why: "it runs app.py"}},
 		},
 		"a script twice": {
-			"app.py", []*proc{python(7, 0, "/a/app.py"), python(8, 0, "/b/app.py")},
+			"app.py",
+			[]*proc{python(7, 0, "/a/app.py"), python(8, 0, "/b/app.py")},
 			[]Near{
 				{PID: 7, Name: "python3", Cmdline: "/a/app\\.py", Why: "it runs app.py"},
 				{PID: 8, Name: "python3", Cmdline: "/b/app\\.py", Why: "it runs app.py"},
 			},
 		},
 		"the likeliest first": {
-			"ngin", []*proc{{pid: 7, comm: "nginx-ingress", args: []string{"nginx-ingress"}}, nginx(8)},
+			"ngin",
+			[]*proc{{pid: 7, comm: "nginx-ingress", args: []string{"nginx-ingress"}}, nginx(8)},
 			[]Near{
 				{PID: 8, Name: "nginx", Why: "one letter away"},
 				{PID: 7, Name: "nginx-ingress", Why: "it begins so"},
 			},
 		},
 		"what runs it": {
-			"ruby", []*proc{{pid: 7, comm: "bundle", args: []string{"puma 6.4.2 (tcp://0.0.0.0:3000) [app]"}, executable: "ruby3.1"}},
+			"ruby",
+			[]*proc{{pid: 7, comm: "bundle", args: []string{"puma 6.4.2 (tcp://0.0.0.0:3000) [app]"}, executable: "ruby3.1"}},
 			[]Near{{PID: 7, Name: "puma", Why: "ruby runs it"}},
 		},
 		"what runs two": {
-			"ruby", []*proc{
+			"ruby",
+			[]*proc{
 				{pid: 7, comm: "puma", args: []string{"puma 6.4.2 (tcp://0.0.0.0:3000) [app]"}, executable: "ruby3.1"},
 				{pid: 8, comm: "sidekiq", args: []string{"sidekiq 7.2.0 app"}, executable: "ruby3.1"},
 			},
 			[]Near{{PID: 7, Name: "puma", Why: "ruby runs it"}, {PID: 8, Name: "sidekiq", Why: "ruby runs it"}},
 		},
 		"workers of another name": {
-			"webb", []*proc{{pid: 7, comm: "ruby", args: []string{"cluster"}}, {pid: 8, parent: 7, comm: "ruby", args: []string{"web: 0"}}},
+			"webb",
+			[]*proc{{pid: 7, comm: "ruby", args: []string{"cluster"}}, {pid: 8, parent: 7, comm: "ruby", args: []string{"web: 0"}}},
 			nil,
 		},
 	} {

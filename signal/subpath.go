@@ -2,17 +2,41 @@ package signal
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-// A SubPath is a mount that shows a part of a volume as it was when its container
-// started, and never an update: a volumeMount with subPath, or a bind mount whose
-// source was replaced.
+// A SubPath is a mount that shows what was at some path when its container started, and
+// not what replaces that.
 type SubPath struct {
 	Point string // where it is mounted
-	Stale bool   // what it shows is removed already: an update has passed it by
+	Kind  MountKind
+	Stale bool // what it shows is removed already: an update has passed it by
+}
+
+// MountKind is how a mount came to be.
+type MountKind string
+
+// The kinds.
+const (
+	KindSubPath MountKind = "subPath mount"     // of a part of a ConfigMap, a Secret or the like
+	KindSingle  MountKind = "single-file mount" // of a file, as with docker -v file:file: it may be edited in place
+	KindFolder  MountKind = "folder mount"      // which never updates only if it is stale
+)
+
+// Fix says what such a mount does, and what to do about it.
+func (s SubPath) Fix() string {
+	switch s.Kind {
+	case KindSubPath:
+		return "subPath mounts never receive updates; mount the folder"
+	case KindSingle:
+		return "a file that replaces it on the host will not be seen; mount its folder"
+	default:
+		return "what has replaced it on the host is not seen; start the container again"
+	}
 }
 
 // Mounted tells how a target mounts what one or more of the files lie on. It is
@@ -20,7 +44,7 @@ type SubPath struct {
 type Mounted struct {
 	Own      string    // where podsignal mounts it
 	Folders  []string  // where the target does, and sees updates
-	SubPaths []SubPath // where it does, and sees none
+	SubPaths []SubPath // where it does, and sees none, or of a single file not all
 }
 
 // stamped is the name of a folder that the kubelet swaps in as a whole. It is in
@@ -28,15 +52,47 @@ type Mounted struct {
 // (pkg/volume/util/atomic_writer.go and subpath in kubernetes/kubernetes).
 var stamped = regexp.MustCompile(`(^|/)\.\.\d{4}_[^/]*(/|$)`)
 
-// subPath tells whether the mount never shows an update. The kernel marks a root
-// that was removed (seq_path, fs/seq_file.c).
-func (m mount) subPath() (s SubPath, is bool) {
-	stale := strings.HasSuffix(m.root, "//deleted")
-	return SubPath{m.point, stale}, stale || stamped.MatchString(m.root)
+// subPath tells whether the mount does not show what replaces its root; single says that
+// this is a file. The kernel marks a root that was removed (seq_path, fs/seq_file.c).
+func (m mount) subPath(single bool) (s SubPath, is bool) {
+	s = SubPath{m.point, KindFolder, strings.HasSuffix(m.root, removed)}
+	switch {
+	case stamped.MatchString(m.root):
+		s.Kind = KindSubPath
+	case single:
+		s.Kind = KindSingle
+	}
+	return s, s.Stale || s.Kind != KindFolder
 }
 
-// SubPaths are the subPath mounts of podsignal's own that path lies on, or that
-// lie below it.
+const removed = "//deleted"
+
+// isFile is for a path of ours.
+func isFile(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// theirSubPath is subPath for a process's mount that overlaps one of ours. One of a single
+// file, or one that is stale for another reason, counts if it is of what the files hold.
+func (f *Finder) theirSubPath(our, their mount) (s SubPath, is bool) {
+	path := our.shows(their)
+	held := slices.ContainsFunc(f.opts.Files, func(file string) bool { return path != "" && within(path, realPath(file)) })
+	s, is = their.subPath(held && isFile(path))
+	return s, is && (held || s.Kind == KindSubPath)
+}
+
+// shows tells where our mount shows the root of another: empty if it does not.
+func (m mount) shows(their mount) string {
+	root := strings.TrimSuffix(their.root, removed)
+	if their.device != m.device || !within(root, m.root) {
+		return ""
+	}
+	return filepath.Join(m.point, strings.TrimPrefix(root, m.root))
+}
+
+// SubPaths are the subPath mounts of podsignal's own, and the like, that path lies on, or
+// that lie below it.
 func SubPaths(path string) (on, below []SubPath, err error) { return newSystem().subPaths(path) }
 
 func (s *system) subPaths(path string) (on, below []SubPath, err error) {
@@ -46,12 +102,15 @@ func (s *system) subPaths(path string) (on, below []SubPath, err error) {
 	}
 	path = realPath(path)
 	if m, ok := under(ours, path); ok {
-		if s, is := m.subPath(); is {
+		if s, is := m.subPath(isFile(m.point)); is {
 			on = append(on, s)
 		}
 	}
 	for _, m := range ours {
-		if s, is := m.subPath(); is && m.point != path && within(m.point, path) {
+		if m.point == path || !within(m.point, path) {
+			continue
+		}
+		if s, is := m.subPath(isFile(m.point)); is {
 			below = append(below, s)
 		}
 	}
@@ -88,7 +147,7 @@ func (f *Finder) mountsOf(pid int) (all []Mounted, err error) {
 		}
 		m := Mounted{Own: our.point}
 		for _, their := range theirs {
-			if s, is := their.subPath(); is {
+			if s, is := f.theirSubPath(our, their); is {
 				m.SubPaths = append(m.SubPaths, s)
 			} else {
 				m.Folders = append(m.Folders, their.point)
@@ -105,12 +164,21 @@ func (f *Finder) warnOfSubPaths(pid int) {
 	if err != nil {
 		return // mounting has told
 	}
-	theirs, _ := f.sys.sharedBy(pid, ours)
-	for _, m := range theirs {
-		if s, is := m.subPath(); is {
-			f.opts.Log.Warn("process mounts a subPath of the volume: subPath mounts never receive updates; mount the folder",
-				"process", f.opts.Name, "pid", pid, "mount", s.Point, "stale", s.Stale)
-			return
+	for _, our := range ours {
+		theirs, _ := f.sys.sharedBy(pid, []mount{our})
+		i := slices.IndexFunc(theirs, func(m mount) bool { _, is := f.theirSubPath(our, m); return is })
+		if i < 0 {
+			continue
 		}
+		s, _ := f.theirSubPath(our, theirs[i])
+		message := "process mounts a subPath of the volume: subPath mounts never receive updates; mount the folder"
+		switch s.Kind {
+		case KindSingle:
+			message = "process mounts a single file: one that replaces it on the host will not be seen there; mount its folder"
+		case KindFolder:
+			message = "process mounts a folder that was removed on the host: start its container again"
+		}
+		f.opts.Log.Warn(message, "process", f.opts.Name, "pid", pid, "mount", s.Point, "stale", s.Stale) //nolint:sloglint // one of three constants
+		return
 	}
 }

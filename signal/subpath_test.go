@@ -1,6 +1,9 @@
 package signal
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,9 +27,18 @@ func TestSubPath(t *testing.T) {
 		"a part of a name":        {"/a..2026_11/key", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, is := mount{"0:50", test.root, "/point"}.subPath()
-			if is != test.is || got != (SubPath{"/point", test.stale}) {
-				t.Errorf("%+v, %v", got, is)
+			for _, single := range []bool{false, true} {
+				kind := KindFolder
+				switch {
+				case stamped.MatchString(test.root):
+					kind = KindSubPath
+				case single:
+					kind = KindSingle
+				}
+				got, is := mount{"0:50", test.root, "/point"}.subPath(single)
+				if is != (test.is || single) || got != (SubPath{"/point", kind, test.stale}) {
+					t.Errorf("single file: %t: %+v, %v", single, got, is)
+				}
 			}
 		})
 	}
@@ -38,7 +50,7 @@ func TestSubPathsOfOurOwn(t *testing.T) {
 	f.ours = append(f.ours,
 		mount{"254:1", stale, "/app/app.conf"},
 		mount{"254:1", configMap + "/..2026_11_21_07_17_43.2/sites", "/app/sites"})
-	app, sites := SubPath{"/app/app.conf", true}, SubPath{"/app/sites", false}
+	app, sites := SubPath{"/app/app.conf", KindSubPath, true}, SubPath{"/app/sites", KindSubPath, false}
 	for path, want := range map[string][2][]SubPath{
 		"/app/app.conf":       {{app}, nil},
 		"/app/sites":          {{sites}, nil},
@@ -54,6 +66,55 @@ func TestSubPathsOfOurOwn(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, [2][]SubPath{on, below}); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", path, diff)
+		}
+	}
+}
+
+// A single file that is mounted shows what is written into it, and not what replaces it:
+// podsignal's own, and that of a process that has the file of a folder of podsignal's.
+func TestSingleFileMount(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"conf/web.conf", "conf/sites/one.conf", "web.conf", "other"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := func(name string) string { return filepath.Join(dir, name) }
+	master := nginx(7)
+	f := newFake(t, master)
+	f.ours = []mount{{"8:1", "/srv/conf", in("conf")}, {"8:1", "/srv/web.conf", in("web.conf")}}
+	master.mounts = []mount{
+		{"8:1", "/srv/conf/web.conf", "/a"},
+		{"8:1", "/srv/conf/web.conf//deleted", "/b"},
+		{"8:1", "/srv/conf/sites", "/c"},
+		{"8:1", "/srv/conf", "/d"},
+		{"8:2", "/srv/conf/web.conf", "/e"},
+		{"8:1", "/srv/conf/gone", "/f"},
+	}
+	for path, want := range map[string][2][]SubPath{
+		in("web.conf"):      {{{in("web.conf"), KindSingle, false}}, nil},
+		in("conf/web.conf"): {nil, nil},
+		dir:                 {nil, {{in("web.conf"), KindSingle, false}}},
+	} {
+		on, below, err := f.sys.subPaths(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, [2][]SubPath{on, below}); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", path, diff)
+		}
+	}
+	for file, want := range map[string]Mounted{
+		in("conf"):       {in("conf"), []string{"/c", "/d", "/f"}, []SubPath{{"/a", KindSingle, false}, {"/b", KindSingle, true}}},
+		in("conf/sites"): {in("conf"), []string{"/a", "/b", "/c", "/d", "/f"}, nil},
+	} {
+		got, err := f.finder(Options{Files: []string{file}}).mountsOf(7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]Mounted{want}, got); diff != "" {
+			t.Errorf("FILE=%s (-want +got)\n%s", file, diff)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func TestSurvey(t *testing.T) {
 		Processes: []Process{
 			{
 				PID: 7, Name: "nginx", Role: RoleTarget, Handling: Catches,
-				Mounts: []Mounted{{"/volume/config", []string{"/etc/nginx"}, []SubPath{{"/nginx.conf", true}}}},
+				Mounts: []Mounted{{"/volume/config", []string{"/etc/nginx"}, []SubPath{{"/nginx.conf", KindSubPath, true}}}},
 			},
 			{PID: 8, Parent: 7, UID: 101, Name: "nginx", Role: RoleWorker},
 			{PID: 9, Name: "nginx", Role: RoleLeftOut},

@@ -57,7 +57,8 @@ func TestWrapper(t *testing.T) {
 			"entry.sh (pid 7) ignores QUIT; its child haproxy (pid 12) catches QUIT: set PROCESS=haproxy",
 		},
 		"PID 1": {
-			"", unix.SIGUSR2, func(p *proc) { p.innermost = 1 }, []*proc{haproxy(12, 7)},
+			"", unix.SIGUSR2, func(p *proc) { p.innermost = 1 },
+			[]*proc{haproxy(12, 7)},
 			"entry.sh (pid 7) is PID 1 of its namespace and has no handler for USR2, so that the kernel would drop it; its child haproxy (pid 12) catches USR2: set PROCESS=haproxy",
 		},
 	} {

@@ -40,5 +40,5 @@ var locals = []int64{
 
 func local(path string) bool {
 	var st unix.Statfs_t
-	return unix.Statfs(path, &st) == nil && slices.Contains(locals, int64(st.Type))
+	return unix.Statfs(path, &st) == nil && slices.Contains(locals, st.Type)
 }

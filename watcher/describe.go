@@ -45,6 +45,7 @@ type PathDescription struct {
 // program that reads its configuration anew (see Opens). The error is ctx's.
 func Describe(ctx context.Context, opts Options) (Description, error) {
 	s := newScan(ctx, nil, opts.Exclude)
+	s.mounts, _ = readTable() // empty where it cannot be read: then folders alone are watched
 	var d Description
 	for _, path := range opts.Paths {
 		before := s.files
@@ -61,12 +62,17 @@ func Describe(ctx context.Context, opts Options) (Description, error) {
 	if err := ctx.Err(); err != nil {
 		return d, err
 	}
+	var files []string // that are mounts of their own
 	for _, f := range s.folders {
-		d.Folders = append(d.Folders, f.path)
+		if s.mounts.files[f.path] {
+			files = append(files, f.path)
+		} else {
+			d.Folders = append(d.Folders, f.path)
+		}
 	}
 	slices.Sort(d.Folders)
 	d.Limits = readLimits() // before an instance of our own counts
-	d.Inotify = tryNotify(d.Folders)
+	d.Inotify = tryNotify(slices.Concat(d.Folders, files))
 	return d, nil
 }
 
@@ -79,20 +85,20 @@ func absent(path string, err error) error {
 	return fmt.Errorf("%s does not exist%s: correct FILE, or mount the volume there into podsignal's container", path, missing)
 }
 
-// tryNotify watches the folders for a moment.
-func tryNotify(folders []string) error {
+// tryNotify watches the paths for a moment.
+func tryNotify(paths []string) error {
 	n, err := newNotifier()
 	if err != nil {
 		return withMend(err)
 	}
 	defer func() { _ = n.close() }() // of no use any more whatever it says
-	for _, folder := range folders {
-		err := n.add(folder)
+	for _, path := range paths {
+		err := n.add(path)
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 			continue // gone since the walk
 		}
 		if err != nil {
-			return withMend(fmt.Errorf("watching %s: %w", folder, err))
+			return withMend(fmt.Errorf("watching %s: %w", path, err))
 		}
 	}
 	return nil

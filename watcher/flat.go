@@ -47,7 +47,7 @@ func (s *scan) recallFlat(path string, at *place, names []string) bool {
 		return false
 	}
 	f := s.cache.flats[path]
-	if f == nil || f.id != at.id() || f.real != at.real || f.root != s.root || !slices.Equal(f.names, names) {
+	if f == nil || s.holdsMount(at.real) || f.id != at.id() || f.real != at.real || f.root != s.root || !slices.Equal(f.names, names) {
 		return false
 	}
 	dir, err := open(at.real, unix.O_DIRECTORY)

@@ -33,6 +33,15 @@ import (
 // Network file systems are not looked at: the kubelet keeps no such volume there, and
 // they may hang.
 func MountedVolumes() ([]string, error) {
+	mounts, err := mountinfo()
+	if err != nil {
+		return nil, err
+	}
+	return volumesOf(mounts, ""), nil
+}
+
+// mountinfo are the mounts of this process.
+func mountinfo() ([]mount, error) {
 	b, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
@@ -41,7 +50,7 @@ func MountedVolumes() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parsing /proc/self/mountinfo: %w", err)
 	}
-	return volumesOf(mounts, ""), nil
+	return mounts, nil
 }
 
 // mount is a line of /proc/PID/mountinfo (proc_pid_mountinfo(5)).

@@ -19,7 +19,7 @@ const (
 )
 
 // notifier is what is used of fsnotify.Watcher, or of one that is shared (see
-// Inotify). It watches folders only.
+// Inotify). It watches folders, and files that are mounts of their own.
 //
 // Three of its traps are kept away from the rest. It drops a watch silently when
 // the folder is unmounted, moved or removed: list tells which are left. It knows
@@ -79,6 +79,7 @@ func (w *Watcher) plan(now time.Time) {
 	if w.notify == nil && now.Sub(w.opened) >= w.opts.Resync {
 		w.startNotify()
 	}
+	w.remount = w.remount || len(w.fixed) > 0
 	w.resync = now.Add(w.interval())
 }
 

@@ -38,12 +38,20 @@ func (o *Opens) Renew() error {
 	if files == nil {
 		return nil
 	}
+	var singles map[string]bool
+	if known := o.watcher.singles.Load(); known != nil {
+		singles = *known
+	}
 	watches := make(map[string]int32)
 	for _, path := range *files {
 		dir, name := filepath.Split(path)
+		only := uint32(unix.IN_ONLYDIR)
+		if singles[path] {
+			dir, name, only = path, "", 0 // the kernel tells the folder that it is in on the host
+		}
 		wd, ok := watches[dir]
 		if !ok {
-			n, err := unix.InotifyAddWatch(o.fd, dir, unix.IN_OPEN|unix.IN_ONLYDIR)
+			n, err := unix.InotifyAddWatch(o.fd, dir, unix.IN_OPEN|only)
 			if errors.Is(err, unix.ENOENT) {
 				continue // changed since: the next look tells
 			}

@@ -34,6 +34,10 @@ type Snapshot struct {
 	// that something cannot be read. Digest and Changed are then the last good ones.
 	Err error
 
+	// Stale says that the content may be older than what is on the host, where a mount that
+	// it lies on was moved, replaced or removed. Nothing but a new mount helps.
+	Stale error
+
 	// Stirred is when the paths were first seen to change since the snapshot before
 	// was taken, even if they show the same again; zero: they were not. A touch or a
 	// chmod does not count.
@@ -62,9 +66,11 @@ type scan struct {
 	written time.Time     // the newest of files that may still be written to
 	recheck bool          // a file was read within racy of its ctime
 	walking map[id]string // folders being walked, against link loops
-	data    map[id]place  // where ..data leads, by the volume's folder
-	thawed  bool          // not all that is shown lies in such a place
-	quick   bool          // the kubelet has swapped, and nothing else has changed, since the last scan
+	mounts  mountTable
+	fixed   map[string]string // roots of the mounts that were come across, by point
+	data    map[id]place      // where ..data leads, by the volume's folder
+	thawed  bool              // not all that is shown lies in such a place
+	quick   bool              // the kubelet has swapped, and nothing else has changed, since the last scan
 }
 
 // shown is one file as a reader sees it.
@@ -105,6 +111,7 @@ func (s *scan) path(path string) (kind Kind, err error) {
 		case at.frozen():
 			return KindInVolume, err
 		default:
+			s.on(&at)
 			return KindFolder, err
 		}
 	case unix.S_IFREG:
@@ -114,6 +121,7 @@ func (s *scan) path(path string) (kind Kind, err error) {
 		if at.frozen() {
 			return KindInVolume, s.file(path, at)
 		}
+		s.on(&at)
 		return KindFile, s.file(path, at)
 	default:
 		return "", fmt.Errorf("%s is neither a file nor a folder: set FILE to what the program reads", path)
@@ -133,7 +141,11 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 		s.watchAll(at.real, &at.stat, relative(s.root, path))
 	}
 	s.saw(&at.stat)
-	names, err := s.names(&at)
+	root, mounted := s.mounts.roots[at.real]
+	if mounted {
+		s.note(at.real, root)
+	}
+	names, err := s.names(&at) // of one that was removed there are none, and an error
 	if err != nil {
 		return false, unreadable(at.real, err)
 	}
@@ -141,6 +153,9 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 		return false, err
 	}
 	volume = slices.Contains(names, dataLink)
+	if volume && mounted {
+		delete(s.fixed, at.real) // it stays, and what is in it is swapped
+	}
 	if s.recallFlat(path, &at, names) {
 		return volume, nil
 	}
@@ -186,6 +201,10 @@ func (s *scan) entry(path string, in place, name string) error {
 func (s *scan) file(path string, at place) error {
 	s.saw(&at.stat)
 	s.thawed = s.thawed || !at.frozen()
+	if s.mounts.files[at.real] {
+		s.on(&at)
+		s.watched(at.real, &at.stat) // the folder that it is in shows no change of it
+	}
 	if t := time.Unix(at.stat.Ctim.Unix()); !at.frozen() && t.After(s.written) {
 		s.written = t
 	}

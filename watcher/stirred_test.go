@@ -113,3 +113,25 @@ func TestLostEventsStir(t *testing.T) {
 		}
 	})
 }
+
+// The kubelet's last step comes late on a busy node. It changes nothing of what is shown,
+// unlike the swap.
+func TestLateLastStep(t *testing.T) {
+	settle(t, []string{"v"}, func(r *rig) { r.volume("v") }, func(r *rig) {
+		stirred := func(when string, want bool) {
+			synctest.Wait()
+			if got := !r.last.Load().Stirred.IsZero(); got != want {
+				t.Errorf("%s: stirred = %t, want %t", when, got, want)
+			}
+		}
+		u := r.begin("v")
+		time.Sleep(time.Second)
+		stirred("a new folder", false)
+		r.swap("v", u)
+		time.Sleep(time.Second)
+		stirred("the swap", true)
+		r.finish("v", u)
+		time.Sleep(time.Second)
+		stirred("the last step, a second later", false)
+	})
+}

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +46,11 @@ type Watcher struct {
 	opened  time.Time          // when inotify was last asked for
 	watched map[string]*folder // by path
 	resync  time.Time          // when everything is looked at anyway
-	recheck time.Time          // when a file read too soon is read again; zero: none was
+	mounts  mountTable
+	remount bool              // mounts are to be read anew at the next look
+	fixed   map[string]*fixed // the mounts that the paths lie on, by point
+	stale   error             // those that are stale
+	recheck time.Time         // when a file read too soon is read again; zero: none was
 
 	burst     burst
 	volumes   int               // of the kubelet's that the last walk came across
@@ -59,7 +65,8 @@ type Watcher struct {
 	settling atomic.Bool
 	begun    chan struct{}
 	files    atomic.Pointer[[]string] // what the last settled look has shown, without links
-	degraded atomic.Bool              // there is no inotify, and that has been said
+	singles  atomic.Pointer[map[string]bool]
+	degraded atomic.Bool // there is no inotify, and that has been said
 	errors   atomic.Uint64
 }
 
@@ -74,11 +81,12 @@ type path struct {
 // New returns a Watcher. Nothing is touched before Run.
 func New(opts Options) *Watcher {
 	w := &Watcher{
-		opts:  opts,
-		cache: newCache(),
-		open:  newNotifier,
-		begun: make(chan struct{}, 1),
-		burst: burst{quiet: opts.Debounce},
+		opts:    opts,
+		cache:   newCache(),
+		open:    newNotifier,
+		begun:   make(chan struct{}, 1),
+		burst:   burst{quiet: opts.Debounce},
+		remount: true,
 	}
 	if opts.Inotify != nil {
 		w.open = opts.Inotify.open
@@ -184,8 +192,11 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 		default: // the last one has not been taken
 		}
 	}
-	if ev.Op != fsnotify.Chmod { // of attributes alone
+	if w.stirs(ev) {
 		w.stir()
+	}
+	if w.watched[ev.Name] != nil { // it may have been moved or replaced
+		w.remount = w.remount || len(w.fixed) > 0
 	}
 	w.lastEvent = boottime()
 	w.lastStep = w.burst.add(time.Now(), ev)
@@ -227,10 +238,15 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	if !now.Before(w.resync) {
 		w.plan(now)
 	}
+	w.readMounts()
 	known := w.seen
 	s, digest, stable, err := w.scan(ctx)
 	if ctx.Err() != nil {
 		return false
+	}
+	if s.mounts.roots != nil {
+		w.judge(s, err == nil)
+		w.mounts.roots = nil
 	}
 	if err == nil && digest != w.seen { // without what is gone it would say nothing
 		w.seen, w.seenAt = digest, boottime()
@@ -267,11 +283,22 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 		good := w.current
 		w.good = &good
 	}
-	w.current.Stirred, w.current.Unsettled = stirred, tooLong
+	w.current.Stirred, w.current.Unsettled, w.current.Stale = stirred, tooLong, w.stale
 	w.burst.reset()
 	w.lastEvent = 0
 	w.settling.Store(false)
 	return true
+}
+
+// stirs tells whether the paths may show something else after an event. They do not when
+// attributes alone have changed, nor at the kubelet's steps before and after its swap: on a
+// busy node the last of them, the removal of the old folder, comes late.
+func (w *Watcher) stirs(ev fsnotify.Event) bool {
+	dir, name := filepath.Split(ev.Name)
+	f := w.watched[filepath.Clean(dir)]
+	volume := f != nil && (f.names[dataLink] || w.cache.volumes[f.id] != nil)
+	kubelets := volume && strings.HasPrefix(name, "..") && name != dataLink
+	return ev.Op != fsnotify.Chmod && !kubelets
 }
 
 // stir notes that the paths may show something else now than a moment ago.
@@ -336,6 +363,7 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 	w.lastStep = false
 	for i := range attempts {
 		s = newScan(ctx, w.cache, w.opts.Exclude)
+		s.mounts = w.mounts
 		s.quick = i == 0 && last && !w.burst.more && w.good != nil
 		if !s.quick {
 			clear(w.cache.volumes)

@@ -49,7 +49,10 @@ func watchUntil(ctx context.Context, t *testing.T, dir string, opts Options) *li
 	for i, path := range opts.Paths {
 		opts.Paths[i] = filepath.Join(dir, path)
 	}
-	opts.Debounce, opts.Resync, opts.Log = 50*ms, time.Minute, slog.New(slog.DiscardHandler)
+	opts.Debounce, opts.Resync = 50*ms, time.Minute
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
 	w := New(opts)
 	l := &live{t: t, w: w, dir: dir, out: make(chan Snapshot), done: make(chan bool)}
 	go func() {

@@ -65,9 +65,10 @@ type fileReport struct {
 	Error    string          `json:"error,omitempty"`
 }
 
-// subPathReport is a mount that never shows an update.
+// subPathReport is a mount that does not show what replaces its file or folder.
 type subPathReport struct {
 	Mount string `json:"mount"`
+	Kind  string `json:"kind"`  // signal.MountKind
 	Stale bool   `json:"stale"` // an update has passed it by already
 }
 

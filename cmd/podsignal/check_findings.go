@@ -44,28 +44,30 @@ func (r *report) files(d watcher.Description) {
 			r.add(levelWarn, "file", "mounts cannot be read: %v", err).File = p.Path
 		}
 		for _, s := range on {
-			r.add(levelFail, "file", "%s lies on %s: %s", p.Path, describeSubPath(s), mountTheFolder).File = p.Path
+			l := levelFail
+			if s.Kind == signal.KindSingle && !s.Stale {
+				l = levelWarn // it may still be edited in place
+			}
+			r.add(l, "file", "%s lies on %s: %s", p.Path, describeSubPath(s), s.Fix()).File = p.Path
 		}
 		for _, s := range below {
-			r.add(levelWarn, "file", "%s has in it %s: %s", p.Path, describeSubPath(s), mountTheFolder).File = p.Path
+			r.add(levelWarn, "file", "%s has in it %s: %s", p.Path, describeSubPath(s), s.Fix()).File = p.Path
 		}
 		file.SubPaths = subPathReports(append(on, below...))
 		r.Files = append(r.Files, file)
 	}
 }
 
-const mountTheFolder = "subPath mounts never receive updates; mount the folder"
-
 func describeSubPath(s signal.SubPath) string {
 	if s.Stale {
-		return fmt.Sprintf("a subPath mount at %s, which is stale already", s.Point)
+		return fmt.Sprintf("a %s at %s, which is stale already", s.Kind, s.Point)
 	}
-	return fmt.Sprintf("a subPath mount at %s", s.Point)
+	return fmt.Sprintf("a %s at %s", s.Kind, s.Point)
 }
 
 func subPathReports(all []signal.SubPath) (out []subPathReport) {
 	for _, s := range all {
-		out = append(out, subPathReport{s.Point, s.Stale})
+		out = append(out, subPathReport{s.Point, string(s.Kind), s.Stale})
 	}
 	return out
 }

@@ -27,10 +27,10 @@ func (r *report) target(p signal.Process) *targetReport {
 	for _, m := range p.Mounts {
 		for _, s := range m.SubPaths {
 			l := levelWarn
-			if m.Folders == nil {
+			if m.Folders == nil && (s.Kind != signal.KindSingle || s.Stale) {
 				l = levelFail
 			}
-			add(l, "volume", "%s has %s: %s", who, describeSubPath(s), mountTheFolder)
+			add(l, "volume", "%s has %s: %s", who, describeSubPath(s), s.Fix())
 		}
 		switch {
 		case m.Own == "/" && slices.Contains(m.Folders, "/"): // there is no container, or no volume

@@ -7,7 +7,7 @@ func TestLikely(t *testing.T) {
 		variable, want string
 		others         []string // sorted
 	}{
-		{"PROCESS", "PROCES", []string{"PROCES", "PROCESS_NAME", "TARGET_PROCESS"}},
+		{"PROCESS", "PROCES", []string{"PROCES", "PROCESS_NAME", "TARGET_PROCESS"}}, //nolint:misspell // as people do
 		{"PROCESS", "PORCESS", []string{"PORCESS"}},
 		{"PROCESS", "Process", []string{"PROCESS_NAME", "Process"}},
 		{"PROCESS", "PROCESS_NAME", []string{"A_PROCESS", "PROCESS_NAME"}},

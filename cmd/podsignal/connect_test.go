@@ -43,12 +43,14 @@ func TestConnect(t *testing.T) {
 		{"refused", reloadSettings{url: "http://" + closedPort(t)}, "connection refused: nothing listens there: start it, or correct the host and port in RELOAD_URL"},
 		{"an unknown authority", reloadSettings{url: overTLS.URL}, "its certificate is of an unknown authority: set RELOAD_CA_FILE to a file with the authority's, in PEM"},
 		{
-			"another name", reloadSettings{url: otherName.URL, caFile: authority(t, otherName)},
+			"another name",
+			reloadSettings{url: otherName.URL, caFile: authority(t, otherName)},
 			"x509: certificate is valid for 127.0.0.2, not 127.0.0.1: call it in RELOAD_URL by a name that its certificate has",
 		},
 		{"TLS to http's port", reloadSettings{url: strings.Replace(overHTTP.URL, "http", "https", 1)}, "it does not speak TLS: use http:// in RELOAD_URL, or another port"},
 		{
-			"no handshake", reloadSettings{url: "https://" + silent.Addr().String(), timeout: short},
+			"no handshake",
+			reloadSettings{url: "https://" + silent.Addr().String(), timeout: short},
 			"no connection within 50ms: start it, correct RELOAD_URL, or permit the connection (NetworkPolicy)",
 		},
 		{"a CA file without certificates", reloadSettings{url: overTLS.URL, caFile: notPEM}, `RELOAD_CA_FILE="CA" holds no certificate: it must be in PEM, with BEGIN CERTIFICATE`},

@@ -82,6 +82,7 @@ type delivery struct {
 	missing trouble     // that there is no target
 	lost    trouble     // that targets end before they are signalled
 	held    trouble     // that the files are gone or unreadable
+	stale   time.Time   // since when a mount that they lie on is stale, which holds up nothing; zero: none is
 	reached [32]byte    // the last digest that a target is known to run
 	behind  time.Time   // since when what the files show has not reached the targets; zero: it has
 	late    time.Time   // the same, but for what waits for SPLAY

@@ -196,7 +196,7 @@ func TestRoom(t *testing.T) {
 		time.Sleep(maxSilence - 1)
 		check("one has been silent for less than maxSilence", maxConns, 0)
 		door.note(all[1], http.StateIdle)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		check("one has been silent for maxSilence", maxConns+1, 1)
 		if !slices.Contains(closed, all[0]) {
 			t.Error("it was not the one that had been silent for longest")

@@ -58,7 +58,7 @@ func TestChangeUnderWay(t *testing.T) {
 	}, {
 		"begins between two targets", func(s *stage) {
 			s.have(target(7), target(8))
-			s.refuse = func(target *signal.Target) error {
+			s.refuse = func(*signal.Target) error {
 				if time.Since(s.began) == 0 {
 					s.settling.Store(true) // and 7 gets its signal
 				}
@@ -450,7 +450,7 @@ func TestDryRun(t *testing.T) {
 		s.have(target(7))
 		s.shows(1)
 		time.Sleep(time.Hour)
-	}, func(s *stage, d *delivery) {
+	}, func(_ *stage, d *delivery) {
 		d.notify, d.notifyAll = func(n notice) { notices = append(notices, n) }, true
 		d.ready = func(*signal.Target) error { return &signal.NotReadyError{Why: "web (pid 7) ignores HUP"} }
 	})

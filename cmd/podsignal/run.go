@@ -33,7 +33,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, log *logWriter) e
 	if len(args) == 0 {
 		err := interruptible(ctx, func() error { return sidecar(ctx, log) })
 		if ctx.Err() != nil {
-			return nil // as it was asked to
+			return nil //nolint:nilerr // it was asked to end
 		}
 		return err
 	}
@@ -199,7 +199,7 @@ func finderOptions(r rule, log *slog.Logger) signal.Options {
 	return options
 }
 
-// warnOfSubPaths tells of paths that can never change in this container.
+// warnOfSubPaths tells of paths that can never change in this container, or not in every way.
 func (r *rule) warnOfSubPaths(log *slog.Logger) {
 	for _, file := range r.files {
 		on, below, err := signal.SubPaths(file)
@@ -208,8 +208,14 @@ func (r *rule) warnOfSubPaths(log *slog.Logger) {
 			return
 		}
 		for _, s := range append(on, below...) {
-			log.Warn("file is on a subPath mount: subPath mounts never receive updates; mount the folder",
-				"file", file, "mount", s.Point, "stale", s.Stale)
+			switch s.Kind {
+			case signal.KindSubPath:
+				log.Warn("file is on a subPath mount: subPath mounts never receive updates; mount the folder",
+					"file", file, "mount", s.Point, "stale", s.Stale)
+			case signal.KindSingle:
+				log.Warn("file is a single-file mount: a file that replaces it on the host will not be seen here; mount its folder",
+					"file", file, "mount", s.Point, "stale", s.Stale)
+			} // that a folder's mount is stale the watcher says
 		}
 	}
 }

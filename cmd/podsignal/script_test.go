@@ -167,6 +167,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"window": windowCommand,
 	"get":    getCommand,
 	"tmpfs":  tmpfsCommand,
+	"bind":   bindCommand,
 	"report": reportCommand,
 	"stall":  stallCommand,
 	"hang":   hangCommand,
@@ -474,6 +475,15 @@ func tmpfsCommand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.MkdirAll(dir, 0o755))
 	ts.Check(unix.Mount("podsignal-test", dir, "tmpfs", 0, "size=1m"))
 	ts.Defer(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+// bind FILE POINT mounts a file, which a script has made, at another until the script ends.
+func bindCommand(ts *testscript.TestScript, _ bool, args []string) {
+	point := ts.MkAbs(args[1])
+	ts.Check(os.MkdirAll(filepath.Dir(point), 0o755))
+	ts.Check(os.WriteFile(point, nil, 0o644))
+	ts.Check(unix.Mount(ts.MkAbs(args[0]), point, "", unix.MS_BIND, ""))
+	ts.Defer(func() { _ = unix.Unmount(point, unix.MNT_DETACH) })
 }
 
 // unsteady is what differs from run to run in a report of podsignal check.

@@ -27,6 +27,8 @@ type status struct {
 	OutOfSync moment         `json:"out_of_sync_since,omitzero"`
 	Pending   string         `json:"pending,omitempty"` // why nothing reaches any target
 	Failing   moment         `json:"failing_since,omitzero"`
+	Stale     string         `json:"stale,omitempty"` // why the files may be older than what is on the host
+	StaleAt   moment         `json:"stale_since,omitzero"`
 	Targets   []targetStatus `json:"targets"`
 	Check     *report        `json:"check"` // as podsignal check --json prints it
 
@@ -89,6 +91,7 @@ func (d *delivery) compare() {
 			late = late || !now.Before(t.due)
 		}
 	}
+	d.stale = since(d.stale, d.desired.Stale != nil)
 	d.behind = since(d.behind, behind)
 	d.late = since(d.late, late)
 }
@@ -133,6 +136,9 @@ func (d *delivery) status() *status {
 			break
 		}
 	}
+	if d.desired.Stale != nil {
+		s.Stale, s.StaleAt = d.desired.Stale.Error(), moment{d.stale}
+	}
 	for _, t := range d.targets {
 		s.Targets = append(s.Targets, d.targetStatus(t))
 	}
@@ -176,13 +182,13 @@ func (s *status) add(found *report) {
 	}
 }
 
-// ready is an error if podsignal is not watching, or a delivery has been failing
-// for so long that somebody should know.
+// ready is an error if podsignal is not watching, or a delivery has been failing, or a
+// mount been stale, for so long that somebody should know.
 func (s *status) ready() error {
 	if s.Digest == "" {
 		return errors.New(cmp.Or(s.Pending, "the first look at the files is not over"))
 	}
-	failing := slices.Concat([]targetStatus{{Pending: s.Pending, Failing: s.Failing}}, s.Targets)
+	failing := slices.Concat([]targetStatus{{Pending: s.Pending, Failing: s.Failing}, {Pending: s.Stale, Failing: s.StaleAt}}, s.Targets)
 	var errs []error
 	for _, f := range failing {
 		if !f.Failing.IsZero() && s.at.Sub(f.Failing.Time) > patience {
