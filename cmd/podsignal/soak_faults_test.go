@@ -125,13 +125,14 @@ func (s *soak) targetNamedLate() {
 	t, cmd := s.newTarget(r, "/bin/sh", `read -r go < "$GATE"; trap "" HUP; exec "$0"`,
 		append(s.forks(), "GATE="+gate, loadedVar+"="+r.view(s))...)
 	t.ended = s.start(cmd)
-	for range s.IntN(3) {
-		s.swap(s.volume())
-		s.rest(time.Duration(s.IntN(1500)) * time.Millisecond)
-	}
+	s.swap("v2") // which all of these watch
+	s.rest(time.Duration(s.IntN(3000)) * time.Millisecond)
 	_, err = f.WriteString("go\n")
 	check(s.t, err)
 	s.await("it has its name", func() bool { return t.read(s).loaded != "" })
+	if s.IntN(2) == 0 {
+		s.quiet() // nothing that happens has podsignal look
+	}
 }
 
 func (s *soak) targetDaemonizes() {
@@ -181,10 +182,14 @@ func (s *soak) targetDies() {
 }
 
 // targetForgotten ends a target that is then listed no more, at once and not only when
-// podsignal looks for others.
+// podsignal looks for others: 1, 5 and 30 s after a change, where there is no RESYNC.
 func (s *soak) targetForgotten() {
 	s.quiet()
+	s.rest(time.Until(s.end.Add(7 * time.Second)))
 	t := s.oneTarget()
+	if job := s.rules[2]; len(job.targets) > 0 && s.IntN(4) > 0 { // it has no RESYNC
+		t = job.targets[s.IntN(len(job.targets))]
+	}
 	if t == nil {
 		return
 	}
@@ -192,7 +197,11 @@ func (s *soak) targetForgotten() {
 	s.lose(t, unix.SIGKILL, false)
 	begin := time.Now()
 	s.await("a target that has ended is listed no more", func() bool { return !s.sidecar.status(s).lists(pid) })
-	s.forgetting = max(s.forgetting, time.Since(begin))
+	took := time.Since(begin)
+	s.forgetting = max(s.forgetting, took)
+	if took > 10*time.Second {
+		s.fail("pid %d was listed for %v after its end", pid, took)
+	}
 }
 
 func (s *soak) targetStops() {

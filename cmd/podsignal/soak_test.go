@@ -136,6 +136,8 @@ func TestSoak(t *testing.T) {
 		}
 		s.quiet()
 	}
+	s.clientsLeave()
+	s.quiet()
 	s.report()
 	more := s.withTargets() // each has one that waits for their end
 	if left := s.quit() - more; left > goroutines {
