@@ -3,13 +3,19 @@
 package e2e_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +25,9 @@ import (
 type cluster struct {
 	ctx       context.Context // ends with the test, and on SIGINT: what was applied is then deleted
 	namespace string
+	// proxy is where the API is without credentials, for what is asked often: a process
+	// of kubectl for each question would keep a small machine busy.
+	proxy func() (url string, err error)
 }
 
 // connect skips the test where there is no cluster, and has it fail where no
@@ -38,15 +47,76 @@ func connect(t *testing.T) *cluster {
 		t.Fatal("set E2E_NAMESPACE to a namespace; one that is not there is created, and deleted at the end")
 	}
 
-	found := c.run(t, nil, "get", "namespace", c.namespace, "--ignore-not-found", "-o", "name")
-	if found == "" {
-		c.run(t, nil, "create", "namespace", c.namespace)
-		t.Cleanup(func() { c.clean(t, nil, "delete", "namespace", c.namespace, "--timeout=2m") })
+	c.proxy = sync.OnceValues(func() (string, error) { return serveAPI(t) })
+	if c.run(t, nil, "get", "namespace", c.namespace, "--ignore-not-found", "-o", "name") == "" {
 		// nginx's master is root, which the level restricted forbids.
-		c.run(t, nil, "label", "namespace", c.namespace, "pod-security.kubernetes.io/enforce=baseline")
+		c.create(t, "baseline")
 	}
 	t.Logf("namespace %s\n%s", c.namespace, c.run(t, nil, "version"))
 	return c
+}
+
+// create creates the namespace, at a level of Pod Security, and deletes it with the test.
+func (c *cluster) create(t *testing.T, level string) {
+	t.Helper()
+	c.run(t, nil, "create", "namespace", c.namespace)
+	t.Cleanup(func() { c.clean(t, nil, "delete", "namespace", c.namespace, "--timeout=2m") })
+	c.run(t, nil, "label", "namespace", c.namespace, "pod-security.kubernetes.io/enforce="+level)
+}
+
+// serveAPI runs kubectl proxy until the end of the test.
+func serveAPI(t *testing.T) (string, error) {
+	cmd := exec.Command("kubectl", "proxy", "--port=0", "--address=127.0.0.1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	address := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(line)
+	if address == "" {
+		return "", fmt.Errorf("kubectl proxy: %q (%w)", line, err)
+	}
+	return "http://" + address, nil
+}
+
+// ask sends a request to the API, below the namespace, and returns its answer's body.
+func (c *cluster) ask(method, path string, body any) (string, error) {
+	base, err := c.proxy()
+	if err != nil {
+		return "", err
+	}
+	path = fmt.Sprintf(path, c.namespace)
+	var content []byte
+	if body != nil {
+		if content, err = json.Marshal(body); err != nil {
+			return "", err
+		}
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, base+path, bytes.NewReader(content))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", "application/merge-patch+json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s: %s: %s", method, path, response.Status, answer)
+	}
+	return string(answer), err
 }
 
 // run runs kubectl in the namespace. If it fails, so does the test.

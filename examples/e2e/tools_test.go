@@ -1,0 +1,116 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// testInject adds podsignal to a StatefulSet that runs, twice.
+func testInject(t *testing.T, c *cluster, name string) {
+	program := filepath.Join(t.TempDir(), "podsignal")
+	if out, err := exec.CommandContext(c.ctx, "go", "build", "-o", program, "../../cmd/podsignal").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	m := read(t, "nginx", name)
+	image, _ := imageOf(t, m.container("podsignal")["image"].(string))
+	m.workload()["kind"] = "StatefulSet"
+	m.workload()["spec"].(object)["serviceName"] = name
+	delete(m.pod(), "initContainers")
+	delete(m.pod(), "shareProcessNamespace")
+
+	a := apply(t, c, m)
+	rollout := func() {
+		a.run(t, nil, "rollout", "status", "statefulset/"+name, "--timeout="+deadline.String())
+	}
+	rollout()
+	without := a.pods()[0]
+
+	inject := func() (revision string) {
+		manifest := a.run(t, nil, "get", "statefulset", name, "-o", "yaml")
+		cmd := exec.CommandContext(c.ctx, program, "inject", "--process", "nginx", "--volume", "conf", "--image", image)
+		cmd.Stdin = strings.NewReader(manifest)
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("%v\n%s", err, &stderr)
+		}
+		t.Log(a.run(t, stdout.Bytes(), "apply", "-f", "-"))
+		rollout()
+		return a.run(t, nil, "get", "statefulset", name, "-o", "jsonpath={.status.updateRevision} {.metadata.generation}")
+	}
+	first := inject()
+	with := a.pods()[0]
+	if _, ok := with.Containers["podsignal"]; !ok || with.UID == without.UID {
+		t.Fatalf("podsignal was not added: %+v", with)
+	}
+	if second := inject(); second != first {
+		t.Errorf("applied again, revision and generation are %s, want %s", second, first)
+	}
+	a.waitServed(with, "hello from nginx")
+	a.edit("hello", "goodbye")
+	a.waitServed(with, "goodbye from nginx")
+	a.waitOutcomes(with, "replaced")
+	a.wantPods(with)
+}
+
+// testKustomize applies the overlay, and changes the file that its ConfigMap is made of.
+func testKustomize(t *testing.T, c *cluster, _ string) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../kustomize")); err != nil {
+		t.Fatal(err)
+	}
+	overlay := filepath.Join(dir, "overlay")
+	setKustomizeImages(t, filepath.Join(overlay, "kustomization.yaml"))
+	if there := c.run(t, nil, "get", "-k", overlay, "--ignore-not-found", "-o", "name"); there != "" {
+		t.Fatalf("these are in the namespace %s already: give another, or delete them:\n%s", c.namespace, there)
+	}
+	a := newApp(t, c, decode(t, filepath.Join(dir, "base/nginx.yaml")), func() {
+		c.clean(t, nil, "delete", "-k", overlay, "--ignore-not-found", "--cascade=foreground", "--timeout=2m")
+	})
+	a.run(t, nil, "apply", "-k", overlay)
+	a.waitRollout()
+	before := a.pods()[0]
+	a.waitServed(before, "hello from nginx")
+
+	site := filepath.Join(dir, "base/site.conf")
+	content, err := os.ReadFile(site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(site, bytes.ReplaceAll(content, []byte("hello"), []byte("goodbye")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	a.run(t, nil, "apply", "-k", overlay)
+	a.waitServed(before, "goodbye from nginx")
+	a.waitOutcomes(before, "replaced")
+	a.wantPods(before)
+}
+
+// setKustomizeImages names the images that the environment gives, as an overlay does it.
+func setKustomizeImages(t *testing.T, path string) {
+	t.Helper()
+	var lines strings.Builder
+	for _, name := range []string{"podsignal", "nginxinc/nginx-unprivileged"} {
+		image, replaced := imageOf(t, name+":")
+		if colon := strings.LastIndex(image, ":"); replaced && colon > 0 {
+			fmt.Fprintf(&lines, "  - {name: %s, newName: %q, newTag: %q}\n", name, image[:colon], image[colon+1:])
+		}
+	}
+	if lines.Len() == 0 {
+		return
+	}
+	overlay, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, fmt.Appendf(overlay, "images:\n%s", &lines), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
