@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,7 @@ type Pod struct {
 	first  *exec.Cmd // it takes the others with it when it ends; nil: there is no pod
 	dir    string
 	orders chan func()
+	closed sync.Once
 }
 
 // New makes a pod. It lasts until Close, or until this process ends.
@@ -159,11 +161,14 @@ func (p *Pod) PID(process *os.Process) (int, error) {
 	return strconv.Atoi(pids[len(pids)-1])
 }
 
-// Close ends all processes of the pod. Whoever has started one still has to wait for it:
+// Close ends all processes of the pod, and may be called more than once. Whoever has started one still has to wait for it:
 // the first, which waits for all of them (pid_namespaces(7)), is waited for elsewhere.
 func (p *Pod) Close() {
-	if p.first != nil && p.first.Process != nil {
+	if p.first == nil || p.first.Process == nil {
+		return
+	}
+	p.closed.Do(func() {
 		_ = p.first.Process.Kill()
 		go func() { _ = p.first.Wait() }() // it was killed
-	}
+	})
 }
