@@ -126,9 +126,9 @@ func TestNearOfSeveral(t *testing.T) {
 			},
 		},
 		"options and letters alone": {
-			"main.py", []*proc{
-				{pid: 7, comm: "main", args: []string{"/srv/main.py/main", "-u", "a"}},
-				{pid: 8, comm: "main", args: []string{"/srv/main.py/main", "-v", "b"}},
+			"boot", []*proc{
+				{pid: 7, comm: "main", args: []string{"/srv/boot/main", "-u", "a"}},
+				{pid: 8, comm: "main", args: []string{"/srv/boot/main", "-v", "b"}},
 			},
 			[]Near{{PID: 7, Name: "main", Why: "PROCESS is part of its command"}},
 		},
