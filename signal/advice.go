@@ -58,7 +58,7 @@ func (s suspect) names() (names []string) {
 	title, word := titleNames(s.args)
 	candidates := []string{title, word, full}
 	executed := func(arg string) bool { return filepath.Base(arg) == full }
-	if s.args == nil || slices.ContainsFunc(s.args[:min(3, len(s.args))], executed) {
+	if slices.ContainsFunc(s.args[:min(3, len(s.args))], executed) {
 		candidates = []string{full, title, word}
 	}
 	for _, name := range candidates {
@@ -90,7 +90,7 @@ func chosen(all []suspect, name string, pattern *regexp.Regexp) (pids []int) {
 	// As masterOf has it.
 	ofOne := func(s suspect) bool {
 		parent, ok := byPID[s.parent]
-		return ok && s.parent > 0 && s.parent == roots[0].parent && s.comm == parent.comm && !isNamed(name, parent.comm, parent.args)
+		return ok && s.parent == roots[0].parent && s.comm == parent.comm && !isNamed(name, parent.comm, parent.args)
 	}
 	if !slices.ContainsFunc(roots, func(s suspect) bool { return !ofOne(s) }) {
 		return nil

@@ -131,6 +131,14 @@ func TestNearOfSeveral(t *testing.T) {
 				{PID: 7, Name: "nginx-ingress", Why: "it begins so"},
 			},
 		},
+		"options and letters alone": {
+			"boot", []*proc{
+				{pid: 7, comm: "main", args: []string{"/srv/boot/main", "-u", "a"}},
+				{pid: 8, comm: "main", args: []string{"/srv/boot/main", "-v", "b"}},
+			},
+			[]Near{{PID: 7, Name: "main", Why: "PROCESS is part of its command"}},
+		},
+		"podsignal itself": {"podsignals", nil, nil},
 		"what runs it": {
 			"ruby",
 			[]*proc{{pid: 7, comm: "bundle", args: []string{"puma 6.4.2 (tcp://0.0.0.0:3000) [app]"}, executable: "ruby3.1"}},

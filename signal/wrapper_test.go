@@ -106,4 +106,18 @@ func TestWrapperReadsOnce(t *testing.T) {
 	if first, second := reads(), reads(); first == 0 || second > 1 {
 		t.Errorf("%d command lines were read, then %d", first, second)
 	}
+	child.comm, child.args = "openresty", []string{"openresty"} // by an exec
+	if err := target.Ready(unix.SIGHUP); err == nil || !strings.Contains(err.Error(), "its child openresty (pid 8)") {
+		t.Error(err)
+	}
+}
+
+// The shell that has started podsignal is no wrapper of it.
+func TestWrapperOfPodsignal(t *testing.T) {
+	f := newFake(t, &proc{pid: 7, comm: "entry.sh", args: []string{"/bin/sh", "/entry.sh"}})
+	f.procs[us].parent, f.procs[us].caught = 7, goMask
+	target := only(t, f.finder(Options{Name: "entry.sh"}))
+	if err := target.Ready(unix.SIGHUP); err == nil || strings.Contains(err.Error(), "child") {
+		t.Error(err)
+	}
 }
