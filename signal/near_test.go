@@ -132,7 +132,8 @@ func TestNearOfSeveral(t *testing.T) {
 			},
 		},
 		"options and letters alone": {
-			"boot", []*proc{
+			"boot",
+			[]*proc{
 				{pid: 7, comm: "main", args: []string{"/srv/boot/main", "-u", "a"}},
 				{pid: 8, comm: "main", args: []string{"/srv/boot/main", "-v", "b"}},
 			},
