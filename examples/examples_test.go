@@ -299,6 +299,12 @@ func TestSmallContainer(t *testing.T) {
 		c.look(`memory that podsignal may use \(32 MiB\) has room for: .* raise the container's memory limit`, 1)
 		c.mustLive()
 	})
+	t.Run("20,000 files of each of two rules in 32 MiB are an error of one", func(t *testing.T) {
+		c := watchFiles(t, image, 20_000, "RULES=one,two", "ONE_PROCESS=web", "TWO_PROCESS=proxy")
+		c.look(`memory that podsignal may use \(32 MiB, of which other rules take \d+ MiB\) has room for`, 1)
+		c.look("looked: no change", 3)
+		c.mustLive()
+	})
 }
 
 // testSmallContainer is about a volume of 1 MiB, the most that the API server takes.
@@ -346,16 +352,19 @@ type smallContainer struct {
 	id, dir string
 }
 
-func watchFiles(t *testing.T, image string, files int) *smallContainer {
+func watchFiles(t *testing.T, image string, files int, env ...string) *smallContainer {
 	dir := t.TempDir()
 	for i := range files {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%020d", i)), []byte("1"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	id := strings.TrimSpace(run(t, nil, "docker", "run", "-d", "--memory", "32m", "--memory-swap", "32m",
-		"--network", "none", "--cap-drop", "ALL", "--read-only", "-v", dir+":/v:ro",
-		"-e", "FILE=/v", "-e", "PROCESS=web", "-e", "RESYNC=1s", "-e", "LOG_LEVEL=debug", image))
+	args := []string{"docker", "run", "-d", "--memory", "32m", "--memory-swap", "32m",
+		"--network", "none", "--cap-drop", "ALL", "--read-only", "-v", dir + ":/v:ro"}
+	for _, set := range append(env, "FILE=/v", "PROCESS=web", "RESYNC=1s", "LOG_LEVEL=debug") {
+		args = append(args, "-e", set)
+	}
+	id := strings.TrimSpace(run(t, nil, append(args, image)...))
 	t.Cleanup(func() { clean(t, "docker", "rm", "-f", id) })
 	return &smallContainer{t, id, dir}
 }

@@ -73,7 +73,7 @@ func (s *scan) recallFlat(path string, at *place, names []string) bool {
 	f.used = s.cache.scan
 	s.shown = append(s.shown, f.shown...)
 	s.files += len(f.shown)
-	s.room.used += f.room
+	s.room.hold(f.room)
 	s.thawed = true
 	if t := time.Unix(newest.Unix()); t.After(s.newest) {
 		s.newest = t

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/fsnotify/fsnotify"
 )
@@ -27,6 +28,8 @@ type Inotify struct {
 	// may wait for an event or an error to be taken, so that dispatch does not need it.
 	control sync.Mutex
 	now     *instance // the last; nil: there was none
+
+	filled atomic.Int64 // bytes that all Watchers hold: they share the memory too, see room
 }
 
 // An instance serves until an error tells that events were lost. Then a new one

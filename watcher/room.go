@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 const (
@@ -31,7 +32,9 @@ const (
 
 // A room is the memory that a scan may fill.
 type room struct {
-	limit, used int64 // bytes; a limit of 0 has not been asked for
+	limit, used int64         // bytes; a limit of 0 has not been asked for
+	shared      *atomic.Int64 // what all that share this memory hold; nil: there are no others
+	held        int64         // of that: what the Watcher's last scan used, or more if this one does
 	entries     int
 }
 
@@ -39,46 +42,84 @@ type room struct {
 // names are all read, since a single folder may be too large.
 func (r *room) enter(path string, entries int) error {
 	r.entries += entries
-	r.used += int64(entries) * entryBytes
-	if r.entries > maxEntries {
-		return fmt.Errorf("%s holds more than %d entries: set FILE to a smaller folder, or to single files", path, maxEntries)
-	}
-	return r.check(path)
+	return r.fill(path, int64(entries)*entryBytes)
 }
 
 // keep adds what is kept of a path besides.
-func (r *room) keep(path string) error {
-	r.used += int64(len(path)) * pathByteBytes
-	return r.check(path)
-}
+func (r *room) keep(path string) error { return r.fill(path, int64(len(path))*pathByteBytes) }
 
 // keepFolder adds a folder that is watched.
-func (r *room) keepFolder() { r.used += folderBytes }
+func (r *room) keepFolder() { r.hold(folderBytes) }
 
-func (r *room) check(path string) error {
-	if r.entries < fewEntries {
-		return nil
+// fill adds bytes, which is an error if there is no room for them. There is as much as
+// there was at the last scan, whatever others have taken since.
+func (r *room) fill(path string, bytes int64) error {
+	more := r.hold(bytes)
+	if r.entries > maxEntries || more && r.entries >= fewEntries && r.used > r.most() {
+		return r.full(path)
 	}
+	return nil
+}
+
+// hold tells whether the bytes are more than there were at the last scan.
+func (r *room) hold(bytes int64) (more bool) {
+	r.used += bytes
+	if r.used <= r.held {
+		return false
+	}
+	r.settle(r.used)
+	return true
+}
+
+// settle has the Watcher hold so many bytes from now on.
+func (r *room) settle(bytes int64) {
+	if r.shared != nil {
+		r.shared.Add(bytes - r.held)
+	}
+	r.held = bytes
+}
+
+// fullError says that a room is full.
+type fullError string
+
+func (e fullError) Error() string { return string(e) }
+
+func (r *room) full(path string) error {
+	if r.entries > maxEntries {
+		return fullError(fmt.Sprintf("%s holds more than %d entries: set FILE to a smaller folder, or to single files", path, maxEntries))
+	}
+	others := ""
+	if bytes := r.others(); bytes > 0 {
+		others = fmt.Sprintf(", of which other rules take %d MiB", bytes>>20)
+	}
+	return fullError(fmt.Sprintf("FILE holds more entries (%d up to %s) than the memory that podsignal may use (%d MiB%s) has room for: set FILE to a smaller folder, leave entries out by EXCLUDE, or raise the container's memory limit",
+		r.entries, path, r.limit>>20, others))
+}
+
+// others is what the others hold.
+func (r *room) others() int64 {
+	if r.shared == nil {
+		return 0
+	}
+	return r.shared.Load() - r.held
+}
+
+// most is how many bytes this scan may use.
+func (r *room) most() int64 {
 	if r.limit == 0 {
 		r.limit = memoryLimit()
 	}
-	if r.used+ownBytes <= r.limit {
-		return nil
-	}
-	return fmt.Errorf("FILE holds more entries (%d up to %s) than the memory that podsignal may use (%d MiB) has room for: set FILE to a smaller folder, leave entries out by EXCLUDE, or raise the container's memory limit",
-		r.entries, path, r.limit>>20)
+	return r.limit - ownBytes - r.others()
 }
 
-// most is how many entries of a folder are worth reading: one more than there may be.
-func (r *room) most() int {
-	most := maxEntries - r.entries
-	if most > fewEntries {
-		if r.limit == 0 {
-			r.limit = memoryLimit()
-		}
-		most = min(most, max(fewEntries, int((r.limit-ownBytes-r.used)/entryBytes)))
+// names is how many entries of a folder are worth reading: one more than there may be.
+func (r *room) names() int {
+	names := maxEntries - r.entries
+	if names > fewEntries {
+		more := max(r.most(), r.held) - r.used
+		names = min(names, max(fewEntries, int(more/entryBytes)))
 	}
-	return most + 1
+	return names + 1
 }
 
 // memoryLimit is how much memory this container may use, or, where it has no limit, how

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -59,12 +60,54 @@ func TestMostNames(t *testing.T) {
 		{maxEntries, 1 << 40, 1},
 	} {
 		r := room{limit: int64(test.limit), entries: test.entries}
-		names, err := readNames(dir, r.most())
+		names, err := readNames(dir, r.names())
 		must(t, err)
 		const aBuffer = 200 // are read at a time
 		if len(names) < test.want || len(names) > test.want+aBuffer {
 			t.Errorf("%d entries and a limit of %d bytes: %d names were read, want about %d", test.entries, test.limit, len(names), test.want)
 		}
+	}
+}
+
+// Rules share the memory: one that comes too late for its files finds no room, and leaves
+// it to the others, which go on as they were.
+func TestRulesShareTheRoom(t *testing.T) {
+	var shared atomic.Int64
+	rule := func() (scan func(entries int) error, leave func()) {
+		last := room{shared: &shared}
+		return func(entries int) error {
+			r := room{limit: 32 << 20, shared: &shared, held: last.held}
+			if most := r.names(); most < entries && entries <= int(last.held/entryBytes) {
+				t.Errorf("of a folder of %d that there was room for %d names are read", entries, most)
+			}
+			err := r.enter("/etc/app", entries)
+			r.settle(r.used)
+			last = r
+			return err
+		}, func() { last.settle(0) }
+	}
+	first, endFirst := rule()
+	second, endSecond := rule()
+	third, endThird := rule()
+
+	must(t, first(20_000))
+	if err := second(20_000); err == nil || !strings.Contains(err.Error(), "(32 MiB, of which other rules take 11 MiB)") {
+		t.Errorf("a second rule with as many files gets %v", err)
+	}
+	must(t, first(20_000)) // while the second holds what it found
+	must(t, first(15_000))
+	must(t, third(4_000)) // so few are always let in
+	endSecond()
+	must(t, first(20_000))
+	must(t, second(8_000))
+	if err := first(30_000); err == nil {
+		t.Error("the first rule finds room for more")
+	}
+	endFirst()
+	endSecond()
+	endThird()
+	if left := shared.Load(); left != 0 {
+		t.Errorf("%d bytes are still held when all have left", left)
 	}
 }
 

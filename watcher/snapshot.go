@@ -287,7 +287,12 @@ func (s *scan) names(at *place) ([]string, error) {
 			return v.names, nil
 		}
 	}
-	names, err := readNames(at.real, s.room.most())
+	most := s.room.names()
+	names, err := readNames(at.real, most)
+	if len(names) >= most {
+		s.room.entries += len(names)
+		return nil, s.room.full(at.real)
+	}
 	names = slices.DeleteFunc(names, func(name string) bool { return name == gitEntry })
 	if err == nil && s.cache != nil && slices.Contains(names, dataLink) {
 		s.cache.volumes[at.id()] = &visible{names, make(map[string]string)}

@@ -40,6 +40,7 @@ type Watcher struct {
 	opts  Options
 	paths []path
 	cache *cache
+	room  room // of the last scan
 
 	open    func() (*notifier, error)
 	notify  *notifier          // nil: polling
@@ -89,7 +90,7 @@ func New(opts Options) *Watcher {
 		remount: true,
 	}
 	if opts.Inotify != nil {
-		w.open = opts.Inotify.open
+		w.open, w.room.shared = opts.Inotify.open, &opts.Inotify.filled
 	}
 	for _, name := range opts.Paths {
 		w.paths = append(w.paths, path{name: name})
@@ -126,6 +127,7 @@ func (w *Watcher) Errors() uint64 { return w.errors.Load() }
 func (w *Watcher) Run(ctx context.Context, out chan<- Snapshot) error {
 	w.startNotify()
 	defer w.stopNotify()
+	defer func() { w.room.settle(0) }()
 	var ready chan<- Snapshot // nil: there is nothing to send
 	if w.look(ctx) {
 		ready = out
@@ -368,7 +370,9 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 		if !s.quick {
 			clear(w.cache.volumes)
 		}
+		s.room.shared, s.room.held = w.room.shared, w.room.held
 		err = w.walk(s)
+		w.keep(s, err)
 		if ctx.Err() != nil {
 			return s, digest, false, err
 		}
@@ -383,6 +387,18 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 	}
 	w.cache.forget()
 	return s, digest, stable, err
+}
+
+// keep notes what memory a scan has filled. Of one that found no room nothing is kept, so
+// that other rules have theirs.
+func (w *Watcher) keep(s *scan, err error) {
+	w.room = s.room
+	if _, full := errors.AsType[fullError](err); full {
+		w.room.settle(0)
+		w.cache = newCache()
+		return
+	}
+	w.room.settle(w.room.used)
 }
 
 // walk adds what each path shows. A path that was never there contributes
