@@ -51,7 +51,11 @@ func (r *report) files(d watcher.Description) {
 			r.add(l, "file", "%s lies on %s: %s", p.Path, describeSubPath(s), s.Fix()).File = p.Path
 		}
 		for _, s := range below {
-			r.add(levelWarn, "file", "%s has in it %s: %s", p.Path, describeSubPath(s), s.Fix()).File = p.Path
+			l := levelWarn
+			if s.Stale {
+				l = levelFail
+			}
+			r.add(l, "file", "%s has in it %s: %s", p.Path, describeSubPath(s), s.Fix()).File = p.Path
 		}
 		file.SubPaths = subPathReports(append(on, below...))
 		r.Files = append(r.Files, file)

@@ -202,7 +202,7 @@ func testSubPathOfPodsignal(t *testing.T, c *cluster, name string) {
 	a.waitLog(before, "podsignal", `msg="file is on a subPath mount: `+subPathWarning+`" file=/etc/nginx/conf.d mount=/etc/nginx/conf.d/site.conf stale=false`)
 	a.edit("hello", "goodbye")
 	a.waitFile(before, "nginx", "/etc/nginx/conf.d/site.conf", "goodbye")
-	a.wantCheck(before, `warn +file +/etc/nginx/conf.d has in it a subPath mount at /etc/nginx/conf.d/site.conf, which is stale already: `+subPathWarning)
+	a.wantCheck(before, `FAIL +file +/etc/nginx/conf.d has in it a subPath mount at /etc/nginx/conf.d/site.conf, which is stale already: `+subPathWarning)
 	log, err := a.log(before, "podsignal")
 	if signals, _ := told(log); err != nil || signals != 0 {
 		t.Errorf("podsignal, which cannot see the change, has signalled (%v):\n%s", err, log)
