@@ -270,6 +270,21 @@ func rewritten(t *testing.T, manifest string) map[string]string {
 			styles[fmt.Sprintf("YAML %d %v", indent, compact)] = b.String()
 		}
 	}
+	for name, style := range map[string]yaml.Style{"YAML ''": yaml.SingleQuotedStyle, `YAML ""`: yaml.DoubleQuotedStyle} {
+		var b strings.Builder
+		encoder := yaml.NewEncoder(&b)
+		for _, doc := range docs {
+			var node yaml.Node
+			if err := node.Encode(doc); err != nil {
+				t.Fatal(err)
+			}
+			quote(&node, style)
+			if err := encoder.Encode(&node); err != nil {
+				t.Fatal(err)
+			}
+		}
+		styles[name] = b.String()
+	}
 	for _, indent := range []string{"", "  ", "\t"} {
 		var b strings.Builder
 		encoder := json.NewEncoder(&b)
@@ -282,6 +297,16 @@ func rewritten(t *testing.T, manifest string) map[string]string {
 		}
 	}
 	return styles
+}
+
+// quote has all strings written in a style.
+func quote(node *yaml.Node, style yaml.Style) {
+	if node.Kind == yaml.ScalarNode && node.Tag == "!!str" {
+		node.Style = style
+	}
+	for _, child := range node.Content {
+		quote(child, style)
+	}
 }
 
 // What needs quotes gets them, also for kubectl, which reads YAML 1.1.

@@ -132,7 +132,7 @@ func (s *splicer) compare(old, changed *yaml.Node, indent int) {
 		for i < len(was) && (was[i].key.Line != e.key.Line || was[i].key.Column != e.key.Column) {
 			i++
 		}
-		s.add(old, was, from-1, added, indent)
+		s.add(old, was, from-1, added, i < len(was), indent)
 		s.remove(old, was, from, i, indent)
 		added = nil
 		if i == len(was) {
@@ -147,7 +147,7 @@ func (s *splicer) compare(old, changed *yaml.Node, indent int) {
 		}
 		i++
 	}
-	s.add(old, was, i-1, added, indent)
+	s.add(old, was, i-1, added, false, indent)
 	s.remove(old, was, i, len(was), indent)
 }
 
@@ -170,12 +170,13 @@ func (s *splicer) learn(parent *yaml.Node, e entry) {
 }
 
 // add puts new entries into a collection, behind the one at after, or before all for -1.
-func (s *splicer) add(old *yaml.Node, was []entry, after int, added []entry, indent int) {
+// others tells whether any stay behind them.
+func (s *splicer) add(old *yaml.Node, was []entry, after int, added []entry, others bool, indent int) {
 	if len(added) == 0 || len(was) == 0 {
 		return
 	}
 	if old.Style&yaml.FlowStyle != 0 {
-		s.addInline(old, was, after, added, indent)
+		s.addInline(old, was, after, added, others, indent)
 		return
 	}
 	var lines []string
@@ -229,7 +230,7 @@ func (s *splicer) behind(end, indent int) int {
 }
 
 // addInline is add between brackets.
-func (s *splicer) addInline(old *yaml.Node, was []entry, after int, added []entry, indent int) {
+func (s *splicer) addInline(old *yaml.Node, was []entry, after int, added []entry, others bool, indent int) {
 	var texts []string
 	first := s.start(was[0].key)
 	separator := ", "
@@ -250,7 +251,11 @@ func (s *splicer) addInline(old *yaml.Node, was []entry, after int, added []entr
 		s.edits = append(s.edits, edit{at, at, separator + strings.Join(texts, separator)})
 		return
 	}
-	s.edits = append(s.edits, edit{first, first, strings.Join(texts, separator) + separator})
+	text := strings.Join(texts, separator)
+	if others {
+		text += separator
+	}
+	s.edits = append(s.edits, edit{first, first, text})
 }
 
 // remove takes out the entries from one to before another.
