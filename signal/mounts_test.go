@@ -1,8 +1,10 @@
 package signal
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -150,5 +152,20 @@ func TestRealPath(t *testing.T) {
 		if got := realPath(in); got != want {
 			t.Errorf("realPath(%q) = %q, want %q", in, got, want)
 		}
+	}
+}
+
+// What a thread shows is the whole table, however small the buffer is.
+func TestMountsOfThread(t *testing.T) {
+	want, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := mountsOfThread(strconv.Itoa(os.Getpid()), make([]byte, 64), errGone)
+	if err != nil || string(got) != string(want) {
+		t.Errorf("%v\n%s", err, cmp.Diff(string(want), string(got)))
+	}
+	if _, err := mountsOfThread("self", nil, errGone); !errors.Is(err, errGone) {
+		t.Errorf("of podsignal itself: %v, want the error that was", err)
 	}
 }

@@ -43,7 +43,7 @@ func TestNoTarget(t *testing.T) {
 		},
 		"P3 volume not mounted by any": {
 			Options{Files: []string{"/volume/config"}},
-			[]*proc{nginx(9), nginx(8)},
+			[]*proc{nginx(16), nginx(15), nginx(14), nginx(13), nginx(12), nginx(11), nginx(10), nginx(9), nginx(8)},
 			func(*fake) {},
 			"no target: nginx (pid 8) does not mount the volume that FILE is in: mount it in that container too, as a folder",
 		},
