@@ -298,19 +298,13 @@ func (a *app) waitOutcomes(p pod, want ...string) {
 	}
 }
 
-// told returns how many signals a log of podsignal tells of, and their outcomes. One that
-// was repeated, because files were still changing when it was sent, counts once: a kubelet
-// that is slow takes longer than DEBOUNCE from the swap to its last step.
+// told returns how many signals a log of podsignal tells of, and their outcomes.
 func told(log string) (signals int, outcomes []string) {
 	outcome := regexp.MustCompile(` outcome=(\w+)`)
 	for line := range strings.Lines(log) {
-		switch match := outcome.FindStringSubmatch(line); {
-		case match != nil:
+		if match := outcome.FindStringSubmatch(line); match != nil {
 			outcomes = append(outcomes, match[1])
-		case !strings.Contains(line, " msg=signalled "):
-		case strings.Contains(line, " reason=repeat"):
-			outcomes = outcomes[:min(len(outcomes), signals-1)]
-		default:
+		} else if strings.Contains(line, " msg=signalled ") {
 			signals++
 		}
 	}
