@@ -359,8 +359,10 @@ func watchFiles(t *testing.T, image string, files int, env ...string) *smallCont
 			t.Fatal(err)
 		}
 	}
-	args := []string{"docker", "run", "-d", "--memory", "32m", "--memory-swap", "32m",
-		"--network", "none", "--cap-drop", "ALL", "--read-only", "-v", dir + ":/v:ro"}
+	args := []string{
+		"docker", "run", "-d", "--memory", "32m", "--memory-swap", "32m",
+		"--network", "none", "--cap-drop", "ALL", "--read-only", "-v", dir + ":/v:ro",
+	}
 	for _, set := range append(env, "FILE=/v", "PROCESS=web", "RESYNC=1s", "LOG_LEVEL=debug") {
 		args = append(args, "-e", set)
 	}
