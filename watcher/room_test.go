@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -108,6 +109,26 @@ func TestRulesShareTheRoom(t *testing.T) {
 	endThird()
 	if left := shared.Load(); left != 0 {
 		t.Errorf("%d bytes are still held when all have left", left)
+	}
+}
+
+// Of files that there was no room for nothing is kept.
+func TestNothingIsKeptWithoutRoom(t *testing.T) {
+	w := New(Options{Inotify: new(Inotify)})
+	scan := func(err error) {
+		s := newScan(t.Context(), w.cache, nil)
+		s.room.shared, s.room.held = w.room.shared, w.room.held
+		must(t, s.room.enter("/etc/app", 1_000))
+		w.cache.files["/etc/app/conf"] = &content{used: w.cache.scan}
+		w.keep(s, err)
+	}
+	scan(nil)
+	if len(w.cache.files) != 1 || w.room.shared.Load() != 1_000*entryBytes {
+		t.Errorf("after a scan %d files are remembered, and %d bytes held", len(w.cache.files), w.room.shared.Load())
+	}
+	scan(errors.Join(fullError("FILE holds more entries")))
+	if len(w.cache.files) != 0 || w.room.shared.Load() != 0 {
+		t.Errorf("without room %d files are remembered, and %d bytes held", len(w.cache.files), w.room.shared.Load())
 	}
 }
 

@@ -492,6 +492,23 @@ func TestSettlingAfterLostEvents(t *testing.T) {
 	})
 }
 
+// What a look has found without an event may be under way still.
+func TestSettlingWithoutEvents(t *testing.T) {
+	settle(t, []string{"file"}, func(r *rig) { r.write("0"); r.refused = time.Now().Add(time.Hour) }, func(r *rig) {
+		time.Sleep(11 * time.Second)
+		r.write("1")
+		time.Sleep(950 * ms) // the look at 11.9 s sees this
+		if !r.watcher.Settling() {
+			t.Error("not settling when a change was seen only once")
+		}
+		time.Sleep(100 * ms)
+		synctest.Wait()
+		if r.watcher.Settling() {
+			t.Error("settling when it was seen twice")
+		}
+	})
+}
+
 // What others are told of how changes are noticed.
 func TestModeAndErrors(t *testing.T) {
 	settle(t, []string{"file"}, func(r *rig) { r.write("0"); r.refused = time.Now().Add(30 * time.Second) }, func(r *rig) {

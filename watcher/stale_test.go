@@ -205,6 +205,44 @@ func TestStaleMountWithoutEvent(t *testing.T) {
 	}
 }
 
+// A look that fails midway comes across no mount behind that, and forgets nothing of it.
+func TestStaleMountBehindAFault(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("run as root: it mounts file systems")
+	}
+	dir := t.TempDir()
+	must(t, os.MkdirAll(dir+"/host", 0o755))
+	bind(t, dir+"/host", dir+"/app/deeper/sub")
+	var log notebook
+	w := New(Options{Paths: []string{dir + "/app"}, Resync: time.Minute, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	w.open = func() (*notifier, error) { return nil, unix.EMFILE }
+	w.startNotify()
+	look := func(fails bool) {
+		t.Helper()
+		w.resync = time.Time{}
+		for !w.look(t.Context()) {
+		}
+		if fails != (w.current.Err != nil) {
+			t.Errorf("the look says %v", w.current.Err)
+		}
+	}
+	look(false)
+	must(t, os.Remove(dir+"/host"))
+	look(false)
+	must(t, os.Rename(dir+"/app/deeper", dir+"/deeper"))
+	must(t, os.Symlink(".", dir+"/app/deeper")) // a loop
+	look(true)
+	if w.current.Stale == nil {
+		t.Error("while the look fails the mount is not stale")
+	}
+	must(t, os.Remove(dir+"/app/deeper"))
+	must(t, os.Rename(dir+"/deeper", dir+"/app/deeper"))
+	look(false)
+	if n := log.count("mount is stale"); n != 1 {
+		t.Errorf("it is said %d times, want once", n)
+	}
+}
+
 // A volume of the kubelet's is not stale, whatever is swapped in it, and needs no look at
 // the mounts after the first.
 func TestVolumeIsNotStale(t *testing.T) {

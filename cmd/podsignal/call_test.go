@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -194,6 +195,13 @@ func TestCallsStartGrace(t *testing.T) {
 		time.Sleep(10 * time.Second) // of the test's time; by the real clock it stays as young
 		if _, page := s.get("/status"); !strings.Contains(page, "web (pid 7) has only just started") {
 			t.Error(page)
+		}
+		// It is asked again when it is old enough, which by the real clock it never is.
+		_, page := s.get("/metrics")
+		_, tries, _ := strings.Cut(page, `podsignal_signals_total{result="held_back",signal="URL"} `)
+		tries, _, _ = strings.Cut(tries, "\n")
+		if n, err := strconv.Atoi(tries); err != nil || n < 14 { // 17 times 600 ms, and fewer if this machine is slow
+			t.Errorf("%q tries in 10 s (%v), want one in 600 ms at least", tries, err)
 		}
 	})
 	if diff := cmp.Diff([]string{"0s find"}, events); diff != "" {

@@ -1,6 +1,12 @@
 package main
 
-import "testing"
+import (
+	"log/slog"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
 
 func TestLikely(t *testing.T) {
 	for _, test := range []struct {
@@ -24,5 +30,25 @@ func TestLikely(t *testing.T) {
 		if got := likely(test.others, test.variable); got != test.want {
 			t.Errorf("of %v %q may be meant for %s, want %q", test.others, got, test.variable, test.want)
 		}
+	}
+}
+
+func TestOtherVariables(t *testing.T) {
+	environ := []string{"ZONE=a", "FILES=/x", "FILE=/v", "EMPTY=", "WEB_SERVICE_HOST=10.0.0.1", "PROCES=nginx"}       //nolint:misspell // as people do
+	if diff := cmp.Diff([]string{"FILES", "PROCES", "ZONE"}, otherVariables(environ, []string{"FILE"})); diff != "" { //nolint:misspell // the same
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// Whoever takes the signal is no launcher; with a URL there is no signal to go by.
+func TestFinderOptions(t *testing.T) {
+	bySignal := rule{process: "web", signal: syscall.SIGUSR1}
+	if got := finderOptions(bySignal, slog.Default()).Signal; got != syscall.SIGUSR1 {
+		t.Errorf("signal %v is looked for, want USR1", got)
+	}
+	byURL := byCall("web")
+	byURL.signal = syscall.SIGHUP
+	if got := finderOptions(byURL, slog.Default()).Signal; got != 0 {
+		t.Errorf("signal %v is looked for where a URL is called, want none", got)
 	}
 }

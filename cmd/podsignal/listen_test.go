@@ -327,6 +327,16 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
+// What Prometheus takes the metrics for (text format 0.0.4).
+func TestMetricsContentType(t *testing.T) {
+	w := httptest.NewRecorder()
+	handler := pages(func(context.Context) ([]*status, error) { return []*status{{}}, nil }, found, nil)
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if got := w.Header().Get("Content-Type"); got != "text/plain; version=0.0.4; charset=utf-8" {
+		t.Errorf("%q", got)
+	}
+}
+
 // A client that never ends its request does not keep podsignal from ending.
 func TestListenEnds(t *testing.T) {
 	var log logBuffer

@@ -68,6 +68,20 @@ func TestNotices(t *testing.T) {
 			time.Sleep(time.Hour)
 		}, []string{"1m0s undelivered main: >010000000000 HUP no target: none is there"},
 	}, {
+		"one target that fails beside another that only waits", rule{name: "main", signal: syscall.SIGHUP, minInterval: time.Hour}, false, func(s *stage) {
+			s.have(target(7), target(8))
+			s.refuse = func(target *signal.Target) error {
+				if target.PID == 7 {
+					return syscall.EPERM
+				}
+				return nil
+			}
+			s.shows(1)
+			time.Sleep(time.Second)
+			s.shows(2)
+			time.Sleep(10 * time.Minute)
+		}, []string{"1m0s undelivered main: >020000000000 HUP 7 operation not permitted"},
+	}, {
 		"and the next one, after a minute of its own", hup, false, func(s *stage) {
 			s.shows(1)
 			time.Sleep(10 * time.Minute)
