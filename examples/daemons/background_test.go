@@ -61,8 +61,11 @@ func TestInBackground(t *testing.T) {
 			d.write(t, files)
 			await(t, "the new setting", func() error { return d.answers(d.change[1-i]) })
 			p.value(t, "outcome=", i+1, "outcome")
-			if signals := p.lines("msg=signalled"); len(signals) != i+1 {
-				t.Errorf("%d signals, want %d:\n%s", len(signals), i+1, strings.Join(signals, "\n"))
+			// PHP-FPM starts itself anew within a few ms: so soon after a change that it is told
+			// once more, as it may have read what was there before.
+			once := p.lines("the process started just after the files had changed")
+			if signals := p.lines("msg=signalled"); len(signals) != i+1+len(once) {
+				t.Errorf("%d signals, want %d:\n%s", len(signals), i+1+len(once), strings.Join(signals, "\n"))
 			}
 		}
 		pid := p.value(t, "process found", len(p.lines("process found")), "pid")
