@@ -2,8 +2,8 @@ package daemons_test
 
 import (
 	"errors"
-	"slices"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
