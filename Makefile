@@ -26,7 +26,7 @@ demo: ## watch three swaps reload nginx on this machine, in 4 s and without a cl
 
 # examples/manifests is a module of its own, so that the types of Kubernetes stay out
 # of go.mod. It reads files outside of it, whose changes go's cache of results misses.
-# examples/kubelet-writer, another one, compiles much of Kubernetes: .ci/nightly runs it.
+# examples/kubelet-writer, another one, compiles much of Kubernetes: .ci/run runs it.
 .PHONY: test
 test: ## run all tests, with the race detector, in a random order
 	go test -race -shuffle=on -timeout 30m $(TESTFLAGS) ./...
@@ -81,8 +81,8 @@ bench-growth: ## measure podsignal with ever more processes, keys, volumes and t
 	@go build -o bin/bench ./cmd/podsignal/bench
 	@bin/bench -podsignal bin/podsignal -growth
 
-# Its variables are in examples/e2e/README.md. It took 5 minutes
-# on a busy machine with 2 cores, where the kubelet looks at volumes every 5 s.
+# Its variables are in examples/e2e/README.md. It took 2 to 5 minutes on a machine with 2
+# cores, where the kubelet looks at volumes every 5 s.
 .PHONY: e2e
 e2e: ## run examples on kubectl's present cluster, in the namespace E2E_NAMESPACE
 	go test -tags e2e -run '^TestE2E$$' -count=1 -parallel 8 -timeout 40m -v ./examples/e2e
