@@ -1,6 +1,10 @@
 package signal
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -110,6 +114,29 @@ func TestEnded(t *testing.T) {
 	for threads, want := range map[int]bool{0: true, 1: true, 2: false, 7: false} {
 		if got := (stat{state: 'Z', threads: threads}).ended(); got != want {
 			t.Errorf("%d threads, of which the first has ended: ended = %t", threads, got)
+		}
+	}
+}
+
+// A process that ends while its threads are looked at is no fault; anything else is told.
+func TestEachThreadOfOne(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+	})
+	for _, test := range []struct{ says, want error }{{nil, nil}, {errGone, nil}, {fs.ErrPermission, fs.ErrPermission}} {
+		var folders []string
+		err := eachThread(cmd.Process.Pid, func(folder string) error {
+			folders = append(folders, folder)
+			return test.says
+		})
+		want := fmt.Sprintf("/proc/%d/task/%d", cmd.Process.Pid, cmd.Process.Pid)
+		if !errors.Is(err, test.want) || len(folders) != 1 || folders[0] != want {
+			t.Errorf("of %v it tells %v, want %v, and looked at %q, want %s", test.says, err, test.want, folders, want)
 		}
 	}
 }

@@ -219,4 +219,7 @@ func TestHistogram(t *testing.T) {
 	if h.count != 4 || h.sum != 400.0035 || h.below[0] != 2 || h.below[1] != 3 || h.below[len(buckets)-1] != 3 {
 		t.Errorf("%+v", h)
 	}
+	if !slices.IsSorted(buckets[:]) {
+		t.Errorf("the bounds do not grow: %v", buckets)
+	}
 }
