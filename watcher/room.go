@@ -38,8 +38,7 @@ type room struct {
 	entries     int
 }
 
-// enter adds entries, and is an error if there are too many. It is asked before their
-// names are all read, since a single folder may be too large.
+// enter adds entries, and is an error if there are too many.
 func (r *room) enter(path string, entries int) error {
 	r.entries += entries
 	return r.fill(path, int64(entries)*entryBytes)
@@ -112,7 +111,8 @@ func (r *room) most() int64 {
 	return r.limit - ownBytes - r.others()
 }
 
-// names is how many entries of a folder are worth reading: one more than there may be.
+// names is how many entries of a folder are worth reading, since a single one may be too
+// large: one more than there may be.
 func (r *room) names() int {
 	names := maxEntries - r.entries
 	if names > fewEntries {

@@ -287,9 +287,9 @@ func (s *scan) names(at *place) ([]string, error) {
 			return v.names, nil
 		}
 	}
-	most := s.room.names()
-	names, err := readNames(at.real, most)
-	if len(names) >= most {
+	tooMany := s.room.names()
+	names, err := readNames(at.real, tooMany)
+	if len(names) >= tooMany {
 		s.room.entries += len(names)
 		return nil, s.room.full(at.real)
 	}

@@ -84,12 +84,11 @@ func mapped() (kib int) {
 func main() {
 	frugal()
 	var all *list
+	before := mapped()
+	if forgetStart(); mapped() >= before {
+		fmt.Println("nothing was forgotten of", before)
+	}
 	for round := range 3 {
-		if before := mapped(); round == 0 {
-			if forgetStart(); mapped() >= before {
-				fmt.Println("nothing was forgotten of", before)
-			}
-		}
 		forgetStart()
 		for i := range 1000 {
 			all = &list{all, map[string]any{fmt.Sprint(i): []any{i, time.Now(), reflect.TypeOf(i).String()}}}
