@@ -72,13 +72,13 @@ BENCHFLAGS_short = -swaps 5 -burst 100 -idle 3s -processes 90,5
 .PHONY: bench
 bench: ## compare podsignal with a floor and the shell, in 6 minutes, or 1 with BENCH=short; as root
 	@$(MAKE) --silent --no-print-directory build
-	@go build -o bin/bench ./cmd/podsignal/bench
+	@go build -o bin/bench ./cmd/internal/bench
 	@bin/bench -podsignal bin/podsignal $(BENCHFLAGS_$(BENCH))
 
 .PHONY: bench-growth
 bench-growth: ## measure podsignal with ever more processes, keys, volumes and targets; as root
 	@$(MAKE) --silent --no-print-directory build
-	@go build -o bin/bench ./cmd/podsignal/bench
+	@go build -o bin/bench ./cmd/internal/bench
 	@bin/bench -podsignal bin/podsignal -growth
 
 # Its variables are in examples/e2e/README.md. It took 2 to 5 minutes on a machine with 2

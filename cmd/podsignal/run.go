@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
-	"github.com/podsignal/podsignal/cmd/podsignal/inject"
+	"github.com/podsignal/podsignal/cmd/internal/inject"
 	"github.com/podsignal/podsignal/signal"
 	"github.com/podsignal/podsignal/watcher"
 )

@@ -18,7 +18,7 @@ var injected = []exception{
 // TestInject reads what podsignal inject prints in its tests, strictly, and looks for
 // faults in each podsignal.
 func TestInject(t *testing.T) {
-	files, err := filepath.Glob("../../cmd/podsignal/inject/testdata/*.golden.*")
+	files, err := filepath.Glob("../../cmd/internal/inject/testdata/*.golden.*")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("%d files (%v)", len(files), err)
 	}
