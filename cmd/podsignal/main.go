@@ -12,33 +12,43 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/podsignal/podsignal/cmd/internal/build"
+	"github.com/podsignal/podsignal/cmd/internal/check"
+	"github.com/podsignal/podsignal/cmd/internal/config"
+	"github.com/podsignal/podsignal/cmd/internal/inject"
+	"github.com/podsignal/podsignal/cmd/internal/logging"
+	"github.com/podsignal/podsignal/cmd/internal/memory"
 )
 
 func main() {
-	frugal()
+	memory.TuneRuntime()
 	// Whoever reads the log may go away: that must not end the reloads.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	log := newLogWriter(os.Stderr)
+	log := logging.NewWriter(os.Stderr)
 	err := run(ctx, os.Args[1:], os.Stdout, log)
-	flushWithin := faultWithin
+	flushWithin := failWithin
 	if ctx.Err() != nil {
 		flushWithin = endWithin - leaveWithin
 	}
 	stop()
-	if err != nil && !errors.Is(err, errWouldNotWork) { // the report has told that
+	if err != nil && !errors.Is(err, check.ErrWouldNotWork) { // the report has told that
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintln(log, "podsignal:", strings.TrimSuffix(line, "\n"))
 		}
 	}
-	log.end(flushWithin)
+	log.End(flushWithin)
 	_, ofConfig := errors.AsType[configError](err)
 	switch {
 	case ofConfig:
@@ -48,6 +58,84 @@ func main() {
 	}
 }
 
+// configError is an error of the command line or of the environment.
+type configError struct{ error }
+
+// run is the whole program, until ctx is done.
+func run(ctx context.Context, args []string, stdout io.Writer, log *logging.Writer) error {
+	if len(args) == 0 {
+		err := interruptible(ctx, func() error { return sidecar(ctx, log) })
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was asked to end
+		}
+		return err
+	}
+	command, rest := args[0], args[1:]
+	if isHelp(command) {
+		if len(rest) == 0 {
+			return usage(stdout)
+		}
+		command, rest = rest[0], slices.Concat([]string{"--help"}, rest[1:])
+	}
+	switch command {
+	case "check":
+		return runCheck(ctx, rest, stdout)
+	case "inject":
+		return runInject(ctx, rest, os.Stdin, stdout, os.Stderr)
+	case "version", "--version", "-version", "-v":
+		if len(rest) == 0 {
+			_, err := fmt.Fprintln(stdout, build.Describe())
+			return err
+		}
+	}
+	return configError{fmt.Errorf("unknown arguments %q: use podsignal check, inject, help or version, or none, with which podsignal is configured by the environment", strings.Join(args, " "))}
+}
+
+func isHelp(arg string) bool {
+	return slices.Contains([]string{"help", "--help", "-help", "-h"}, arg)
+}
+
+//go:embed usage.txt
+var usageHead string
+
+// usage prints what --help does: the commands, and the table of the variables.
+func usage(out io.Writer) error {
+	if _, err := io.WriteString(out, usageHead); err != nil {
+		return err
+	}
+	return config.PrintVariables(out)
+}
+
+// runCheck is podsignal check. A file system that hangs blocks it.
+func runCheck(ctx context.Context, args []string, stdout io.Writer) error {
+	asJSON := false
+	switch {
+	case len(args) == 0:
+	case len(args) == 1 && isHelp(args[0]):
+		return usage(stdout)
+	case len(args) == 1 && args[0] == "--json":
+		asJSON = true
+	default:
+		return configError{fmt.Errorf("unknown arguments %q: use podsignal check, or podsignal check --json", "check "+strings.Join(args, " "))}
+	}
+	return interruptible(ctx, func() error {
+		cfg, err := config.Load()
+		if err != nil {
+			return configError{err}
+		}
+		return check.Run(ctx, cfg, stdout, asJSON)
+	})
+}
+
+// runInject is podsignal inject. Reading may wait for ever, in a terminal for one.
+func runInject(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	err := interruptible(ctx, func() error { return inject.Run(args, build.Version, stdin, stdout, stderr) })
+	if _, ok := errors.AsType[inject.UsageError](err); ok {
+		return configError{err}
+	}
+	return err
+}
+
 const (
 	// endWithin is how long podsignal may take to end after SIGTERM.
 	endWithin = 100 * time.Millisecond
@@ -55,8 +143,8 @@ const (
 	// leaveWithin is what of that all goroutines get; the rest is for the log.
 	leaveWithin = 60 * time.Millisecond
 
-	// faultWithin is how long writing down a fault that ends podsignal may take.
-	faultWithin = time.Second
+	// failWithin is how long writing down an error that ends podsignal may take.
+	failWithin = time.Second
 )
 
 // errLeft is what has become of a call that was left behind.

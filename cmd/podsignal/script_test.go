@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -24,6 +23,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"github.com/podsignal/podsignal/cmd/internal/check"
+	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/signal/podtest"
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
@@ -256,7 +257,7 @@ func start(ts *testscript.TestScript, name string, uid int, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir, cmd.Stderr = ts.MkAbs("."), stderr
-	for _, key := range append(allVariables(ts.Getenv("RULES")), "CONF", "PORT", "PATH") {
+	for _, key := range append(config.Variables(strings.Split(ts.Getenv("RULES"), ",")), "CONF", "PORT", "PATH") {
 		cmd.Env = append(cmd.Env, key+"="+ts.Getenv(key))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
@@ -269,19 +270,6 @@ func start(ts *testscript.TestScript, name string, uid int, args []string) {
 	pid, err := started.pod.PID(cmd.Process)
 	ts.Check(err)
 	ts.Setenv("pid_"+name, strconv.Itoa(pid))
-}
-
-// allVariables are podsignal's, those of these rules among them.
-func allVariables(rules string) (names []string) {
-	for _, field := range variables() {
-		names = append(names, field.Tag.Get("envconfig"))
-	}
-	for _, rule := range split(rules) {
-		for field := range reflect.TypeFor[ruleEnvironment]().Fields() {
-			names = append(names, prefix(rule)+field.Tag.Get("envconfig"))
-		}
-	}
-	return names
 }
 
 // started is a program that start has started.
@@ -414,7 +402,8 @@ func quietCommand(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // window N waits until podsignal has logged as many signals or calls, and the time is
-// over within which a program may still be reading for the last of them.
+// over within which a program may still be reading for the last of them (readWithin in
+// package deliver).
 func windowCommand(ts *testscript.TestScript, _ bool, args []string) {
 	const line = `^time=(\S+) .*msg=(signalled|called) `
 	logCommand(ts, false, []string{line, args[0]})
@@ -423,7 +412,7 @@ func windowCommand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	interval, err := time.ParseDuration(ts.Getenv("MIN_INTERVAL"))
 	ts.Check(err)
-	time.Sleep(time.Until(last.Add(max(interval, readWithin) + 10*time.Millisecond)))
+	time.Sleep(time.Until(last.Add(max(interval, time.Second) + 10*time.Millisecond)))
 }
 
 // get PATH CODE [REGEXP ...] waits until that page of podsignal's has this status
@@ -503,7 +492,7 @@ func reportCommand(ts *testscript.TestScript, _ bool, args []string) {
 	got := ts.ReadFile("stdout")
 	if args[0] == "-json" {
 		args = args[1:]
-		var r report
+		var r check.Report
 		dec := json.NewDecoder(strings.NewReader(got))
 		dec.DisallowUnknownFields()
 		ts.Check(dec.Decode(&r))
@@ -511,7 +500,7 @@ func reportCommand(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("more than one document: %s", got)
 		}
 		var text strings.Builder
-		ts.Check(r.print(&text))
+		ts.Check(r.Print(&text))
 		got = text.String()
 	}
 	got = strings.ReplaceAll(got, ts.MkAbs("."), "$WORK")

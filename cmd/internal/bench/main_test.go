@@ -34,7 +34,7 @@ func TestBench(t *testing.T) {
 		}
 	}
 	bin := t.TempDir() + "/"
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "..", ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../podsignal", ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -1,0 +1,29 @@
+package check
+
+import (
+	"log/slog"
+
+	"github.com/podsignal/podsignal/signal"
+)
+
+// WarnOfSubPaths logs which files can never change in this container, or not in every way.
+// A file system that hangs blocks it.
+func WarnOfSubPaths(files []string, log *slog.Logger) {
+	for _, file := range files {
+		on, below, err := signal.SubPaths(file)
+		if err != nil {
+			log.Debug("mounts cannot be read", "err", err)
+			return
+		}
+		for _, s := range append(on, below...) {
+			switch s.Kind {
+			case signal.KindSubPath:
+				log.Warn("file is on a subPath mount: subPath mounts never receive updates; mount the folder",
+					"file", file, "mount", s.Point, "stale", s.Stale)
+			case signal.KindSingle:
+				log.Warn("file is a single-file mount: a file that replaces it on the host will not be seen here; mount its folder",
+					"file", file, "mount", s.Point, "stale", s.Stale)
+			} // that a folder's mount is stale the watcher says
+		}
+	}
+}

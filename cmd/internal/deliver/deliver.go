@@ -1,0 +1,276 @@
+package deliver
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/cmd/internal/verify"
+	"github.com/podsignal/podsignal/signal"
+	"github.com/podsignal/podsignal/watcher"
+)
+
+const (
+	// readWithin is the least time that a program may take to read its files after a
+	// signal, or after its start. Of 19 programs 15 opened them within 22 ms, and the
+	// slowest within 1 s.
+	readWithin = time.Second
+
+	// maxRepeats is how often in a row the same content is delivered again because the
+	// files changed and changed back meanwhile. A program that writes there itself when
+	// it reloads would be signalled for ever.
+	maxRepeats = 3
+)
+
+// An attempt is a signal that was sent, or a call that was made, or failed.
+type attempt struct {
+	target *targetState
+	shown  watcher.Snapshot // right before
+	called bool             // the target has answered, or should have
+	err    error
+}
+
+// A call is one whose answer is awaited.
+type call struct {
+	attempt
+	answer <-chan error
+}
+
+// deliver notifies those of the targets that need it and may be notified now.
+func (l *Loop) deliver(ctx context.Context, targets []*targetState) {
+	for _, t := range targets {
+		if l.calling != nil {
+			return // one at a time; its answer is followed by a look
+		}
+		if l.runs(t) {
+			if !t.due.IsZero() {
+				l.say(slog.LevelDebug, "no %s: the files are back to what it runs", t.pid(), "digest", l.digest())
+			}
+			t.failing, t.due = retrying{}, time.Time{}
+			continue
+		}
+		if !l.whole() {
+			return // a snapshot follows
+		}
+		if t.due.IsZero() {
+			if t.applied == ([32]byte{}) && t.Started >= l.desired.Changed {
+				l.say(slog.LevelInfo, "the process started just after the files had changed, and may have read the old ones: a %s follows", t.pid(), "digest", l.digest())
+			}
+			l.splay(t)
+		}
+		for _, due := range []time.Time{t.due, t.sent.Add(l.rule.MinInterval)} {
+			if t.failing.next.Before(due) {
+				t.failing.next = due
+			}
+		}
+		if !time.Now().Before(t.failing.next) {
+			l.tell(ctx, t)
+		}
+	}
+}
+
+// runs tells whether a target runs what is desired, as far as is known.
+func (l *Loop) runs(t *targetState) bool {
+	return t.applied == l.desired.Digest && !t.doubtful && !l.calls(t)
+}
+
+// calls tells whether a target's answer is awaited.
+func (l *Loop) calls(t *targetState) bool { return l.calling != nil && l.calling.target == t }
+
+// answer is that of the call under way; nil: none is.
+func (l *Loop) answer() <-chan error {
+	if l.calling == nil {
+		return nil
+	}
+	return l.calling.answer
+}
+
+// readWithin is how long a program may be reading what it was signalled for.
+func (l *Loop) readWithin() time.Duration { return max(l.rule.MinInterval, readWithin) }
+
+// splay begins the wait for SPLAY. Newer content does not begin it anew: changes that
+// keep coming would put off the signal for ever.
+func (l *Loop) splay(t *targetState) {
+	t.due = time.Now().Add(l.rule.Splay.Share)
+	if l.rule.Splay.Within > 0 {
+		l.say(slog.LevelInfo, "%s waits for its share of SPLAY", "digest", l.digest(), t.pid(), "splay", l.rule.Splay.Within, "until", t.due)
+	}
+}
+
+// tell notifies a target, if it is ready for that.
+func (l *Loop) tell(ctx context.Context, t *targetState) {
+	a := attempt{target: t, shown: l.desired.Snapshot}
+	a.err = l.way.ready(t.Target.Target)
+	if a.err != nil || l.rule.DryRun {
+		l.attempted(a)
+		return
+	}
+	watched := l.verify.Prepare(&t.Target, l.digest(), shortOf(t.applied))
+	var answer <-chan error
+	answer, a.err = l.way.tell(ctx, t.Target.Target)
+	if answer != nil {
+		t.doubtful = false // what changes from here on it may have read
+		l.calling = &call{a, answer}
+		return
+	}
+	if a.err == nil {
+		l.report(l.verify.Sent(watched, l.newest()))
+	}
+	l.attempted(a)
+}
+
+// answered takes the answer to the call under way.
+func (l *Loop) answered(err error) {
+	a := l.calling.attempt
+	l.calling = nil
+	a.called, a.err = true, err
+	a.target.reading = time.Now()
+	l.attempted(a)
+}
+
+// say logs what is said alike of signals and of calls: %s is which of them it is.
+func (l *Loop) say(level slog.Level, format string, args ...any) {
+	l.log.Log(context.Background(), level, fmt.Sprintf(format, l.way.name()), args...) //nolint:sloglint // one of two constants
+}
+
+// attempted takes what has become of an attempt.
+func (l *Loop) attempted(a attempt) {
+	t := a.target
+	var unready *signal.NotReadyError
+	switch {
+	case a.err == nil:
+		l.arrived(a)
+	case errors.Is(a.err, signal.ErrGone):
+		// Its successor has read what is there, or is told.
+		if i := slices.Index(l.targets, t); i >= 0 {
+			l.targets = slices.Delete(l.targets, i, i+1)
+			l.logEnd(t)
+		}
+		l.search.next = l.search.targetGone.retry(retryReady)
+	case errors.As(a.err, &unready):
+		l.counts.HeldBack++
+		level := slog.LevelDebug
+		if t.failing.lasts() {
+			level = slog.LevelWarn
+		}
+		if t.failing.allow(level) {
+			l.say(level, "%s held back", t.pid(), "tries", t.failing.tries, "err", a.err)
+		}
+		t.failing.fails(a.err)
+		t.failing.retry(retryReady)
+		if unready.Retry > 0 {
+			t.failing.next = time.Now().Add(unready.Retry)
+		}
+	default:
+		l.failed(a)
+	}
+}
+
+// arrived takes an attempt that has succeeded.
+func (l *Loop) arrived(a attempt) {
+	t, before, why := a.target, a.target.applied, l.reason(a)
+	t.repeats++
+	if why != reasonRepeat {
+		t.repeats = 0
+	}
+	t.applied, t.unknown, l.sync.reached, t.sent = a.shown.Digest, false, a.shown.Digest, time.Now()
+	t.failing, t.due, l.search.targetGone = retrying{}, time.Time{}, backoff{}
+	if !a.called {
+		t.doubtful, t.reading = false, t.sent.Add(l.readWithin())
+	}
+	after := a.shown.Age()
+	log := l.log.With(slog.String("digest", short(a.shown.Digest)), t.pid(), l.rule.Action(), slog.Duration("after", after), slog.String("reason", string(why)))
+	switch {
+	case l.rule.DryRun:
+		log.Info("would " + l.way.name()) //nolint:sloglint // one of two constants
+		return
+	case a.called:
+		log.Info("called")
+	default:
+		log.Info("signalled")
+	}
+	l.counts.sent(after, why == reasonStartup || why == reasonNewcomer)
+
+	seen := verify.Accepted
+	if !a.called {
+		if l.rule.Verify > 0 {
+			return // its outcome follows
+		}
+		seen = verify.Unseen
+	} else {
+		t.Outcome = seen
+		l.counts.Outcomes[seen]++
+	}
+	l.post(t.PID, seen, shortOf(before), shortOf(t.applied), nil)
+}
+
+// failed takes an attempt that has failed.
+func (l *Loop) failed(a attempt) {
+	t := a.target
+	l.counts.Failed++
+	level := slog.LevelInfo
+	if t.failing.lasts() || errors.Is(a.err, unix.EPERM) || refused(a.err) {
+		level = slog.LevelWarn
+	}
+	if t.failing.allow(level) {
+		l.say(level, "%s failed, trying again", t.pid(), "tries", t.failing.tries, "err", a.err)
+	}
+	t.failing.fails(a.err)
+	t.failing.retry(retrySend)
+	if a.shown.Digest != l.desired.Digest {
+		t.failing.renew() // of what the files show now nothing has failed
+	}
+	if a.called {
+		// Without an answer it may have loaded the files all the same, and it may say
+		// for ever that it has refused, if it is not called again.
+		t.applied, t.unknown = [32]byte{}, true
+	}
+}
+
+// A reason is why a target was signalled, or a URL called.
+type reason string
+
+// The reasons.
+const (
+	reasonChange   reason = "change"
+	reasonStartup  reason = "startup"  // for a change before podsignal's start
+	reasonNewcomer reason = "newcomer" // the target was found after the change
+	reasonRetry    reason = "retry"    // an attempt for this content has failed, or was held back
+	reasonRepeat   reason = "repeat"   // the files changed and changed back while it may have been reading
+)
+
+// reason is that of an attempt that has succeeded.
+func (l *Loop) reason(a attempt) reason {
+	t, changed := a.target, time.Now().Add(-a.shown.Age())
+	switch {
+	case t.applied == a.shown.Digest:
+		return reasonRepeat
+	case changed.Before(l.started):
+		return reasonStartup
+	case t.found.After(changed):
+		return reasonNewcomer
+	case t.failing.tries > 0:
+		return reasonRetry
+	default:
+		return reasonChange
+	}
+}
+
+func (l *Loop) digest() string { return short(l.desired.Digest) }
+
+// short is a digest as it is shown: enough to tell any two of a file's life apart.
+func short(digest [32]byte) string { return hex.EncodeToString(digest[:6]) }
+
+// shortOf is empty for no digest.
+func shortOf(digest [32]byte) string {
+	if digest == ([32]byte{}) {
+		return ""
+	}
+	return short(digest)
+}

@@ -1,0 +1,33 @@
+package deliver
+
+import (
+	"time"
+
+	"github.com/podsignal/podsignal/cmd/internal/verify"
+)
+
+// checkEffects looks at the targets that were signalled.
+func (l *Loop) checkEffects() {
+	results, ended := l.verify.Look(l.newest())
+	if ended {
+		l.search.next = time.Now() // for its successor
+	}
+	l.report(results)
+}
+
+// report tells what became of signals.
+func (l *Loop) report(results []verify.Result) {
+	for _, r := range results {
+		l.counts.Outcomes[r.Outcome]++
+		log := l.log.With("digest", r.Digest, "pid", r.Target.PID, "outcome", string(r.Outcome))
+		switch r.Outcome {
+		case verify.Died:
+			log.Warn("the process ended after the signal: read its container's log")
+		case verify.Kept:
+			log.Warn("the process kept its workers, so it refused what it has read: read its container's log")
+		default:
+			log.Info("the signal's effect")
+		}
+		l.post(r.Target.PID, r.Outcome, r.Was, r.Digest, nil)
+	}
+}

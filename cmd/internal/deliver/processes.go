@@ -1,0 +1,50 @@
+package deliver
+
+import (
+	"context"
+
+	"github.com/podsignal/podsignal/cmd/internal/config"
+	"github.com/podsignal/podsignal/signal"
+)
+
+// processes are what finds targets, and tells of them.
+type processes struct {
+	find     func(context.Context) ([]*signal.Target, error)
+	findNew  func(context.Context) ([]*signal.Target, error) // find, soon after a change
+	exits    <-chan struct{}                                 // a target has ended
+	watched  func(*signal.Target) bool                       // exits tells of this one
+	ended    func(*signal.Target) bool
+	children func(*signal.Target) (map[int]bool, error)
+}
+
+// processesOf are those of a rule.
+func processesOf(rule config.Rule, finder *signal.Finder) processes {
+	p := processes{
+		find:     finder.Find,
+		findNew:  finder.FindNew,
+		exits:    finder.Ended(),
+		watched:  (*signal.Target).Watched,
+		ended:    (*signal.Target).Ended,
+		children: (*signal.Target).Children,
+	}
+	if rule.Reload != nil {
+		p.targetsOfURL(rule)
+	}
+	return p
+}
+
+// targetsOfURL has one process counted: the oldest, so that a change counts as read only
+// when all of them have started after it. Without PROCESS, nothing is known of who answers.
+func (p *processes) targetsOfURL(rule config.Rule) {
+	whoever := []*signal.Target{{Name: rule.Reload.Shown()}}
+	one := func(find func(context.Context) ([]*signal.Target, error)) func(context.Context) ([]*signal.Target, error) {
+		return func(ctx context.Context) ([]*signal.Target, error) {
+			if rule.Process == "" {
+				return whoever, nil
+			}
+			targets, err := find(ctx)
+			return targets[:min(1, len(targets))], err
+		}
+	}
+	p.find, p.findNew = one(p.find), one(p.findNew)
+}

@@ -1,0 +1,99 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/podsignal/podsignal/signal"
+)
+
+// longSearch is how long a search may take until what was found is dealt with at
+// once. After a longer one the events that came meanwhile are taken first: a change
+// may be under way.
+const longSearch = time.Millisecond
+
+// newcomersAfter is when after a change to look for targets that were not there, or did
+// not have their name yet: an entrypoint may have read the files before the change and
+// run the program after it.
+var newcomersAfter = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}
+
+// search is when to look for targets, and what comes in the way of it.
+type search struct {
+	next       time.Time   // zero: it is not planned
+	newcomers  []time.Time // when to look for more of them, after a change
+	recheck    time.Time   // when to look whether those have ended of which no exit is told
+	noTarget   retrying    // that there is none
+	targetGone backoff     // that targets end before they are signalled
+}
+
+// renew is for a change.
+func (s *search) renew() {
+	s.newcomers = nil
+	for _, after := range newcomersAfter {
+		s.newcomers = append(s.newcomers, time.Now().Add(after))
+	}
+	s.noTarget.renew()
+	s.targetGone = backoff{}
+}
+
+// discover looks for targets when it is time for that, and delivers to those that are
+// new. It returns when to look again; zero: never.
+func (l *Loop) discover(ctx context.Context) time.Time {
+	s, began := &l.search, time.Now()
+	all := !s.next.IsZero() && !began.Before(s.next)
+	more := len(s.newcomers) > 0 && !began.Before(s.newcomers[0])
+	if more {
+		s.newcomers = s.newcomers[1:]
+	}
+	var next time.Time
+	if all || more && s.next.IsZero() { // else one is planned anyway
+		find := l.procs.findNew
+		if all {
+			find = l.procs.find
+		}
+		news := l.refresh(ctx, find)
+		news = slices.DeleteFunc(news, l.readAtStart)
+		if took := time.Since(began); took < longSearch {
+			l.deliver(ctx, news)
+		} else if len(news) > 0 {
+			next = time.Now().Add(longSearch)
+		}
+	}
+	next = earlier(next, s.next)
+	if len(s.newcomers) > 0 {
+		next = earlier(next, s.newcomers[0])
+	}
+	return next
+}
+
+// refresh looks for targets and returns those that are new.
+func (l *Loop) refresh(ctx context.Context, find func(context.Context) ([]*signal.Target, error)) (news []*targetState) {
+	found, err := find(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err == nil || errors.Is(err, signal.ErrNoTarget) { // any other error says nothing about them
+		news = l.adopt(found)
+	}
+	missing := &l.search.noTarget
+	if err == nil {
+		*missing, l.search.next = retrying{}, time.Time{}
+		return news
+	}
+	level := slog.LevelInfo
+	switch {
+	case missing.lasts() || !errors.Is(err, signal.ErrNoTarget):
+		level = slog.LevelWarn
+	case l.verify.Restarting():
+		level = slog.LevelDebug
+	}
+	if missing.allow(level) {
+		l.log.Log(ctx, level, "no process to signal, looking for it", "tries", missing.tries, "err", err)
+	}
+	missing.fails(err)
+	l.search.next = missing.retry(retryFind)
+	return news
+}

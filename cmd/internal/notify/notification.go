@@ -1,0 +1,78 @@
+package notify
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/podsignal/podsignal/cmd/internal/verify"
+)
+
+// A Notification tells people of one delivery. Like the log, it has nothing of what the files
+// hold. What is empty is left out.
+type Notification struct {
+	Text         string         `json:"text"` // by Post, as are Pod, Namespace and Time
+	Rule         string         `json:"rule,omitempty"`
+	File         string         `json:"file"`                   // FILE, comma-separated
+	DigestBefore string         `json:"digestBefore,omitempty"` // as the log has it; what the process runs if the delivery failed
+	DigestAfter  string         `json:"digestAfter"`
+	Process      string         `json:"process,omitempty"`
+	PID          int            `json:"pid,omitempty"`
+	Signal       string         `json:"signal,omitempty"`
+	ReloadURL    string         `json:"reloadUrl,omitempty"` // Post leaves the query out
+	Outcome      verify.Outcome `json:"outcome"`
+	Cause        string         `json:"cause,omitempty"` // the error of the last attempt, if undelivered
+	Pod          string         `json:"pod,omitempty"`
+	Namespace    string         `json:"namespace,omitempty"`
+	Time         time.Time      `json:"time"`
+}
+
+// sentence is the notification for people, in one line. The field text is what Slack,
+// Mattermost and others that take their webhooks show of a JSON document.
+func (n *Notification) sentence() string {
+	var b strings.Builder
+	b.WriteString("podsignal: ")
+	if n.Pod != "" {
+		if n.Namespace != "" {
+			b.WriteString(n.Namespace + "/")
+		}
+		b.WriteString(n.Pod + ": ")
+	}
+	if n.Rule != "" {
+		b.WriteString(n.Rule + ": ")
+	}
+	who := cmp.Or(n.Process, n.ReloadURL)
+	what := n.File + " (digest " + n.DigestAfter + ")"
+	after := ""
+	switch {
+	case n.Signal != "":
+		after = " after " + n.Signal
+	case n.Process != "":
+		after = " after a call of " + n.ReloadURL
+	}
+	switch n.Outcome {
+	case verify.Died, verify.Ended:
+		fmt.Fprintf(&b, "%s %s%s: it was told of %s", who, n.Outcome, after, what)
+	case verify.Restarted:
+		fmt.Fprintf(&b, "%s was restarted%s: it was told of %s", who, after, what)
+	case verify.Kept:
+		fmt.Fprintf(&b, "%s kept its workers%s: it refused %s", who, after, what)
+	case verify.Undelivered:
+		fmt.Fprintf(&b, "%s has not been told of %s", who, what)
+		if n.Cause != "" {
+			b.WriteString(": " + n.Cause)
+		}
+	case verify.Replaced:
+		fmt.Fprintf(&b, "%s replaced its workers%s: it was told of %s", who, after, what)
+	case verify.Read:
+		fmt.Fprintf(&b, "%s read %s%s", who, what, after)
+	case verify.Accepted:
+		fmt.Fprintf(&b, "%s accepted %s%s", who, what, after)
+	case verify.Unseen:
+		fmt.Fprintf(&b, "%s showed no effect%s: it was told of %s", who, after, what)
+	default:
+		fmt.Fprintf(&b, "%s was told of %s", who, what)
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}

@@ -1,0 +1,134 @@
+// Package reload has a program reload by an HTTP request, where others take a signal.
+package reload
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/podsignal/podsignal/cmd/internal/build"
+	"github.com/podsignal/podsignal/cmd/internal/httpcall"
+)
+
+// Settings are RELOAD_URL and what goes with it, validated.
+type Settings struct {
+	URL           string // see CheckURL
+	Method        string // see ParseMethod
+	Timeout       time.Duration
+	CAFile        string
+	TokenFile     string
+	BasicAuthFile string
+}
+
+// Shown is the URL without all that may be secret.
+func (s *Settings) Shown() string { return ShownURL(s.URL) }
+
+// endpoint uses no proxy, whatever the environment says: the application is in this
+// pod, or in this Compose project. What net/http leaves out by itself is localhost, but
+// neither the pod's address nor a service's name.
+func (s *Settings) endpoint() *httpcall.Endpoint {
+	return &httpcall.Endpoint{Prefix: "RELOAD", URL: s.URL, CAFile: s.CAFile, Timeout: s.Timeout, UserAgent: build.UserAgent()}
+}
+
+// Reload makes one request without a body, and returns its status; 0 if there was no
+// answer. A status that is not 2xx is a *StatusError. All files are read anew, since
+// Secrets are rotated. It does not try again, and ends at once when ctx is done.
+func (s *Settings) Reload(ctx context.Context) (status int, err error) {
+	header, err := s.credentials()
+	if err != nil {
+		return 0, fmt.Errorf("%s %s: %w", s.Method, s.Shown(), err)
+	}
+	a, err := s.endpoint().Call(ctx, s.Method, header, nil)
+	if err != nil {
+		return 0, fmt.Errorf("%s %s: %w", s.Method, s.Shown(), err)
+	}
+	if a.Code/100 != 2 {
+		return a.Code, &StatusError{method: s.Method, url: s.Shown(), code: a.Code, fix: s.fix(a)}
+	}
+	return a.Code, nil
+}
+
+// Probe does all that Reload does but for the request: it reads the credentials, connects,
+// and hangs up.
+func (s *Settings) Probe(ctx context.Context) error {
+	if _, err := s.credentials(); err != nil {
+		return err
+	}
+	return s.endpoint().Connect(ctx)
+}
+
+// credentials returns the header that has them.
+func (s *Settings) credentials() (http.Header, error) {
+	request := http.Request{Header: make(http.Header)}
+	switch {
+	case s.TokenFile != "":
+		const variable = "RELOAD_BEARER_TOKEN_FILE"
+		content, err := httpcall.ReadSetting(variable, s.TokenFile)
+		if err != nil {
+			return nil, err
+		}
+		token := strings.TrimSpace(string(content))
+		if token == "" || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
+			return nil, fmt.Errorf("%s=%q holds no token: write the token into it, and nothing else", variable, s.TokenFile)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+	case s.BasicAuthFile != "":
+		const variable = "RELOAD_BASIC_AUTH_FILE"
+		content, err := httpcall.ReadSetting(variable, s.BasicAuthFile)
+		if err != nil {
+			return nil, err
+		}
+		line := strings.TrimRight(string(content), "\r\n")
+		user, password, ok := strings.Cut(line, ":")
+		if !ok || user == "" || strings.ContainsFunc(line, unicode.IsControl) {
+			return nil, fmt.Errorf("%s=%q holds no user:password: write these two into it, parted by a colon, and nothing else", variable, s.BasicAuthFile)
+		}
+		request.SetBasicAuth(user, password)
+	}
+	return request.Header, nil
+}
+
+// A StatusError is an answer that is no success.
+type StatusError struct {
+	method, url string // the URL as ShownURL has it
+	code        int
+	fix         string
+}
+
+// Error has the status, and what to do about it.
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("%s %s: %s: %s", e.method, e.url, httpcall.StatusText(e.code), e.fix)
+}
+
+// fix is what to do about an answer. Prometheus, which answers 403 while it may not
+// reload by HTTP, is the program that most need it for.
+func (s *Settings) fix(a httpcall.Answer) string {
+	const prometheus = "Prometheus: start it with --web.enable-lifecycle"
+	credentials := "RELOAD_BEARER_TOKEN_FILE or RELOAD_BASIC_AUTH_FILE"
+	switch {
+	case s.TokenFile != "":
+		credentials = "RELOAD_BEARER_TOKEN_FILE"
+	case s.BasicAuthFile != "":
+		credentials = "RELOAD_BASIC_AUTH_FILE"
+	}
+	switch {
+	case a.Location != "":
+		return fmt.Sprintf("it leads to %s, and redirects are not followed: set RELOAD_URL to where it reloads", a.Location)
+	case a.Code == http.StatusUnauthorized && s.TokenFile == "" && s.BasicAuthFile == "":
+		return "it asks who is calling: set " + credentials
+	case a.Code == http.StatusUnauthorized:
+		return "it does not know the caller: correct the file that " + credentials + " names"
+	case a.Code == http.StatusForbidden:
+		return "it does not permit this: permit reloads by HTTP (" + prometheus + "), or correct " + credentials
+	case a.Code == http.StatusNotFound:
+		return "it has no such page: correct the path in RELOAD_URL, or permit reloads by HTTP (" + prometheus + ")"
+	case a.Code == http.StatusMethodNotAllowed:
+		return "it takes another method: correct RELOAD_METHOD, or permit reloads by HTTP (" + prometheus + ")"
+	case a.Code == http.StatusBadRequest && strings.HasPrefix(s.URL, "http:"):
+		return "the program refused: read its log, and use https:// in RELOAD_URL if it speaks TLS"
+	}
+	return "the program refused: read its log"
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/podsignal/podsignal/cmd/internal/build"
+	"github.com/podsignal/podsignal/cmd/internal/check"
+	"github.com/podsignal/podsignal/cmd/internal/config"
+	"github.com/podsignal/podsignal/cmd/internal/deliver"
+	"github.com/podsignal/podsignal/cmd/internal/logging"
+	"github.com/podsignal/podsignal/cmd/internal/notify"
+	"github.com/podsignal/podsignal/cmd/internal/serve"
+	"github.com/podsignal/podsignal/signal"
+	"github.com/podsignal/podsignal/watcher"
+)
+
+// sidecar does what podsignal is there for, until ctx is done or it cannot go on.
+func sidecar(ctx context.Context, out *logging.Writer) error {
+	cfg, err := config.Load()
+	if err != nil {
+		limited, cancel := context.WithTimeout(ctx, failWithin)
+		defer cancel()
+		_ = interruptible(limited, func() error { logging.TerminationMessage(err); return nil })
+		return configError{err}
+	}
+	log := logging.New(out, cfg.LogLevel, cfg.LogJSON)
+	for _, typo := range cfg.Typos {
+		log.Warn("this is no variable of podsignal's: correct its name if it is misspelt", "variable", typo.Name, "likely", typo.Likely)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	pages := serve.Options{Examine: func() ([]*check.Report, error) { return check.Examine(ctx, cfg) }}
+	var post func(notify.Notification)
+	if cfg.Notify != nil {
+		notifier := notify.New(*cfg.Notify, log)
+		post, pages.Notifications = notifier.Post, notifier.Counts
+		group.Go(func() error { return notifier.Run(ctx) })
+	}
+	var shared *watcher.Inotify // an instance of its own is a little faster
+	if len(cfg.Rules) > 1 {
+		shared = new(watcher.Inotify)
+	}
+	for _, rule := range cfg.Rules {
+		log := log
+		if rule.Name != "" {
+			log = log.With("rule", rule.Name)
+		}
+		log.Info("podsignal", append([]any{"version", build.Version}, rule.LogAttrs()...)...)
+		w := watcher.New(rule.WatcherOptions(shared, log))
+		loop := deliver.New(rule, w, signal.NewFinder(rule.FinderOptions(log)), post, log)
+		pages.Status = append(pages.Status, loop.Status)
+		snapshots := make(chan watcher.Snapshot)
+		group.Go(func() error { check.WarnOfSubPaths(rule.Files.Paths, log); return nil }) // the files may hang
+		group.Go(func() error { return w.Run(ctx, snapshots) })
+		group.Go(func() error { return loop.Run(ctx, snapshots) })
+	}
+	if cfg.Listen != "" {
+		group.Go(func() error { return serve.Run(ctx, cfg.Listen, pages, log) })
+	}
+	err = interruptible(ctx, group.Wait)
+	if errors.Is(err, errLeft) {
+		return context.Cause(ctx) // the first error, if there was one
+	}
+	return err
+}
