@@ -68,6 +68,9 @@ type daemon struct {
 	broken  string // what it does with files that it cannot use
 	outcome string // of that, as podsignal logs it
 
+	// secret returns what a volume shows of a certificate and a key, of a daemon in tls.
+	secret func(certificate, key string) volumetest.Files
+
 	// trace returns what changes whenever it reloads, of a daemon that has a rule.
 	trace func(pid string, p *process) string
 
