@@ -32,7 +32,7 @@ const deadline = 30 * time.Second
 // A daemon is a line of the table, and how to see that the line is true.
 type daemon struct {
 	name    string // as the table calls it
-	folder  string // below examples, where it has one
+	folder  string // or manifest, below examples, where it has one
 	rule    string // of RULES there, and its container, where there are several
 	program string // in Debian, of the package pkg
 	pkg     string
@@ -50,8 +50,10 @@ type daemon struct {
 	prepare  func() error
 	readOnly bool // so is the root of its container
 
-	dir   string // where the volume is mounted, and FILE
-	files volumetest.Files
+	dir     string // where the volume is mounted, and FILE unless file is set
+	files   volumetest.Files
+	volumes []string // where more are mounted, that prepare writes
+	file    string   // FILE
 	// change makes of a word in the files another; it is also what setting answers then.
 	change  [2]string
 	setting func() (string, error)
@@ -65,6 +67,9 @@ type daemon struct {
 	lost    string
 	broken  string // what it does with files that it cannot use
 	outcome string // of that, as podsignal logs it
+
+	// secret returns what a volume shows of a certificate and a key, of a daemon in tls.
+	secret func(certificate, key string) volumetest.Files
 
 	// trace returns what changes whenever it reloads, of a daemon that has a rule.
 	trace func(pid string, p *process) string
@@ -237,9 +242,11 @@ func (d daemon) begin(t *testing.T) (podsignal *process, pid string) {
 func prepare(t *testing.T, daemons ...daemon) {
 	t.Helper()
 	for _, d := range daemons {
-		check(t, folders(d.dir, container+d.dir)())
-		check(t, mount("tmpfs", d.dir, "tmpfs", 0, "mode=0755")())
-		check(t, mount(d.dir, container+d.dir, "", unix.MS_BIND, "")())
+		for _, dir := range d.watched() {
+			check(t, folders(dir, container+dir)())
+			check(t, mount("tmpfs", dir, "tmpfs", 0, "mode=0755")())
+			check(t, mount(dir, container+dir, "", unix.MS_BIND, "")())
+		}
 		d.write(t, d.files)
 	}
 	if daemons[0].folder != "" {
@@ -256,6 +263,9 @@ func prepare(t *testing.T, daemons ...daemon) {
 		check(t, mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")())
 	}
 }
+
+// watched are the folders where its volumes are mounted, in podsignal's container too.
+func (d daemon) watched() []string { return append([]string{d.dir}, d.volumes...) }
 
 // write makes the volume show files, as the kubelet does.
 func (d daemon) write(t *testing.T, files volumetest.Files) {
@@ -368,7 +378,7 @@ func (d daemon) startPodsignal(t *testing.T) *process {
 	t.Helper()
 	cmd := exec.Command("/bin/podsignal")
 	cmd.Dir = "/"
-	cmd.Env = slices.Concat([]string{"FILE=" + d.dir, "PROCESS=" + d.process, "SIGNAL=" + d.signal, "RELOAD_URL=" + d.url, "VERIFY=3s"}, d.env)
+	cmd.Env = slices.Concat([]string{"FILE=" + cmp.Or(d.file, d.dir), "PROCESS=" + d.process, "SIGNAL=" + d.signal, "RELOAD_URL=" + d.url, "VERIFY=3s"}, d.env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Chroot: container, Cloneflags: unix.CLONE_NEWNS, Credential: credential(cmp.Or(d.sidecar, d.owner())),
 	}

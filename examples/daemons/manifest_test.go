@@ -54,10 +54,11 @@ type securityContext struct {
 	ReadOnly  bool `yaml:"readOnlyRootFilesystem"`
 }
 
-// example adds to d all that the kubernetes.yaml of its folder says: the files, where
-// they are mounted, podsignal's environment and uid (the row's, where the image decides),
-// and the daemon's arguments, environment, uid and folders to write to. Where there are
-// several daemons, d.rule says which one; d.env is then podsignal's for the others.
+// example adds to d all that the kubernetes.yaml of its folder says, or another file below
+// examples: the files, where they are mounted, podsignal's environment and uid (the row's,
+// where the image decides), and the daemon's arguments, environment, uid and folders to
+// write to. Where there are several daemons, d.rule says which one; d.env is then
+// podsignal's for the others.
 func example(folder string, d daemon) daemon {
 	objects := manifests(folder)
 	workload := slices.IndexFunc(objects, func(m manifest) bool { return len(m.Spec.Template.Spec.Containers) > 0 })
@@ -72,7 +73,8 @@ func example(folder string, d daemon) daemon {
 	for _, env := range podsignal.Env {
 		switch strings.TrimPrefix(env.Name, prefix) {
 		case "FILE":
-			d.dir = env.Value
+			paths := strings.Split(env.Value, ",")
+			d.file, d.dir, d.volumes = env.Value, paths[0], paths[1:]
 		case "PROCESS":
 			d.process = env.Value
 		case "SIGNAL":
@@ -108,7 +110,7 @@ func example(folder string, d daemon) daemon {
 			}
 		}
 	}
-	d.prepare, d.readOnly = program.volumes(conf, d.prepare), program.SecurityContext.ReadOnly
+	d.prepare, d.readOnly = program.writable(d.prepare, d.watched()), program.SecurityContext.ReadOnly
 	return d
 }
 
@@ -122,11 +124,12 @@ func (c containerSpec) volumeAt(path string) string {
 	panic(fmt.Sprintf("%s mounts nothing at %s", c.Name, path))
 }
 
-// volumes returns what mounts a container's writable volumes, and then does what image does.
-func (c containerSpec) volumes(conf string, image func() error) func() error {
+// writable returns what mounts a container's volumes that are not watched, and then does
+// what image does.
+func (c containerSpec) writable(image func() error, watched []string) func() error {
 	var steps []func() error
 	for _, m := range c.VolumeMounts {
-		if m.Name != conf {
+		if !slices.Contains(watched, m.MountPath) {
 			steps = append(steps, folders(m.MountPath), mount("tmpfs", m.MountPath, "tmpfs", 0, "mode=0777"))
 		}
 	}
@@ -145,7 +148,11 @@ func (p podSpec) userOf(c containerSpec) string {
 }
 
 func manifests(folder string) []manifest {
-	content, err := os.ReadFile(filepath.Join("..", folder, "kubernetes.yaml"))
+	file := filepath.Join("..", folder)
+	if filepath.Ext(folder) == "" {
+		file = filepath.Join(file, "kubernetes.yaml")
+	}
+	content, err := os.ReadFile(file)
 	if err != nil {
 		panic(err)
 	}

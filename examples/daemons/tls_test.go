@@ -22,28 +22,39 @@ var (
 
 // selfSigned makes a key and two certificates of it, as PEM.
 func selfSigned() (private string, public [2]string) {
-	encode := func(what string, der []byte, err error) string {
-		if err != nil {
-			panic(err)
-		}
-		return string(pem.EncodeToMemory(&pem.Block{Type: what, Bytes: der}))
+	key, private := newKey()
+	for i := range public {
+		public[i] = newCertificate(key, int64(i+1))
 	}
+	return private, public
+}
+
+// newKey makes a private key, and returns it as PEM too.
+func newKey() (*ecdsa.PrivateKey, string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	private = encode("PRIVATE KEY", der, err)
-	for i := range public {
-		template := &x509.Certificate{
-			SerialNumber: big.NewInt(int64(i + 1)),
-			Subject:      pkix.Name{CommonName: "localhost"}, // Hitch takes none without
-			NotAfter:     time.Now().AddDate(1, 0, 0),
-		}
-		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-		public[i] = encode("CERTIFICATE", der, err)
+	return key, encode("PRIVATE KEY", der, err)
+}
+
+// newCertificate makes a certificate of a key that is signed by the same key, as PEM.
+func newCertificate(key *ecdsa.PrivateKey, serial int64) string {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial),
+		Subject:      pkix.Name{CommonName: "localhost"}, // Hitch takes none without
+		NotAfter:     time.Now().AddDate(1, 0, 0),
 	}
-	return private, public
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	return encode("CERTIFICATE", der, err)
+}
+
+func encode(what string, der []byte, err error) string {
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: what, Bytes: der}))
 }
 
 // certificateShown is the one that the daemon shows.
