@@ -103,7 +103,6 @@ var (
 		env:    map[string]string{"RELOAD_URL": "http://127.0.0.1:$PORT/reload"},
 		unsay: []change{
 			{regexp.MustCompile(`msg=called `), "msg=signalled "},
-			{regexp.MustCompile(`msg="no call: `), `msg="no signal: `},
 			{regexp.MustCompile(` url=\S+`), " signal=HUP"},
 		},
 	}

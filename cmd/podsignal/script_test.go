@@ -386,7 +386,7 @@ func gotCommand(ts *testscript.TestScript, _ bool, args []string) {
 // that it was about to do when the command began, it has then done.
 func quietCommand(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
-	looks := func() int { return strings.Count(podsignalLog(ts), "looked: no change") }
+	looks := func() int { return strings.Count(podsignalLog(ts), "files unchanged") }
 	for range 2 {
 		before := looks()
 		var changed time.Time

@@ -278,7 +278,7 @@ func (p *sidecar) read(s *soak) {
 		s.dropped += dropped
 		i := slices.IndexFunc(s.rules, func(r *rule) bool { return r.name == attr(ruleAttr, line) })
 		switch {
-		case i >= 0 && strings.Contains(line, `msg="looked: no change"`):
+		case i >= 0 && strings.Contains(line, `msg="files unchanged"`):
 			s.rules[i].looks++
 		case strings.Contains(line, `msg="inotify lost events`):
 			s.overflows++

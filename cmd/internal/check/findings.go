@@ -30,7 +30,7 @@ func (r *Report) files(d watcher.Description) {
 		case p.Err != nil:
 			r.add(LevelFail, "file", "%v", p.Err).File = p.Path
 		case p.Files == 0:
-			r.add(LevelWarn, "file", "%s (%s) shows no file: put one in, or correct FILE", p.Path, p.Kind).File = p.Path
+			r.add(LevelWarn, "file", "%s (%s) shows no file: put one in, or fix FILE", p.Path, p.Kind).File = p.Path
 		case p.Kind == watcher.KindFile:
 			r.add(LevelOK, "file", "%s is a file", p.Path).File = p.Path
 		default:

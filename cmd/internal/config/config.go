@@ -46,9 +46,13 @@ type Config struct {
 // mistakes are all that is wrong with the environment.
 type mistakes []error
 
-// add adds one, once: rules may share a variable.
-func (f *mistakes) add(name, value, fix string) {
-	err := fmt.Errorf("%s=%q %s", name, value, fix)
+// add adds what is wrong with a variable, and the fix, once: rules may share it. One that
+// is not set has no value.
+func (f *mistakes) add(name, value, text string) {
+	err := fmt.Errorf("%s=%q %s", name, value, text)
+	if value == "" {
+		err = fmt.Errorf("%s %s", name, text)
+	}
 	if !slices.ContainsFunc(*f, func(other error) bool { return other.Error() == err.Error() }) {
 		*f = append(*f, err)
 	}
@@ -107,7 +111,7 @@ func (env *environment) validate(wrong *mistakes) Config {
 	if isAddress(":" + env.Listen) { // a port alone
 		cfg.Listen = ":" + env.Listen
 	} else if env.Listen != "" && !isAddress(env.Listen) {
-		wrong.add("LISTEN", env.Listen, "is no address: use a port such as :9533, or an address and a port such as 127.0.0.1:9533")
+		wrong.add("LISTEN", env.Listen, "is not a valid address: use a port such as :9533, or an address and a port such as 127.0.0.1:9533")
 	}
 	if env.NotifyURL != "" {
 		if err := notify.CheckURL(env.NotifyURL); err != nil {
@@ -122,12 +126,12 @@ func (env *environment) validate(wrong *mistakes) Config {
 		}
 	}
 	if !strings.EqualFold(env.Notify, "failures") && !strings.EqualFold(env.Notify, "all") {
-		wrong.add("NOTIFY", env.Notify, "is neither: use failures or all")
+		wrong.add("NOTIFY", env.Notify, "is not valid: use failures or all")
 	}
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	level, ok := levels[strings.ToLower(env.LogLevel)]
 	if !ok {
-		wrong.add("LOG_LEVEL", env.LogLevel, "is no level: use debug, info, warn or error")
+		wrong.add("LOG_LEVEL", env.LogLevel, "is not a valid level: use debug, info, warn or error")
 	}
 	cfg.LogLevel = level
 	switch strings.ToLower(env.LogFormat) {
@@ -135,7 +139,7 @@ func (env *environment) validate(wrong *mistakes) Config {
 	case "json":
 		cfg.LogJSON = true
 	default:
-		wrong.add("LOG_FORMAT", env.LogFormat, "is no format: use text or json")
+		wrong.add("LOG_FORMAT", env.LogFormat, "is not a valid format: use text or json")
 	}
 	return cfg
 }

@@ -31,14 +31,14 @@ func (env *ruleEnvironment) files(fault func(variable, value, fix string)) (file
 			fault("FILE", path, "is relative to a folder that is gone: use a path that begins with /")
 		}
 		if folder, is := globbed(absolute); is {
-			fault("FILE", path, fmt.Sprintf("is a pattern, and nothing has that name: set FILE to the folder, %s, and EXCLUDE to patterns of what does not count in it", folder))
+			fault("FILE", path, fmt.Sprintf("is a pattern, and nothing has that name: set FILE to the folder, %s, and EXCLUDE to patterns of what to ignore in it", folder))
 		}
 		if !slices.Contains(files, absolute) {
 			files = append(files, absolute)
 		}
 	}
 	if len(files) == 0 {
-		fault("FILE", env.File, "names nothing to watch: set it to files or folders, comma-separated, such as /etc/nginx/conf.d")
+		fault("FILE", env.File, "has no path to watch: set it to files or folders, comma-separated, such as /etc/nginx/conf.d")
 	}
 	return files, false
 }

@@ -75,7 +75,7 @@ func ruleNames(list string, wrong *mistakes) (names []string) {
 	const letters, more = "abcdefghijklmnopqrstuvwxyz", "0123456789_-"
 	for _, name := range split(list) {
 		if strings.Trim(name, letters+more) != "" || !strings.Contains(letters, name[:1]) {
-			wrong.add("RULES", name, "is no name of a rule: use small letters, digits and -, such as web")
+			wrong.add("RULES", name, "is not a valid rule name: use lowercase letters, digits and -, such as web")
 			continue
 		}
 		if slices.Contains(names, name) {
@@ -86,7 +86,7 @@ func ruleNames(list string, wrong *mistakes) (names []string) {
 		for field := range reflect.TypeFor[ruleEnvironment]().Fields() {
 			variable := prefix(name) + field.Tag.Get("envconfig")
 			if other, taken := owner[variable]; taken {
-				wrong.add("RULES", name, fmt.Sprintf("cannot be the name of a rule: %s would be a variable of %s too; choose another name", variable, other))
+				wrong.add("RULES", name, fmt.Sprintf("cannot be a rule name: %s would be a variable of %s too; choose another name", variable, other))
 			}
 			owner[variable] = name
 		}
@@ -167,7 +167,7 @@ func (env *ruleEnvironment) validate(name, hostname string, fault func(variable,
 	}
 	switch {
 	case env.Process == "" && env.ReloadURL == "":
-		fault("PROCESS", "", "names no process: set it to the name of the program, in full, also beyond the 15 bytes that ps shows, such as nginx")
+		fault("PROCESS", "", "is required: the command name, in full, also beyond the 15 bytes that ps shows, such as nginx")
 	case strings.Contains(env.Process, "/"):
 		fault("PROCESS", env.Process, fmt.Sprintf("is a path: use the name alone, %s", filepath.Base(env.Process)))
 	}
@@ -180,17 +180,17 @@ func (env *ruleEnvironment) validate(name, hostname string, fault func(variable,
 	}
 	if env.Cmdline != "" {
 		if r.Cmdline, err = regexp.Compile(env.Cmdline); err != nil {
-			fault("CMDLINE", env.Cmdline, fmt.Sprintf("is no regular expression (%v): use RE2's syntax, such as -jar .*app\\.jar", err))
+			fault("CMDLINE", env.Cmdline, fmt.Sprintf("is not a valid regular expression (%v): use RE2's syntax, such as -jar .*app\\.jar", err))
 		}
 	}
 	if r.Splay.Hostname == "" {
 		if r.Splay.Hostname, err = os.Hostname(); err != nil {
-			fault("HOSTNAME", "", fmt.Sprintf("cannot be had from the host (%v): set it to this replica's name", err))
+			fault("HOSTNAME", "", fmt.Sprintf("is unavailable from the host (%v): set it to this replica's name", err))
 		}
 	}
 	r.Splay.Share = shareOf(r.Splay.Hostname, r.Splay.Within)
 	if r.DryRun, err = strconv.ParseBool(env.DryRun); err != nil {
-		fault("DRY_RUN", env.DryRun, "is neither: use true or false")
+		fault("DRY_RUN", env.DryRun, "is not valid: use true or false")
 	}
 	return r
 }

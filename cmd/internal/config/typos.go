@@ -21,7 +21,7 @@ type Typo struct{ Name, Likely string }
 
 // Error asks whether the other was meant.
 func (t Typo) Error() string {
-	return fmt.Sprintf("%s is no variable of podsignal's: did you mean %s?", t.Name, t.Likely)
+	return fmt.Sprintf("%s is not a variable of podsignal: did you mean %s?", t.Name, t.Likely)
 }
 
 // Variables are the names of podsignal's, those of these rules among them.

@@ -164,7 +164,7 @@ func (l *Loop) desire(s watcher.Snapshot) {
 			t.failing.renew()
 		}
 	} else {
-		l.log.Debug("looked: no change", "digest", l.digest())
+		l.log.Debug("files unchanged", "digest", l.digest())
 	}
 	l.desired.Snapshot = s
 	l.search.next = time.Now()
@@ -187,7 +187,7 @@ func (l *Loop) doubt(s watcher.Snapshot) {
 			continue // that has been said
 		}
 		t.repeats++
-		l.say(slog.LevelWarn, "the files change and change back after each %s, so no other follows: if the program writes there itself, leave that out by EXCLUDE", t.pid())
+		l.log.Warn("files change and change back after each reload, not reloading again: if the program writes there itself, leave that out with EXCLUDE", t.pid())
 	}
 }
 
@@ -197,7 +197,7 @@ func (l *Loop) pass(ctx context.Context) time.Time {
 		return l.suspend(err)
 	}
 	if l.filesFailure.level >= slog.LevelWarn {
-		l.log.Info("files can be read again")
+		l.log.Info("watched files readable again")
 	}
 	l.filesFailure = retrying{}
 
@@ -233,7 +233,7 @@ func (l *Loop) suspend(err error) time.Time {
 		return warnAt
 	}
 	if f.allow(slog.LevelWarn) {
-		l.log.Warn("files cannot be read, no signal is sent until they can: mount or restore them", "tries", f.tries, "err", err)
+		l.log.Warn("watched files unreadable; signals suspended: mount or restore them", "tries", f.tries, "err", err)
 	}
 	return f.again
 }

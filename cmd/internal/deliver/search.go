@@ -91,7 +91,7 @@ func (l *Loop) refresh(ctx context.Context, find func(context.Context) ([]*signa
 		level = slog.LevelDebug
 	}
 	if missing.allow(level) {
-		l.log.Log(ctx, level, "no process to signal, looking for it", "tries", missing.tries, "err", err)
+		l.log.Log(ctx, level, "no matching process, retrying", "tries", missing.tries, "err", err)
 	}
 	missing.fails(err)
 	l.search.next = missing.retry(retryFind)

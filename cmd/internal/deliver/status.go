@@ -171,7 +171,7 @@ func (l *Loop) targetStatus(t *targetState) TargetStatus {
 	case time.Now().Before(t.due):
 		s.Pending = fmt.Sprintf("waits until %s, its share of SPLAY=%v", t.due.UTC().Format(time.RFC3339), l.rule.Splay.Within)
 	default:
-		s.Pending = fmt.Sprintf("MIN_INTERVAL=%v since the last %s is not over", l.rule.MinInterval, l.way.name())
+		s.Pending = fmt.Sprintf("MIN_INTERVAL=%v since the last reload is not over", l.rule.MinInterval)
 	}
 	return s
 }
@@ -180,7 +180,7 @@ func (l *Loop) targetStatus(t *targetState) TargetStatus {
 // mount been stale, for so long that somebody should know.
 func (s *Status) Ready() error {
 	if s.Digest == "" {
-		return config.InRule(s.Rule, errors.New(cmp.Or(s.Pending, "the first look at the files is not over")))
+		return config.InRule(s.Rule, errors.New(cmp.Or(s.Pending, "the first scan of the files is not finished")))
 	}
 	failing := slices.Concat([]TargetStatus{{Pending: s.Pending, Failing: s.Failing}, {Pending: s.Stale, Failing: s.StaleAt}}, s.Targets)
 	var errs []error

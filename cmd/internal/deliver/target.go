@@ -115,7 +115,7 @@ func (l *Loop) readAtStart(t *targetState) bool {
 	if t.Started < l.desired.Changed+readBy {
 		return false
 	}
-	l.say(slog.LevelDebug, "no %s: it started after the change", t.pid(), "digest", l.digest())
+	l.log.Debug("no reload needed: the process started after the change", t.pid(), "digest", l.digest())
 	t.applied, l.sync.reached = l.desired.Digest, l.desired.Digest
 	t.reading = t.begun.Add(l.readWithin())
 	return true

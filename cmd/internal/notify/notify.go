@@ -130,7 +130,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 // lost tells that a notice was given up or dropped: once, until one arrives again.
 func (n *Notifier) lost(err error) {
 	if n.troubled.CompareAndSwap(false, true) {
-		n.log.Warn("a notice is lost, later ones may be too: look at NOTIFY_URL and its host", "host", Host(n.settings.URL), "err", err)
+		n.log.Warn("notification lost, later ones may be too: check NOTIFY_URL and its host", "host", Host(n.settings.URL), "err", err)
 	}
 }
 
@@ -181,7 +181,7 @@ func (n *Notifier) try(ctx context.Context, body []byte) (again bool, err error)
 	case a.Code == http.StatusTooManyRequests, a.Code >= 500:
 		return true, fmt.Errorf("it answers %s", httpcall.StatusText(a.Code))
 	case a.Code/100 == 3:
-		return false, fmt.Errorf("it answers %s, and redirects are not followed: correct NOTIFY_URL", httpcall.StatusText(a.Code))
+		return false, fmt.Errorf("it answers %s, and redirects are not followed: fix NOTIFY_URL", httpcall.StatusText(a.Code))
 	}
-	return false, fmt.Errorf("it answers %s: correct NOTIFY_URL", httpcall.StatusText(a.Code))
+	return false, fmt.Errorf("it answers %s: fix NOTIFY_URL", httpcall.StatusText(a.Code))
 }

@@ -162,7 +162,7 @@ func (h *hook) want(t *testing.T, sent, failed, dropped uint64, warnings ...stri
 	var got []string
 	for line := range strings.Lines(h.log.String()) {
 		_, line, _ = strings.Cut(strings.TrimSpace(line), "level=")
-		got = append(got, strings.TrimPrefix(line, `WARN msg="a notice is lost, later ones may be too: look at NOTIFY_URL and its host" host=hooks.example err=`))
+		got = append(got, strings.TrimPrefix(line, `WARN msg="notification lost, later ones may be too: check NOTIFY_URL and its host" host=hooks.example err=`))
 	}
 	if diff := cmp.Diff(warnings, got); diff != "" {
 		t.Errorf("warnings -want +got\n%s", diff)
@@ -202,7 +202,7 @@ func TestNotifyTries(t *testing.T) {
 		{name: "after some failures", answer: first(io.EOF, 500, 429, 503), tries: whole[:5], sent: 1},
 		{
 			name: "never there", answer: func(*http.Request, int) (int, error) { return 0, io.EOF }, tries: whole, failed: 1,
-			warnings: []string{`"given up after 10m0s: it closed the connection without an answer: read its log, and use https:// in NOTIFY_URL if it speaks TLS"`},
+			warnings: []string{`"given up after 10m0s: it closed the connection without an answer: see its log, and use https:// in NOTIFY_URL if it speaks TLS"`},
 		},
 		{
 			name: "never well", answer: always(502), tries: whole, failed: 1,
@@ -218,19 +218,19 @@ func TestNotifyTries(t *testing.T) {
 				"0s a", "11s a", "23s a", "37s a", "55s a", "1m21s a", "2m3s a", "3m13s a", "4m23s a", "5m33s a", "6m43s a", "7m53s a", "9m3s a",
 			},
 			failed:   1,
-			warnings: []string{`"given up after 10m0s: no answer within 10s: read its log: i/o timeout"`},
+			warnings: []string{`"given up after 10m0s: no answer within 10s; see its log: i/o timeout"`},
 		},
 		{
 			name: "a wrong address", answer: always(404), tries: []string{"0s a"}, failed: 1,
-			warnings: []string{`"it answers 404 Not Found: correct NOTIFY_URL"`},
+			warnings: []string{`"it answers 404 Not Found: fix NOTIFY_URL"`},
 		},
 		{
 			name: "no notice for this one", answer: first(503, 400), tries: []string{"0s a", "1s a"}, failed: 1,
-			warnings: []string{`"it answers 400 Bad Request: correct NOTIFY_URL"`},
+			warnings: []string{`"it answers 400 Bad Request: fix NOTIFY_URL"`},
 		},
 		{
 			name: "a redirect", answer: always(302), tries: []string{"0s a"}, failed: 1,
-			warnings: []string{`"it answers 302 Found, and redirects are not followed: correct NOTIFY_URL"`},
+			warnings: []string{`"it answers 302 Found, and redirects are not followed: fix NOTIFY_URL"`},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -256,7 +256,7 @@ func TestNotifyDrops(t *testing.T) {
 		}
 		return 200, nil
 	}
-	const dropped = `"16 others wait already: what answers there is not HTTP/1.1: correct the port in NOTIFY_URL, or use https:// if it speaks TLS"`
+	const dropped = `"16 others wait already: what answers there is not HTTP/1.1: fix the port in NOTIFY_URL, or use https:// if it speaks TLS"`
 	inFakeTime(t, answer, func(h *hook) {
 		post := func(n int) {
 			for i := range n {
@@ -287,7 +287,7 @@ func TestNotifyDrops(t *testing.T) {
 		post(1)
 		time.Sleep(time.Hour)
 		h.want(t, 17, 2, 4, dropped,
-			`"given up after 10m0s: what answers there is not HTTP/1.1: correct the port in NOTIFY_URL, or use https:// if it speaks TLS"`)
+			`"given up after 10m0s: what answers there is not HTTP/1.1: fix the port in NOTIFY_URL, or use https:// if it speaks TLS"`)
 	})
 }
 
@@ -393,7 +393,7 @@ func TestNotifyDocument(t *testing.T) {
 	// Without the authority nothing arrives, and why is told without the URL.
 	n := New(Settings{URL: address}, discard)
 	again, err := n.try(t.Context(), nil)
-	if want := "its certificate is of an unknown authority: set NOTIFY_CA_FILE to a file with the authority's, in PEM"; !again || err == nil || err.Error() != want {
+	if want := "its certificate's authority is unknown: set NOTIFY_CA_FILE to a PEM file with it"; !again || err == nil || err.Error() != want {
 		t.Errorf("another try: %v, error %v, want true and %s", again, err, want)
 	}
 }
@@ -439,8 +439,8 @@ func TestNotifyFailures(t *testing.T) {
 func TestCheckURL(t *testing.T) {
 	for value, want := range map[string]string{
 		"https://user:s3cret@hooks.example/services/s3cret?s3cret": "",
-		"hooks.example/services/s3cret":                            "is no URL that begins with http:// or https:// and a host: use one such as https://hooks.example.com/services/ID",
-		"https://hooks.example/%s3cret":                            "is no URL that begins with http:// or https:// and a host: use one such as https://hooks.example.com/services/ID",
+		"hooks.example/services/s3cret":                            "is not a valid http:// or https:// URL: use one such as https://hooks.example.com/services/ID",
+		"https://hooks.example/%s3cret":                            "is not a valid http:// or https:// URL: use one such as https://hooks.example.com/services/ID",
 	} {
 		got := ""
 		if err := CheckURL(value); err != nil {
@@ -497,7 +497,7 @@ func TestProxyFailure(t *testing.T) {
 	defer refuses.Close()
 	for _, test := range []struct{ name, proxy, want string }{
 		{"refuses", strings.Replace(refuses.URL, "//", "//user:s3cret@", 1), "the proxy answers 407 Proxy Authentication Required: permit the host there"},
-		{"is down", "http://user:s3cret@" + calltest.ClosedPort(t), "the proxy cannot be reached: correct HTTPS_PROXY or HTTP_PROXY, or name the host in NO_PROXY: connection refused"},
+		{"is down", "http://user:s3cret@" + calltest.ClosedPort(t), "the proxy cannot be reached: fix HTTPS_PROXY or HTTP_PROXY, or name the host in NO_PROXY: connection refused"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if os.Getenv("PROXIED") != "" {

@@ -31,7 +31,7 @@ var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.Met
 func ParseMethod(value string) (string, error) {
 	method := strings.ToUpper(value)
 	if !slices.Contains(methods, method) {
-		return "", errors.New("is no method to reload by: use POST, PUT, PATCH or GET")
+		return "", errors.New("is not a valid method: use POST, PUT, PATCH or GET")
 	}
 	return method, nil
 }
