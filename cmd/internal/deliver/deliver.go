@@ -105,14 +105,14 @@ func (l *Loop) splay(t *targetState) {
 // tell notifies a target, if it is ready for that.
 func (l *Loop) tell(ctx context.Context, t *targetState) {
 	a := attempt{target: t, shown: l.desired.Snapshot}
-	a.err = l.way.ready(t.Target.Target)
+	a.err = l.env.way.ready(t.Target.Target)
 	if a.err != nil || l.rule.DryRun {
 		l.attempted(a)
 		return
 	}
 	watched := l.verify.Prepare(&t.Target, l.digest(), shortOf(t.applied))
 	var answer <-chan error
-	answer, a.err = l.way.tell(ctx, t.Target.Target)
+	answer, a.err = l.env.way.tell(ctx, t.Target.Target)
 	if answer != nil {
 		t.doubtful = false // what changes from here on it may have read
 		l.calling = &call{a, answer}
@@ -141,7 +141,7 @@ func (l *Loop) attempted(a attempt) {
 	case a.err == nil:
 		l.arrived(a)
 	case errors.Is(a.err, signal.ErrGone):
-		// Its successor has read what is there, or is told.
+		// Its successor has read what is there, or is notified.
 		if i := slices.Index(l.targets, t); i >= 0 {
 			l.targets = slices.Delete(l.targets, i, i+1)
 			l.logEnd(t)
@@ -188,7 +188,7 @@ func (l *Loop) arrived(a attempt) {
 		log.Info("dry run: nothing is sent")
 		return
 	}
-	log.Info(l.way.done()) //nolint:sloglint // one of two constants
+	log.Info(l.env.way.done()) //nolint:sloglint // one of two constants
 	l.counts.sent(latency, why == reasonStartup || why == reasonNewcomer)
 
 	seen := verify.Accepted

@@ -76,12 +76,12 @@ func playAs(t *testing.T, r config.Rule, act func(*stage), adjust ...func(*stage
 		s.began = time.Now()
 		l := New(r, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), nil, slog.New(slog.NewTextHandler(&s.log, nil)))
 		s.loop = l
-		l.files.settling = s.settling.Load
+		l.env.files.settling = s.settling.Load
 		s.begun = make(chan struct{})
-		l.files.begun = s.begun
-		l.files.opens = func() (*watcher.Opens, error) { return nil, syscall.EMFILE }
+		l.env.files.begun = s.begun
+		l.env.files.opens = func() (*watcher.Opens, error) { return nil, syscall.EMFILE }
 		s.exits = make(chan struct{})
-		l.procs = processes{
+		l.env.procs = processes{
 			find: func(context.Context) ([]*signal.Target, error) {
 				s.note("find")
 				time.Sleep(s.finding)
@@ -105,10 +105,10 @@ func playAs(t *testing.T, r config.Rule, act func(*stage), adjust ...func(*stage
 			},
 		}
 		if r.Reload == nil {
-			l.way = fakeSignal{s}
+			l.env.way = fakeSignal{s}
 		} else {
-			l.procs.targetsOfURL(r)
-			l.way = byURL{r.StartGrace, l.procs.ended, s.call}
+			l.env.procs.targetsOfURL(r)
+			l.env.way = byURL{r.StartGrace, l.env.procs.ended, s.call}
 		}
 		for _, adjust := range adjust {
 			adjust(s, l)
@@ -404,7 +404,7 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
-// What goes on for 30 s is a warning, once; what cannot mend itself is one at once.
+// What goes on for 30 s is a warning, once; what does not resolve itself is one at once.
 func TestDeliveryWarns(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -447,7 +447,7 @@ func TestDryRun(t *testing.T) {
 		s.shows(1)
 		time.Sleep(time.Hour)
 	}, func(s *stage, l *Loop) {
-		l.notify = func(n notify.Notification) { posted = append(posted, n) }
+		l.env.notify = func(n notify.Notification) { posted = append(posted, n) }
 		s.refuse = func(*signal.Target) error { return &signal.NotReadyError{Why: "web (pid 7) ignores HUP"} }
 	})
 	if len(posted) > 0 {

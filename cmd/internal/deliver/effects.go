@@ -6,7 +6,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/verify"
 )
 
-// checkEffects looks at the targets that were signalled.
+// checkEffects checks the targets that were signalled.
 func (l *Loop) checkEffects() {
 	results, ended := l.verify.Look(l.newest())
 	if ended {

@@ -134,7 +134,7 @@ func TestSplay(t *testing.T) {
 	}
 }
 
-// What waits as it should is told once, and is nothing to be alarmed at.
+// What waits as it should is logged once, and is no reason for alarm.
 func TestSplayIsNoTrouble(t *testing.T) {
 	r := splay
 	r.Splay = config.Splay{Within: time.Hour, Share: 10 * time.Minute}

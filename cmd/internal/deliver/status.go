@@ -124,12 +124,12 @@ func (l *Loop) status() *Status {
 		Files:     l.rule.Files.Paths,
 		Process:   l.rule.Process,
 		DryRun:    l.rule.DryRun,
-		Mode:      l.files.mode(),
+		Mode:      l.env.files.mode(),
 		Digest:    shortOf(l.desired.Digest),
 		Changed:   Moment{l.desired.changed},
 		OutOfSync: Moment{l.sync.outOfSyncSince},
 		Targets:   make([]TargetStatus, 0, len(l.targets)),
-		Figures:   Figures{At: time.Now(), Overdue: l.sync.overdueSince, Counts: l.counts, WatchErrors: l.files.errors()},
+		Figures:   Figures{At: time.Now(), Overdue: l.sync.overdueSince, Counts: l.counts, WatchErrors: l.env.files.errors()},
 	}
 	s.Figures.Counts.Outcomes = maps.Clone(l.counts.Outcomes)
 	if l.rule.Reload != nil {
@@ -137,7 +137,7 @@ func (l *Loop) status() *Status {
 	} else {
 		s.Signal = signal.Name(l.rule.Signal)
 	}
-	for _, all := range []failure{l.filesFailure.failure, l.search.noTarget.failure} {
+	for _, all := range []failure{l.desired.failing.failure, l.search.noTarget.failure} {
 		if !all.began.IsZero() {
 			s.Pending, s.Failing = all.err.Error(), Moment{all.began}
 			break

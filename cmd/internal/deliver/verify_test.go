@@ -159,7 +159,7 @@ func TestOutcomeOfFailure(t *testing.T) {
 }
 
 // That a process ends is what some signals are for, and no reason to warn. That no
-// other has come is told when the time for it is over.
+// other has come is logged when the time for it is over.
 func TestOutcomeEnded(t *testing.T) {
 	const found = `0s level=INFO msg="process found"`
 	ended := []string{

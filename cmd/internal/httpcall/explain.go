@@ -15,7 +15,7 @@ import (
 // explained is an error that may be shown as it is.
 type explained struct{ error }
 
-// explain says what has become of a request, and the mend. The errors of net/http quote
+// explain says what went wrong with a request, and the fix. The errors of net/http quote
 // what they cannot read, and proxies with their passwords; so none of those is shown.
 func (e *Endpoint) explain(err error) error {
 	at, ca := e.Prefix+"_URL", e.Prefix+"_CA_FILE"

@@ -27,7 +27,7 @@ type Settings struct {
 func (s *Settings) Shown() string { return ShownURL(s.URL) }
 
 // endpoint uses no proxy, whatever the environment says: the application is in this
-// pod, or in this Compose project. What net/http leaves out by itself is localhost, but
+// pod, or in this Compose project. What net/http leaves out automatically is localhost, but
 // neither the pod's address nor a service's name.
 func (s *Settings) endpoint() *httpcall.Endpoint {
 	return &httpcall.Endpoint{Prefix: "RELOAD", URL: s.URL, CAFile: s.CAFile, Timeout: s.Timeout, UserAgent: build.UserAgent()}
@@ -91,7 +91,7 @@ func (s *Settings) credentials() (http.Header, error) {
 	return request.Header, nil
 }
 
-// A StatusError is an answer that is no success.
+// A StatusError is an answer other than 2xx.
 type StatusError struct {
 	method, url string // the URL as ShownURL has it
 	code        int

@@ -424,7 +424,7 @@ func TestCheckReloadSettings(t *testing.T) {
 		{"no timeout", CheckTimeout(0), "leaves no time for an answer: use more than 0, such as 10s"},
 		{"CA and https", CheckCAFile("https://app/"), ""},
 		{"CA and http", CheckCAFile("HTTP://app/"), "is not used with http://: unset it, or use https:// in RELOAD_URL"},
-		{"CA and a URL that is none", CheckCAFile("app/"), ""}, // one fault is enough
+		{"CA and a URL that is invalid", CheckCAFile("app/"), ""}, // one error is enough
 		{"basic auth", CheckBasicAuthFile(""), ""},
 		{"basic auth and token", CheckBasicAuthFile("/token"), "cannot be used with RELOAD_BEARER_TOKEN_FILE: unset one of them"},
 	} {

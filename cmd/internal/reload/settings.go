@@ -36,7 +36,7 @@ func ParseMethod(value string) (string, error) {
 	return method, nil
 }
 
-// CheckTimeout is for RELOAD_TIMEOUT: a call without an end would hold up all that
+// CheckTimeout is for RELOAD_TIMEOUT: a call without an end would block all that
 // follows.
 func CheckTimeout(timeout time.Duration) error {
 	if timeout <= 0 {

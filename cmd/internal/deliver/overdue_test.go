@@ -163,7 +163,7 @@ func TestNotices(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string
 			playAs(t, test.rule, test.act, func(s *stage, l *Loop) {
-				l.notify = func(n notify.Notification) {
+				l.env.notify = func(n notify.Notification) {
 					if !test.all && !n.Outcome.Failed() {
 						return // as package notify does
 					}
