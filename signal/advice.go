@@ -78,12 +78,13 @@ func chosen(all []suspect, name string, pattern *regexp.Regexp) (pids []int) {
 		byPID[s.pid] = s
 	}
 	match := func(s suspect) bool {
-		return isNamed(name, s.comm, s.args) && (pattern == nil || pattern.MatchString(strings.Join(s.args, " ")))
+		return isNamed(name, s.comm, s.args) && matchesAll(pattern, s.args)
 	}
 	var roots []suspect
 	for _, s := range all {
 		parent, ok := byPID[s.parent]
-		if match(s) && (!ok || !match(parent)) {
+		isWorker := ok && match(parent)
+		if match(s) && !isWorker {
 			roots, pids = append(roots, s), append(pids, s.pid)
 		}
 	}
@@ -102,7 +103,7 @@ func chosen(all []suspect, name string, pattern *regexp.Regexp) (pids []int) {
 // others before long, as an interpreter's.
 func (f *Finder) advise(s suspect, all []suspect, anyName bool) (advice, bool) {
 	names := s.names()
-	unset := f.opts.Cmdline != nil && !f.opts.Cmdline.MatchString(strings.Join(s.args, " "))
+	unset := !matchesAll(f.opts.Cmdline, s.args)
 	for _, name := range names {
 		if !anyName && slices.Equal(chosen(all, name, nil), []int{s.pid}) {
 			return advice{process: name, unset: unset}, true

@@ -37,8 +37,8 @@ func (st status) catches(sig syscall.Signal) bool {
 
 func (st status) ignores(sig syscall.Signal) bool { return st.ignored&(1<<(sig-1)) != 0 }
 
-// saysNothing tells whether the mask of signals caught is that of a Go program.
-func (st status) saysNothing() bool { return bits.OnesCount64(st.catch) >= goCatches }
+// looksLikeGo tells whether the mask of signals caught is that of a Go program.
+func (st status) looksLikeGo() bool { return bits.OnesCount64(st.catch) >= goCatches }
 
 // handling reads the threads' masks only if the process does not catch the signal.
 func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
@@ -70,7 +70,7 @@ func (t *Target) gate(sig syscall.Signal, st status) error {
 	// The mask of a Go program says nothing, and the start time is not that of an
 	// exec: such a program must have been in sight for a while too.
 	born := t.Started
-	if catches && st.saysNothing() {
+	if catches && st.looksLikeGo() {
 		born = t.since
 	}
 	if age := f.sys.now() - born; age < f.opts.Grace {

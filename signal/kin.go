@@ -175,6 +175,8 @@ func (f *Finder) blocks(pid int, st status, sig syscall.Signal) (bool, error) {
 // child of PID 1 and has a session of its own may also have been started by an init.
 func (f *Finder) orphan(p candidate) bool {
 	parent, ok := f.known[p.parent]
-	other := ok && int(parent.session) != p.session
-	return other && (p.parent == 1 || p.session != p.pid)
+	otherSession := ok && int(parent.session) != p.session
+	ofInit := p.parent == 1
+	leadsSession := p.session == p.pid
+	return otherSession && (ofInit || !leadsSession)
 }

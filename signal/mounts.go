@@ -54,7 +54,8 @@ func under(mounts []procfs.Mount, path string) (found procfs.Mount, ok bool) {
 
 // overlap tells whether both show a part of the same files.
 func overlap(a, b procfs.Mount) bool {
-	return a.Device == b.Device && (within(a.Root, b.Root) || within(b.Root, a.Root))
+	nested := within(a.Root, b.Root) || within(b.Root, a.Root)
+	return nested && a.Device == b.Device
 }
 
 func within(path, folder string) bool {

@@ -108,6 +108,10 @@ func OneEdit(a, b string) bool {
 	if len(a) < len(b) {
 		return a[i:] == b[i+1:]
 	}
-	return i < len(a) && (a[i+1:] == b[i+1:] ||
-		i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:])
+	if i == len(a) {
+		return false // they are equal
+	}
+	replaced := a[i+1:] == b[i+1:]
+	exchanged := i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+	return replaced || exchanged
 }

@@ -133,11 +133,14 @@ func (t *Target) status() (status, error) {
 func (t *Target) changed() error {
 	f := t.finder
 	st, err := f.sys.stat(t.PID)
-	if hidden(err) || err == nil && (st.started != t.Started || st.ended()) {
+	if hidden(err) {
 		return ErrGone
 	}
 	if err != nil {
 		return err
+	}
+	if st.started != t.Started || st.ended() {
+		return ErrGone
 	}
 	_, match, err := f.matches(t.PID, st)
 	switch {

@@ -81,7 +81,8 @@ func (f *Finder) theirSubPath(our, their procfs.Mount) (s SubPath, is bool) {
 	path := shownAt(our, their)
 	held := slices.ContainsFunc(f.opts.Files, func(file string) bool { return path != "" && within(path, realPath(file)) })
 	s, is = subPathOf(their, held && isFile(path))
-	return s, is && (held || s.Kind == KindSubPath)
+	matters := held || s.Kind == KindSubPath
+	return s, is && matters
 }
 
 // shownAt is where our mount shows the root of another: empty if it does not.

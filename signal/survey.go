@@ -14,11 +14,11 @@ import (
 // by the same rules by which a Finder chooses and a Target is signalled.
 type Survey struct {
 	UID       int       // ours
-	InSight   int       // processes, podsignal's own among them
+	Visible   int       // processes, podsignal's own among them
 	Shared    bool      // some of those are of other containers
 	Processes []Process // that match, each after its parent
 	Near      []Near    // if none matches: those that may be meant
-	Err       error     // why there is no target, with the mend; nil if there is one
+	Err       error     // why there is no target, with the fix; nil if there is one
 }
 
 // Role is what podsignal would do about a process.
@@ -39,9 +39,9 @@ type Process struct {
 	Role        Role
 	Orphan      bool // a target that somebody else has started, who has ended
 
-	Denied   error    // why it may not be signalled, with the mend; nil: it may
+	Denied   error    // why it may not be signalled, with the fix; nil: it may
 	Handling Handling // of the signal; empty: it could not be read
-	Refusal  error    // why the signal would be held back, with the mend
+	Refusal  error    // why the signal would be held back, with the fix
 	Runtime  string   // Go, Java or Node: Handling says nothing then
 	Mounts   []Mounted
 	Unseen   error // why Mounts could not be read
@@ -68,12 +68,12 @@ func Look(ctx context.Context, opts Options, sig syscall.Signal) (Survey, error)
 }
 
 func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error) {
-	in, err := f.look(ctx, true)
+	found, err := f.look(ctx, true)
 	if err != nil {
 		return Survey{}, err
 	}
-	s := Survey{UID: f.sys.uid, InSight: in.inSight, Shared: !in.alone || len(in.matches) > 0}
-	adopted, err := f.adopt(in.seen)
+	s := Survey{UID: f.sys.uid, Visible: found.visible, Shared: !found.alone || len(found.matches) > 0}
+	adopted, err := f.adopt(found.seen)
 	if err != nil {
 		return Survey{}, err
 	}
@@ -82,12 +82,12 @@ func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error)
 		targets[t.PID] = t
 	}
 	if len(targets) == 0 {
-		s.Err = fmt.Errorf("%w: %s", ErrNoTarget, f.why(in))
+		s.Err = fmt.Errorf("%w: %s", ErrNoTarget, f.why(found))
 	}
-	if full, _ := f.cut(); len(in.matches) == 0 && s.Shared && full == "" {
+	if full, _ := f.cut(); len(found.matches) == 0 && s.Shared && full == "" {
 		s.Near = f.near()
 	}
-	for _, p := range tree(in.matches) {
+	for _, p := range tree(found.matches) {
 		st, err := f.sys.status(p.pid)
 		if err != nil {
 			continue // it has ended
@@ -137,7 +137,7 @@ func runtimeOf(st status, args []string) string {
 		return slices.ContainsFunc(names, func(name string) bool { return isNamed(name, st.comm, args) })
 	}
 	switch {
-	case st.saysNothing():
+	case st.looksLikeGo():
 		return "Go"
 	case is("java") || slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(arg, "libjvm") }):
 		return "Java"

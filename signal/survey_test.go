@@ -26,7 +26,7 @@ func TestSurvey(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Survey{
-		UID: f.sys.uid, InSight: 4, Shared: true,
+		UID: f.sys.uid, Visible: 4, Shared: true,
 		Processes: []Process{
 			{
 				PID: 7, Name: "nginx", Role: RoleTarget, Handling: Catches,

@@ -40,7 +40,7 @@ type Finder struct {
 	sys     *system
 	targets map[identity]*Target
 	kin     map[identity]*kin // of the matches, and of parents of theirs, that live
-	noPidfd bool              // has been said
+	noPidfd bool              // has been logged
 
 	known    map[int]known // the processes of the last look, by pid
 	looks    uint64
@@ -137,23 +137,23 @@ func (f *Finder) Find(ctx context.Context) ([]*Target, error) { return f.find(ct
 func (f *Finder) FindNew(ctx context.Context) ([]*Target, error) { return f.find(ctx, false) }
 
 func (f *Finder) find(ctx context.Context, whole bool) ([]*Target, error) {
-	in, err := f.look(ctx, whole)
+	found, err := f.look(ctx, whole)
 	if err != nil {
 		return nil, err
 	}
-	targets, err := f.adopt(in.seen)
+	targets, err := f.adopt(found.seen)
 	if err != nil {
 		return nil, err
 	}
 	if len(targets) == 0 {
-		return nil, fmt.Errorf("%w: %s", ErrNoTarget, f.why(in))
+		return nil, fmt.Errorf("%w: %s", ErrNoTarget, f.why(found))
 	}
 	return targets, nil
 }
 
-// sight is what one look at all processes has shown.
-type sight struct {
-	inSight int  // processes, podsignal's own among them
+// search is what one look at all processes has found.
+type search struct {
+	visible int  // processes, podsignal's own among them
 	alone   bool // all of them seem to be podsignal's own
 	matches map[int]candidate
 	roots   []candidate // of the matches, oldest first
@@ -161,12 +161,12 @@ type sight struct {
 }
 
 // look looks at all processes. Unless it is to be whole, what is known is not read again.
-func (f *Finder) look(ctx context.Context, whole bool) (sight, error) {
+func (f *Finder) look(ctx context.Context, whole bool) (search, error) {
 	pids, err := f.sys.pids(ctx)
 	if err != nil {
-		return sight{}, fmt.Errorf("listing processes: %w", err)
+		return search{}, fmt.Errorf("listing processes: %w", err)
 	}
-	in := sight{inSight: len(pids), matches: make(map[int]candidate)}
+	found := search{visible: len(pids), matches: make(map[int]candidate)}
 	f.looks++
 	for _, pid := range pids {
 		st, err := f.sys.stat(int(pid))
@@ -174,29 +174,34 @@ func (f *Finder) look(ctx context.Context, whole bool) (sight, error) {
 			continue
 		}
 		if err != nil {
-			return sight{}, err
+			return search{}, err
 		}
 		p := candidate{int(pid), st}
 		k := f.recall(p, whole)
 		if k.look == 0 {
 			if k.named, k.match, err = f.matches(p.pid, st); err != nil {
-				return sight{}, err
+				return search{}, err
 			}
 		}
 		k.look, k.parent, k.session, k.ended = f.looks, int32(st.parent), int32(st.session), st.ended()
 		f.known[p.pid] = k
 		if k.match && !k.ended {
-			in.matches[p.pid] = p
+			found.matches[p.pid] = p
 		}
 	}
 	maps.DeleteFunc(f.known, func(_ int, k known) bool { return k.look != f.looks })
-	// PID 1 may also be the podsignal that this one was started beside, by an exec.
-	first, own := f.known[1].comm, f.known[f.sys.self].comm
-	in.alone = f.sys.self == 1 || in.inSight <= 1 || first != "" && first == own
-	f.relate(in.matches)
-	in.roots = f.roots(in.matches)
-	in.seen, err = f.mounting(in.roots, whole)
-	return in, err
+	found.alone = f.sys.self == 1 || found.visible <= 1 || f.besidePodsignal()
+	f.relate(found.matches)
+	found.roots = f.roots(found.matches)
+	found.seen, err = f.mounting(found.roots, whole)
+	return found, err
+}
+
+// besidePodsignal tells whether PID 1 is the podsignal that this one was started beside, by
+// an exec.
+func (f *Finder) besidePodsignal() bool {
+	first := f.known[1].comm
+	return first != "" && first == f.known[f.sys.self].comm
 }
 
 // recall is what is known of a process, or what it has to be known by if it is to be
@@ -236,7 +241,12 @@ func (f *Finder) matches(pid int, st stat) (named, match bool, err error) {
 		return false, false, err // which says nothing of the process
 	}
 	named = isNamed(f.opts.Name, st.comm, args)
-	return named, named && (f.opts.Cmdline == nil || f.opts.Cmdline.MatchString(strings.Join(args, " "))), nil
+	return named, named && matchesAll(f.opts.Cmdline, args), nil
+}
+
+// matchesAll tells whether a whole command line matches a pattern; nil: any does.
+func matchesAll(pattern *regexp.Regexp, args []string) bool {
+	return pattern == nil || pattern.MatchString(strings.Join(args, " "))
 }
 
 func byAge(processes []candidate) {
@@ -399,15 +409,15 @@ func (f *Finder) again(p candidate) (st stat, same bool, err error) {
 }
 
 // why says why there is no target.
-func (f *Finder) why(in sight) string {
+func (f *Finder) why(found search) string {
 	switch {
-	case len(in.seen) > 0:
-		return fmt.Sprintf("%s (pid %d) has just ended", f.opts.Name, in.seen[0].pid)
-	case len(in.roots) > 0:
-		return fmt.Sprintf("%s (pid %d) does not mount the volume that FILE is in: mount it in that container too, as a folder", f.opts.Name, in.roots[0].pid)
-	case len(in.matches) > 0:
-		return f.whyWorkers(in)
-	case in.alone:
+	case len(found.seen) > 0:
+		return fmt.Sprintf("%s (pid %d) has just ended", f.opts.Name, found.seen[0].pid)
+	case len(found.roots) > 0:
+		return fmt.Sprintf("%s (pid %d) does not mount the volume that FILE is in: mount it in that container too, as a folder", f.opts.Name, found.roots[0].pid)
+	case len(found.matches) > 0:
+		return f.whyWorkers(found)
+	case found.alone:
 		return `only podsignal's own processes are in sight: set shareProcessNamespace: true on the pod (Compose: pid: "service:NAME")`
 	}
 	if full, pid := f.cut(); full != "" {
@@ -420,8 +430,8 @@ func (f *Finder) why(in sight) string {
 }
 
 // whyWorkers says why all matches are workers.
-func (f *Finder) whyWorkers(in sight) string {
-	for _, p := range in.matches {
+func (f *Finder) whyWorkers(found search) string {
+	for _, p := range found.matches {
 		master := f.kin[p.identity()].parent
 		if now := f.known[master.pid]; master.gone || now.named || now.comm != p.comm {
 			continue
