@@ -62,31 +62,6 @@ func within(path, folder string) bool {
 	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
 }
 
-// shared are the mounts of ours that files lie on, for a target to share. Where
-// one of them is a kubelet volume, only such are listed, and required is true: a
-// process that does not mount the volume does not read its files.
-func (s *system) shared(files []string) (mounts []procfs.Mount, required bool, err error) {
-	ours, err := s.mounts("self")
-	if err != nil {
-		return nil, false, err
-	}
-	var volumes []procfs.Mount
-	for _, file := range files {
-		m, ok := under(ours, realPath(file))
-		if !ok {
-			continue
-		}
-		mounts = append(mounts, m)
-		if s.isLink(filepath.Join(m.Point, "..data")) {
-			volumes = append(volumes, m)
-		}
-	}
-	if volumes != nil {
-		return volumes, true, nil
-	}
-	return mounts, false, nil
-}
-
 // realPath follows the links of as much of path as there is.
 func realPath(path string) string {
 	for rest := ""; ; {

@@ -1,7 +1,6 @@
 package signal
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -118,20 +117,6 @@ func (s *system) subPaths(path string) (on, below []SubPath, err error) {
 		}
 	}
 	return on, below, nil
-}
-
-// sharedBy are the mounts of a process that show a part of one of ours.
-func (s *system) sharedBy(pid int, ours []procfs.Mount) (theirs []procfs.Mount, err error) {
-	all, err := s.mounts(fmt.Sprint(pid))
-	for _, m := range all {
-		for _, our := range ours {
-			if overlap(our, m) {
-				theirs = append(theirs, m)
-				break
-			}
-		}
-	}
-	return theirs, err
 }
 
 // mountsOf tells of each of our mounts that files lie on how a process mounts it.

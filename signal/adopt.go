@@ -1,0 +1,107 @@
+package signal
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// adopt turns roots into targets, the known ones into those they were, and lets go
+// of all others. After an error the targets are those that they were.
+func (f *Finder) adopt(roots []candidate) ([]*Target, error) {
+	adopted := make(map[identity]*Target, len(roots))
+	var targets []*Target
+	for _, p := range roots {
+		t := f.targets[p.identity()]
+		if t == nil {
+			var err error
+			if t, err = f.newTarget(p); err != nil {
+				f.letGoBut(adopted, f.targets)
+				return nil, err
+			}
+		} else {
+			t.goesBy(p.comm)
+		}
+		if t != nil {
+			adopted[p.identity()] = t
+			targets = append(targets, t)
+		}
+	}
+	for id, t := range f.targets {
+		k, there := f.known[id.pid]
+		lives := there && k.started == id.started && !k.ended
+		if lives && !k.match && t.isAstray() {
+			adopted[id] = t
+			targets = append(targets, t)
+		}
+	}
+	slices.SortFunc(targets, func(a, b *Target) int {
+		return cmp.Or(cmp.Compare(a.Started, b.Started), cmp.Compare(a.PID, b.PID))
+	})
+	f.letGoBut(f.targets, adopted)
+	f.targets = adopted
+	for _, t := range targets {
+		f.watch(t)
+	}
+	if len(targets) == 0 {
+		f.rest()
+	}
+	return targets, nil
+}
+
+// newTarget returns nil if the process has ended or changed in the meantime: the
+// pidfd is opened first, so that what is read after that is read of its process.
+func (f *Finder) newTarget(p candidate) (*Target, error) {
+	pidfd, err := f.sys.open(p.pid)
+	if errors.Is(err, unix.ESRCH) {
+		return nil, nil
+	}
+	if err != nil {
+		pidfd = -1
+		if !f.noPidfd {
+			f.noPidfd = true
+			f.opts.Log.Warn("no pidfd can be had: start times are compared right before each signal instead; update the kernel to 5.3 or newer, allow pidfd_open in the seccomp profile, or raise the limit of open files", "err", err)
+		}
+	}
+	st, same, err := f.again(p)
+	if !same || err != nil {
+		if pidfd >= 0 {
+			_ = f.sys.close(pidfd)
+		}
+		return nil, err
+	}
+	f.warnOfSubPaths(p.pid)
+	return &Target{
+		PID: p.pid, Name: f.opts.Name, Started: p.started,
+		finder: f, kin: f.kinOf(p.identity()), comm: st.comm, pidfd: pidfd, since: f.sys.now(),
+	}, nil
+}
+
+// again tells whether a process still is the one that it was, and one of those meant.
+func (f *Finder) again(p candidate) (st stat, same bool, err error) {
+	st, err = f.sys.stat(p.pid)
+	if hidden(err) {
+		return st, false, nil
+	}
+	if err == nil && st.started == p.started {
+		_, same, err = f.matches(p.pid, st)
+	}
+	return st, same, err
+}
+
+// letGoBut gives back what is held for those of the targets that are not among others.
+func (f *Finder) letGoBut(targets, others map[identity]*Target) {
+	for key, t := range targets {
+		if others[key] == t {
+			continue
+		}
+		if t.watched {
+			_ = f.ends.remove(t.pidfd) // or its end would still be told
+		}
+		if t.pidfd >= 0 {
+			_ = f.sys.close(t.pidfd)
+		}
+	}
+}
