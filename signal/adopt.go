@@ -75,7 +75,8 @@ func (f *Finder) newTarget(p candidate) (*Target, error) {
 	f.warnOfSubPaths(p.pid)
 	return &Target{
 		PID: p.pid, Name: f.opts.Name, Started: p.started,
-		finder: f, kin: f.kinOf(p.identity()), comm: st.comm, pidfd: pidfd, since: f.sys.now(),
+		finder: f, kin: f.kinOf(p.identity()), pidfd: pidfd,
+		running: running{comm: st.comm, since: f.sys.now()},
 	}, nil
 }
 

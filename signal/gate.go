@@ -49,7 +49,7 @@ func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case taken && !t.caught:
+	case taken && !t.running.caught:
 		return Blocks, nil
 	case st.ignores(sig): // background jobs of a shell ignore INT and QUIT (sh(1))
 		return Ignores, nil
@@ -65,13 +65,13 @@ func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
 // gate holds back a signal that would end the target or be lost.
 func (t *Target) gate(sig syscall.Signal, st status) error {
 	f, catches := t.finder, st.catches(sig)
-	t.caught = t.caught || catches
+	t.running.caught = t.running.caught || catches
 
 	// The mask of a Go program says nothing, and the start time is not that of an
 	// exec: such a program must have been in sight for a while too.
 	born := t.Started
 	if catches && st.looksLikeGo() {
-		born = t.since
+		born = t.running.since
 	}
 	if age := f.sys.now() - born; age < f.opts.Grace {
 		return &NotReadyError{
@@ -84,20 +84,20 @@ func (t *Target) gate(sig syscall.Signal, st status) error {
 		return err
 	}
 	if handling != Blocks {
-		t.blocked = 0
+		t.running.blocked = 0
 		t.kin.takes = t.kin.takes || handling == Catches
 		return t.refusal(handling, sig)
 	}
-	if t.blocked == 0 {
-		t.blocked = f.sys.now()
+	if t.running.blocked == 0 {
+		t.running.blocked = f.sys.now()
 	}
-	if rest := blockedFor - (f.sys.now() - t.blocked); rest > 0 {
+	if rest := blockedFor - (f.sys.now() - t.running.blocked); rest > 0 {
 		return &NotReadyError{
 			Why:   fmt.Sprintf("%s (pid %d) blocks %s", t.Name, t.PID, Name(sig)),
 			Retry: rest,
 		}
 	}
-	t.kin.takes, t.kin.blocks = true, t.blocked
+	t.kin.takes, t.kin.blocks = true, t.running.blocked
 	return nil
 }
 

@@ -19,6 +19,7 @@ type NotReadyError struct {
 	Retry time.Duration // from now, when that is known; else 0
 }
 
+// Error is Why.
 func (e *NotReadyError) Error() string { return e.Why }
 
 // passedFor is for how long the gate's answer holds: programs that execute themselves anew,
@@ -37,9 +38,9 @@ type pass struct {
 // Ready and Send.
 func (t *Target) Ready(sig syscall.Signal) error {
 	st, err := t.ready(sig)
-	t.pass = pass{}
+	t.running.pass = pass{}
 	if err == nil {
-		t.pass = pass{sig, st, t.finder.sys.now()}
+		t.running.pass = pass{sig, st, t.finder.sys.now()}
 	}
 	return err
 }
@@ -48,8 +49,8 @@ func (t *Target) Ready(sig syscall.Signal) error {
 // unless Ready has just said so. The error is ErrGone, a *NotReadyError, or wraps the errno of
 // pidfd_send_signal(2); then nothing was sent.
 func (t *Target) Send(sig syscall.Signal) error {
-	passed := t.pass
-	t.pass = pass{}
+	passed := t.running.pass
+	t.running.pass = pass{}
 	if passed.sig != sig || t.finder.sys.now()-passed.at > passedFor {
 		st, err := t.ready(sig)
 		if err != nil {
@@ -119,9 +120,9 @@ func (t *Target) status() (status, error) {
 	if err != nil {
 		return st, err
 	}
-	same := st.comm == t.comm && t.astray == 0
+	same := st.comm == t.running.comm && t.running.astray == 0
 	if same {
-		_, same, err = t.finder.matches(t.PID, stat{comm: t.comm, state: st.state, started: t.Started})
+		_, same, err = t.finder.matches(t.PID, stat{comm: t.running.comm, state: st.state, started: t.Started})
 	}
 	if err == nil && !same {
 		err = t.changed()

@@ -17,49 +17,41 @@ import (
 
 // system is all that is asked of the operating system about processes.
 type system struct {
-	self     int // our pid
-	uid      int // our effective uid
-	pids     func(context.Context) ([]int32, error)
-	cmdline  func(pid int) ([]string, error)
-	stat     func(pid int) (stat, error)
-	status   func(pid int) (status, error)   // of the first thread that lives
-	threads  func(pid int) ([]status, error) // of all that live
-	mounts   func(pid string) ([]procfs.Mount, error)
-	children func(pid int) (map[int]bool, error)
-	open     func(pid int) (pidfd int, err error)
-	close    func(pidfd int) error
+	self int                  // our pid
+	uid  int                  // our effective uid
+	now  func() time.Duration // since boot
 
+	// What /proc says.
+	pids       func(context.Context) ([]int32, error)
+	stat       func(pid int) (stat, error)
+	status     func(pid int) (status, error)   // of the first thread that lives
+	threads    func(pid int) ([]status, error) // of all that live
+	cmdline    func(pid int) ([]string, error)
+	children   func(pid int) (map[int]bool, error)
+	executable func(pid int) string // its base name; empty: it may not be read
+	mounts     func(pid string) ([]procfs.Mount, error)
+	isLink     func(path string) bool
+
+	// What acts on a process.
+	open      func(pid int) (pidfd int, err error)
+	close     func(pidfd int) error
 	watchEnds func(ended func()) (endWatch, error)
 	send      func(pidfd int, sig syscall.Signal) error
 	kill      func(pid int, sig syscall.Signal) error
-	now       func() time.Duration // since boot
-	isLink    func(path string) bool
-
-	executable func(pid int) string // its base name; empty: it may not be read
 }
 
 func newSystem() *system {
 	return &system{
-		self:     os.Getpid(),
-		uid:      os.Geteuid(),
+		self: os.Getpid(),
+		uid:  os.Geteuid(),
+		now:  procfs.SinceBoot,
+
 		pids:     pids,
-		cmdline:  cmdline,
 		stat:     readStat,
 		status:   readProcessStatus,
 		threads:  readThreads,
-		mounts:   readMounts,
+		cmdline:  cmdline,
 		children: readChildren,
-		open:     openPidfd,
-		close:    unix.Close,
-
-		watchEnds: watchEnds,
-		send:      func(pidfd int, sig syscall.Signal) error { return unix.PidfdSendSignal(pidfd, sig, nil, 0) },
-		kill:      syscall.Kill,
-		now:       procfs.SinceBoot,
-		isLink: func(path string) bool {
-			info, err := os.Lstat(path)
-			return err == nil && info.Mode()&fs.ModeSymlink != 0
-		},
 		executable: func(pid int) string {
 			path, err := os.Readlink(procPath(pid, "exe")) // of another uid: not permitted
 			if err != nil {
@@ -67,6 +59,17 @@ func newSystem() *system {
 			}
 			return filepath.Base(path)
 		},
+		mounts: readMounts,
+		isLink: func(path string) bool {
+			info, err := os.Lstat(path)
+			return err == nil && info.Mode()&fs.ModeSymlink != 0
+		},
+
+		open:      openPidfd,
+		close:     unix.Close,
+		watchEnds: watchEnds,
+		send:      func(pidfd int, sig syscall.Signal) error { return unix.PidfdSendSignal(pidfd, sig, nil, 0) },
+		kill:      syscall.Kill,
 	}
 }
 

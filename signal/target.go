@@ -17,15 +17,21 @@ type Target struct {
 
 	finder  *Finder
 	kin     *kin
-	comm    string
-	pidfd   int // -1: there are none
+	pidfd   int // -1: there is none
 	watched bool
-	since   time.Duration
+	running running
+	catcher catcher // the last that was reported behind it
+}
+
+// running is what is known of the program that a target runs, until an exec puts another in
+// its place. All times are since boot.
+type running struct {
+	comm    string
+	since   time.Duration // since when it is seen to run
 	caught  bool          // it has been seen to catch the signal
-	blocked time.Duration // since boot; since when it blocks the signal; 0: it does not
-	catcher catcher       // the last that was told to be behind it
-	astray  time.Duration // since boot; since when it goes by another name; 0: it does not
+	blocked time.Duration // since when it blocks the signal; 0: it does not
 	pass    pass          // the last, until it is used
+	astray  time.Duration // since when another has its place; 0: none has
 }
 
 // Age is how long ago the process started.
@@ -40,9 +46,8 @@ func (t *Target) Children() (map[int]bool, error) {
 // goesBy notes the name that the process has by now. If it is another, or had not been
 // that of a target in between, another program runs there, of which nothing is known yet.
 func (t *Target) goesBy(comm string) {
-	if t.comm != comm || t.astray != 0 {
-		t.comm, t.astray = comm, 0
-		t.since, t.caught, t.blocked = t.finder.sys.now(), false, 0
+	if t.running.comm != comm || t.running.astray != 0 {
+		t.running = running{comm: comm, since: t.finder.sys.now()}
 	}
 }
 
@@ -50,8 +55,8 @@ func (t *Target) goesBy(comm string) {
 // Puma, to reload, executes Ruby anew, and has its title again after a second.
 func (t *Target) isAstray() bool {
 	now := t.finder.sys.now()
-	if t.astray == 0 {
-		t.astray = now
+	if t.running.astray == 0 {
+		t.running.astray = now
 	}
-	return now-t.astray < settled
+	return now-t.running.astray < settled
 }
