@@ -62,7 +62,7 @@ func (f *Finder) newTarget(p candidate) (*Target, error) {
 		pidfd = -1
 		if !f.noPidfd {
 			f.noPidfd = true
-			f.opts.Log.Warn("no pidfd can be had: start times are compared right before each signal instead; update the kernel to 5.3 or newer, allow pidfd_open in the seccomp profile, or raise the limit of open files", "err", err)
+			f.opts.Log.Warn("pidfd unavailable, comparing start times before each signal instead: update the kernel to 5.3 or newer, allow pidfd_open in the seccomp profile, or raise the limit of open files", "err", err)
 		}
 	}
 	st, same, err := f.again(p)

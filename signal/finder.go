@@ -16,7 +16,7 @@ import (
 
 // ErrNoTarget is wrapped by Find's error when nothing is to be signalled; the rest
 // of that error says why, and what would mend it.
-var ErrNoTarget = errors.New("no target")
+var ErrNoTarget = errors.New("no matching process")
 
 // Options say which processes are meant and how carefully to treat them.
 type Options struct {

@@ -107,17 +107,17 @@ func (t *Target) refusal(handling Handling, sig syscall.Signal) error {
 	var why, fix string
 	switch handling {
 	case Drops:
-		why = "is PID 1 of its namespace and has no handler for %s, so that the kernel would drop it"
-		fix = "set SIGNAL to the one that it reloads on, or put an init before it (shareProcessNamespace: true; Compose: init: true)"
+		why = "is PID 1 of its namespace and has no handler for %s, so the kernel would drop it"
+		fix = "set SIGNAL to the one it reloads on, or run an init as PID 1 (shareProcessNamespace: true; Compose: init: true)"
 	case Ignores:
 		why = "ignores %s"
-		fix = "set SIGNAL to the one that it reloads on"
+		fix = "set SIGNAL to the one it reloads on"
 		if MeansEnd(sig) {
-			fix += ", or that ends it"
+			fix += ", or one that ends it"
 		}
 	case Dies:
 		why = "has no handler for %s, which would end it or be lost"
-		fix = "set SIGNAL to the one that it reloads on"
+		fix = "set SIGNAL to the one it reloads on"
 	default:
 		return nil
 	}

@@ -19,20 +19,20 @@ func TestG1SaysWhy(t *testing.T) {
 	}{
 		"no handler": {
 			7, unix.SIGHUP, nothing,
-			"nginx (pid 7) has no handler for HUP, which would end it or be lost: set SIGNAL to the one that it reloads on",
+			"nginx (pid 7) has no handler for HUP, which would end it or be lost: set SIGNAL to the one it reloads on",
 		},
 		"ignored": {
 			7, unix.SIGUSR1, ignores,
-			"nginx (pid 7) ignores USR1: set SIGNAL to the one that it reloads on",
+			"nginx (pid 7) ignores USR1: set SIGNAL to the one it reloads on",
 		},
 		"ignored, though it means the end": {
 			7, unix.SIGQUIT, ignores,
-			"nginx (pid 7) ignores QUIT: set SIGNAL to the one that it reloads on, or that ends it",
+			"nginx (pid 7) ignores QUIT: set SIGNAL to the one it reloads on, or one that ends it",
 		},
 		"PID 1": {
 			1, unix.SIGTERM, nothing,
-			"nginx (pid 1) is PID 1 of its namespace and has no handler for TERM, so that the kernel would drop it: " +
-				"set SIGNAL to the one that it reloads on, or put an init before it (shareProcessNamespace: true; Compose: init: true)",
+			"nginx (pid 1) is PID 1 of its namespace and has no handler for TERM, so the kernel would drop it: " +
+				"set SIGNAL to the one it reloads on, or run an init as PID 1 (shareProcessNamespace: true; Compose: init: true)",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -228,7 +228,7 @@ func TestP2WorkersOfAnotherName(t *testing.T) {
 	member := func(pid, parent int, comm, title string) *proc {
 		return &proc{pid: pid, parent: parent, comm: comm, args: []string{title}}
 	}
-	const alone = "no target: web is the name of workers alone: their parent (pid 7) is the same program under another name"
+	const alone = "no matching process: web is the name of workers only: their parent (pid 7) is the same program under another name"
 	for name, test := range map[string]struct {
 		cmdline string
 		procs   []*proc
@@ -309,7 +309,7 @@ func TestP2WorkersOfAnotherName(t *testing.T) {
 				return
 			}
 			ended(7)(f)
-			const left = "no target: of web only workers are left, which are not signalled: their master has ended"
+			const left = "no matching process: only workers are left of web, and workers are not signalled: their master has ended"
 			for what, change := range map[string]func(){
 				"after its end":     func() {},
 				"its pid is reused": func() { f.procs[7] = &proc{pid: 7, comm: "ruby", args: []string{"other"}, started: tick} },

@@ -34,11 +34,11 @@ var likenesses = []struct {
 	is  func(name, want string) bool
 }{
 	{"its command line does not match CMDLINE", func(name, want string) bool { return name == want }},
-	{"another case", strings.EqualFold},
-	{"one letter away", OneEdit},
-	{"it begins so", strings.HasPrefix},
-	{"PROCESS begins so", func(name, want string) bool { return len(name) > 2 && strings.HasPrefix(want, name) }},
-	{"PROCESS is part of it", strings.Contains},
+	{"it differs in case", strings.EqualFold},
+	{"it differs by one letter", OneEdit},
+	{"it begins with PROCESS", strings.HasPrefix},
+	{"PROCESS begins with it", func(name, want string) bool { return len(name) > 2 && strings.HasPrefix(want, name) }},
+	{"it contains PROCESS", strings.Contains},
 }
 
 // likeness tells whether a process of another name may be meant, why, and how it
@@ -65,7 +65,7 @@ func (f *Finder) likeness(s suspect, all []suspect) (Near, bool) {
 	case len(s.args) == 0:
 		return Near{}, false
 	case strings.Contains(s.args[0], want):
-		why = "PROCESS is part of its command"
+		why = "its command contains PROCESS"
 	case slices.ContainsFunc(s.args[1:min(3, len(s.args))], runs):
 		why, rank, interpreter = "it runs "+want, rank+1, true
 	case strings.HasPrefix(f.sys.executable(s.pid), want):

@@ -12,15 +12,15 @@ func (f *Finder) why(found search) string {
 	case len(found.matches) > 0:
 		return f.whyWorkers(found)
 	case found.alone:
-		return `only podsignal's own processes are in sight: set shareProcessNamespace: true on the pod (Compose: pid: "service:NAME")`
+		return `only podsignal's own processes are visible: set shareProcessNamespace: true on the pod (Compose: pid: "service:NAME")`
 	}
 	if full, pid := f.cut(); full != "" {
 		return fmt.Sprintf("no process is named %q, to which the kernel has cut the name of %s (pid %d): set PROCESS=%s", f.opts.Name, full, pid, full)
 	}
 	if f.opts.Cmdline != nil {
-		return fmt.Sprintf("no process is named %q and has a command line that matches CMDLINE: correct PROCESS or CMDLINE, or start it", f.opts.Name)
+		return fmt.Sprintf("no process is named %q with a command line that matches CMDLINE: fix PROCESS or CMDLINE, or start it", f.opts.Name)
 	}
-	return fmt.Sprintf("no process is named %q: correct PROCESS, or start it", f.opts.Name)
+	return fmt.Sprintf("no process is named %q: fix PROCESS, or start it", f.opts.Name)
 }
 
 // whyWorkers says why all matches are workers.
@@ -30,11 +30,11 @@ func (f *Finder) whyWorkers(found search) string {
 		if now := f.known[master.pid]; master.gone || now.named || now.comm != p.comm {
 			continue
 		}
-		text := fmt.Sprintf("%s is the name of workers alone: their parent (pid %d) is the same program under another name", f.opts.Name, master.pid)
+		text := fmt.Sprintf("%s is the name of workers only: their parent (pid %d) is the same program under another name", f.opts.Name, master.pid)
 		if a, ok := f.adviseOn(master.pid); ok {
 			text += fmt.Sprintf(": set %s", a)
 		}
 		return text
 	}
-	return fmt.Sprintf("of %s only workers are left, which are not signalled: their master has ended", f.opts.Name)
+	return fmt.Sprintf("only workers are left of %s, and workers are not signalled: their master has ended", f.opts.Name)
 }

@@ -106,7 +106,7 @@ func TestP2WorkerOfRetitledMaster(t *testing.T) {
 
 func wantOnlyWorkers(t *testing.T, finder *Finder) {
 	t.Helper()
-	const want = "no target: of nginx only workers are left, which are not signalled: their master has ended"
+	const want = "no matching process: only workers are left of nginx, and workers are not signalled: their master has ended"
 	if _, err := finder.Find(t.Context()); err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}

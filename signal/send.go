@@ -152,5 +152,5 @@ func (t *Target) changed() error {
 	case !t.isAstray():
 		return ErrGone
 	}
-	return &NotReadyError{Why: fmt.Sprintf("%s (pid %d) executes itself anew, or has become another program", t.Name, t.PID)}
+	return &NotReadyError{Why: fmt.Sprintf("%s (pid %d) is re-executing itself, or has become another program", t.Name, t.PID)}
 }

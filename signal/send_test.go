@@ -78,7 +78,7 @@ func TestP4ReplacedBeforeSend(t *testing.T) {
 // of how it takes the signal is known of it no more.
 func TestExecutesItselfAnew(t *testing.T) {
 	const (
-		anew  = "nginx (pid 7) executes itself anew, or has become another program"
+		anew  = "nginx (pid 7) is re-executing itself, or has become another program"
 		title = "nginx: master"
 	)
 	hup := mask(unix.SIGHUP)
@@ -158,7 +158,7 @@ func TestExecutesItselfAnewWithItsTitle(t *testing.T) {
 					if again := only(t, finder); again != target {
 						t.Error("another target")
 					}
-				} else if err := target.Send(unix.SIGHUP); err == nil || !strings.Contains(err.Error(), "executes itself anew") {
+				} else if err := target.Send(unix.SIGHUP); err == nil || !strings.Contains(err.Error(), "is re-executing itself") {
 					t.Error(err)
 				}
 				try(t, f, target, unix.SIGHUP, []look{{0, blocks, blocked, blockedFor}, {blockedFor, blocks, sent, 0}})

@@ -27,7 +27,7 @@ func Parse(s string) (syscall.Signal, error) {
 	}
 	switch {
 	case sig < 1 || sig > maxSignal:
-		return 0, fmt.Errorf("is no signal: use a name such as HUP, USR1, USR2, QUIT or TERM, or a number from 1 to %d", maxSignal)
+		return 0, fmt.Errorf("is not a valid signal: use a name such as HUP, USR1, USR2, QUIT or TERM, or a number from 1 to %d", maxSignal)
 	case sig == int(unix.SIGKILL) || sig == int(unix.SIGSTOP):
 		return 0, fmt.Errorf("cannot be caught, so no program reloads on it: use HUP, USR1, USR2, QUIT or TERM")
 	}

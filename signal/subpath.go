@@ -34,9 +34,9 @@ func (s SubPath) Fix() string {
 	case KindSubPath:
 		return "subPath mounts never receive updates; mount the folder"
 	case KindSingle:
-		return "a file that replaces it on the host will not be seen; mount its folder"
+		return "a file that replaces it on the host is not visible there; mount its folder"
 	default:
-		return "what has replaced it on the host is not seen; start the container again"
+		return "what has replaced it on the host is not visible there; restart the container"
 	}
 }
 
@@ -162,9 +162,9 @@ func (f *Finder) warnOfSubPaths(pid int) {
 		message := "process mounts a subPath of the volume: subPath mounts never receive updates; mount the folder"
 		switch s.Kind {
 		case KindSingle:
-			message = "process mounts a single file: one that replaces it on the host will not be seen there; mount its folder"
+			message = "process mounts a single file: a file that replaces it on the host is not visible there; mount its folder"
 		case KindFolder:
-			message = "process mounts a folder that was removed on the host: start its container again"
+			message = "process mounts a folder that was removed on the host: restart its container"
 		}
 		f.opts.Log.Warn(message, "process", f.opts.Name, "pid", pid, "mount", s.Point, "stale", s.Stale) //nolint:sloglint // one of three constants
 		return

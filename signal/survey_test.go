@@ -106,7 +106,7 @@ func TestSurveyTrouble(t *testing.T) {
 
 	f = newFake(t, &proc{pid: 1, comm: "pause"}, nginx(8), nginx(7))
 	s := survey(f, Options{Name: "ngin"})
-	want := []Near{{PID: 7, Name: "nginx", Why: "one letter away"}}
+	want := []Near{{PID: 7, Name: "nginx", Why: "it differs by one letter"}}
 	if diff := cmp.Diff(want, s.Near, cmpopts.IgnoreUnexported(Near{})); diff != "" || !s.Shared {
 		t.Errorf("%+v (-want +got)\n%s", s, diff)
 	}

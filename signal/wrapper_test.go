@@ -26,7 +26,7 @@ func TestWrapper(t *testing.T) {
 	with := func(p *proc, change func(*proc)) *proc { change(p); return p }
 	const (
 		dies  = "entry.sh (pid 7) has no handler for USR2, which would end it or be lost"
-		alone = dies + ": set SIGNAL to the one that it reloads on"
+		alone = dies + ": set SIGNAL to the one it reloads on"
 	)
 	for name, test := range map[string]struct {
 		cmdline string
@@ -59,7 +59,7 @@ func TestWrapper(t *testing.T) {
 		"PID 1": {
 			"", unix.SIGUSR2, func(p *proc) { p.innermost = 1 },
 			[]*proc{haproxy(12, 7)},
-			"entry.sh (pid 7) is PID 1 of its namespace and has no handler for USR2, so that the kernel would drop it; its child haproxy (pid 12) catches USR2: set PROCESS=haproxy",
+			"entry.sh (pid 7) is PID 1 of its namespace and has no handler for USR2, so the kernel would drop it; its child haproxy (pid 12) catches USR2: set PROCESS=haproxy",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,7 +33,7 @@ func ParseMounts(b []byte) ([]Mount, error) {
 		// Before the separator there is any number of optional fields.
 		_, rest, ok := strings.Cut(" "+fields[5], " - ")
 		if !ok {
-			return nil, fmt.Errorf("no type of file system: %q", string(line))
+			return nil, fmt.Errorf("no filesystem type: %q", string(line))
 		}
 		fsType, _, _ := strings.Cut(rest, " ")
 		all = append(all, Mount{fields[2], unescape(fields[3]), unescape(fields[4]), unescape(fsType)})
