@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adopt turns roots into targets, the known ones into those they were, and lets go
-// of all others. After an error the targets are those that they were.
+// adopt turns roots into targets and releases the targets that are no longer among them. A
+// root that is known keeps its Target. After an error the targets are unchanged.
 func (f *Finder) adopt(roots []candidate) ([]*Target, error) {
 	adopted := make(map[identity]*Target, len(roots))
 	var targets []*Target
@@ -18,7 +18,7 @@ func (f *Finder) adopt(roots []candidate) ([]*Target, error) {
 		if t == nil {
 			var err error
 			if t, err = f.newTarget(p); err != nil {
-				f.letGoBut(adopted, f.targets)
+				f.release(adopted, f.targets)
 				return nil, err
 			}
 		} else {
@@ -40,19 +40,19 @@ func (f *Finder) adopt(roots []candidate) ([]*Target, error) {
 	slices.SortFunc(targets, func(a, b *Target) int {
 		return cmp.Or(cmp.Compare(a.Started, b.Started), cmp.Compare(a.PID, b.PID))
 	})
-	f.letGoBut(f.targets, adopted)
+	f.release(f.targets, adopted)
 	f.targets = adopted
 	for _, t := range targets {
 		f.watch(t)
 	}
 	if len(targets) == 0 {
-		f.rest()
+		f.stopWatching()
 	}
 	return targets, nil
 }
 
-// newTarget returns nil if the process has ended or changed in the meantime: the
-// pidfd is opened first, so that what is read after that is read of its process.
+// newTarget returns nil if the process has ended or changed in the meantime. The pidfd is
+// opened first, so whatever is read afterwards belongs to its process.
 func (f *Finder) newTarget(p candidate) (*Target, error) {
 	pidfd, err := f.sys.open(p.pid)
 	if errors.Is(err, unix.ESRCH) {
@@ -80,7 +80,7 @@ func (f *Finder) newTarget(p candidate) (*Target, error) {
 	}, nil
 }
 
-// again tells whether a process still is the one that it was, and one of those meant.
+// again reports whether a process is still the same one and still matches.
 func (f *Finder) again(p candidate) (st stat, same bool, err error) {
 	st, err = f.sys.stat(p.pid)
 	if hidden(err) {
@@ -92,14 +92,14 @@ func (f *Finder) again(p candidate) (st stat, same bool, err error) {
 	return st, same, err
 }
 
-// letGoBut gives back what is held for those of the targets that are not among others.
-func (f *Finder) letGoBut(targets, others map[identity]*Target) {
+// release closes what is held for the targets that are not among others.
+func (f *Finder) release(targets, others map[identity]*Target) {
 	for key, t := range targets {
 		if others[key] == t {
 			continue
 		}
 		if t.watched {
-			_ = f.ends.remove(t.pidfd) // or its end would still be told
+			_ = f.ends.remove(t.pidfd) // or its end would still be reported
 		}
 		if t.pidfd >= 0 {
 			_ = f.sys.close(t.pidfd)

@@ -14,45 +14,45 @@ import (
 	"github.com/podsignal/podsignal/signal/procfs"
 )
 
-// ErrNoTarget is wrapped by Find's error when nothing is to be signalled; the rest
-// of that error says why, and what would mend it.
+// ErrNoTarget is wrapped by Find's error when there is nothing to signal. The rest of that
+// error says why, and how to fix it.
 var ErrNoTarget = errors.New("no matching process")
 
-// Options say which processes are meant and how carefully to treat them.
+// Options says which processes are targets and how to treat them.
 type Options struct {
-	Name    string         // of the process; a whole name, never a part
-	Cmdline *regexp.Regexp // that the whole command line must match too; nil: any
-	Signal  syscall.Signal // that it is about; zero: none, as targets are told otherwise
-	Files   []string       // what the target must be able to see: it has to share their mounts
-	Grace   time.Duration  // least age before a signal
+	Name    string         // of the process, in full
+	Cmdline *regexp.Regexp // must match the whole command line too; nil: any
+	Signal  syscall.Signal // to be sent; zero: none, as targets are notified otherwise
+	Files   []string       // that are watched: a target has to share their mounts
+	Grace   time.Duration  // minimum age before a signal
 	Log     *slog.Logger
 }
 
-// A Finder finds targets, and remembers them and their workers. It is not for use
-// by several goroutines at once.
+// A Finder finds targets, and remembers them and their workers. It is not safe for
+// concurrent use.
 type Finder struct {
 	opts    Options
 	sys     *system
 	targets map[identity]*Target
-	kin     map[identity]*kin // of the matches, and of parents of theirs, that live
-	noPidfd bool              // has been logged
+	kin     map[identity]*kin // of live matches and their parents
+	noPidfd bool              // that this is so has been logged
 
-	known    map[int]known // the processes of the last look, by pid
-	looks    uint64
-	ours     []procfs.Mount // of ours that the files lie on, for a target to share
-	required bool           // it has to
+	known    map[int]known // the processes of the last search, by pid
+	searches uint64
+	ours     []procfs.Mount // on which the files lie, for a target to share
+	required bool           // a target must share ours
 
-	ended chan struct{} // nil: nobody wants to know
-	ends  *endWatch     // of the targets; nil: of none
+	ended chan struct{} // nil: ends are not watched
+	ends  *endWatch     // nil: there are no targets
 }
 
-// identity tells a process from a later one with the same pid.
+// identity distinguishes a process from a later one with the same pid.
 type identity struct {
 	pid     int
 	started time.Duration
 }
 
-// NewFinder returns a Finder that has not looked yet.
+// NewFinder returns a Finder that has not searched yet.
 func NewFinder(opts Options) *Finder {
 	return &Finder{
 		opts:    opts,
@@ -64,7 +64,7 @@ func NewFinder(opts Options) *Finder {
 	}
 }
 
-// candidate is a process that matches.
+// candidate is a process that may be a target.
 type candidate struct {
 	pid int
 	stat
@@ -72,22 +72,22 @@ type candidate struct {
 
 func (c candidate) identity() identity { return identity{c.pid, c.started} }
 
-// Find returns the targets, oldest first. The error wraps ErrNoTarget if there are
-// none; any other is /proc's.
+// Find returns the targets, oldest first. The error wraps ErrNoTarget if there are none;
+// any other comes from reading /proc.
 func (f *Finder) Find(ctx context.Context) ([]*Target, error) { return f.find(ctx, true) }
 
-// FindNew is Find at less cost, for looks that soon follow another: of a process that
-// an earlier look has seen it reads /proc/PID/stat alone. One that is younger than a
-// minute, or has another name since (by an exec), is read in full. What is missed is a
-// title that an older process gives itself, and a mount.
+// FindNew is a cheaper Find, for a search soon after another one. Of a process that an
+// earlier search has seen it reads only /proc/PID/stat; one that is younger than a minute,
+// or has a new name (by an exec), is read in full. It misses a title that an older process
+// gives itself, and a new mount.
 func (f *Finder) FindNew(ctx context.Context) ([]*Target, error) { return f.find(ctx, false) }
 
 func (f *Finder) find(ctx context.Context, whole bool) ([]*Target, error) {
-	found, err := f.look(ctx, whole)
+	found, err := f.search(ctx, whole)
 	if err != nil {
 		return nil, err
 	}
-	targets, err := f.adopt(found.seen)
+	targets, err := f.adopt(found.sharing)
 	if err != nil {
 		return nil, err
 	}

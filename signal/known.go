@@ -2,23 +2,22 @@ package signal
 
 import "time"
 
-// known is what is remembered of a process from one look to the next.
+// known is what is remembered of a process from one search to the next.
 type known struct {
 	comm            string
 	started         time.Duration
-	look            uint64 // the last at which it was there
+	search          uint64 // the last that has seen it; 0: none
 	parent, session int32
 	ended           bool // it is a zombie
-	named           bool // as was asked for
-	match           bool // and with such a command line
+	named           bool // it has the name PROCESS
+	match           bool // its command line matches too
 	sharing         sharing
 }
 
-// settled is the age from which on a process is expected to have the title that it keeps.
+// settled is the age at which a process is expected to have its final title.
 const settled = time.Minute
 
-// recall is what is known of a process, or what it has to be known by if it is to be
-// read.
+// recall returns what is known of a process, or a new entry if it has to be read.
 func (f *Finder) recall(p candidate, whole bool) known {
 	k, ok := f.known[p.pid]
 	same := ok && k.started == p.started && k.comm == p.comm

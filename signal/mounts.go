@@ -28,7 +28,7 @@ func readMounts(pid string) ([]procfs.Mount, error) {
 	return mounts, nil
 }
 
-// mountsOfThread reads them from a thread that lives, after an error.
+// mountsOfThread reads the mounts from a thread that is alive, after an error.
 func mountsOfThread(pid string, buf []byte, cause error) ([]byte, error) {
 	n, err := strconv.Atoi(pid)
 	if err != nil {
@@ -41,8 +41,8 @@ func mountsOfThread(pid string, buf []byte, cause error) ([]byte, error) {
 	return readProc(folder+"/mountinfo", buf, false)
 }
 
-// under is the mount that path lies on: the innermost, and of those mounted over
-// each other the last.
+// under returns the mount that path lies on: the innermost, and the last of those mounted
+// over each other.
 func under(mounts []procfs.Mount, path string) (found procfs.Mount, ok bool) {
 	for _, m := range mounts {
 		if within(path, m.Point) && len(m.Point) >= len(found.Point) {
@@ -62,7 +62,7 @@ func within(path, folder string) bool {
 	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
 }
 
-// realPath follows the links of as much of path as there is.
+// realPath follows the links in as much of path as exists.
 func realPath(path string) string {
 	for rest := ""; ; {
 		if followed, err := filepath.EvalSymlinks(path); err == nil {

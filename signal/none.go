@@ -5,8 +5,8 @@ import "fmt"
 // why says why there is no target.
 func (f *Finder) why(found search) string {
 	switch {
-	case len(found.seen) > 0:
-		return fmt.Sprintf("%s (pid %d) has just ended", f.opts.Name, found.seen[0].pid)
+	case len(found.sharing) > 0:
+		return fmt.Sprintf("%s (pid %d) has just ended", f.opts.Name, found.sharing[0].pid)
 	case len(found.roots) > 0:
 		return fmt.Sprintf("%s (pid %d) does not mount the volume that FILE is in: mount it in that container too, as a folder", f.opts.Name, found.roots[0].pid)
 	case len(found.matches) > 0:

@@ -16,10 +16,10 @@ func procPath(pid int, name string) string {
 	return "/proc/" + strconv.Itoa(pid) + "/" + name
 }
 
-// readProc reads a file into buf, or into more where that is too small, and turns
-// the ways in which /proc says that a process has ended into errGone. whole: the file
-// is a single record. os.ReadFile takes twice the system calls and more: it asks for
-// the file's size, and whether it can be polled.
+// readProc reads a file into buf, or into a larger buffer if that is too small. The errors by
+// which /proc says that a process has ended become errGone. whole says that the file is a
+// single record. os.ReadFile makes more than twice as many system calls: it asks for the
+// file's size, and whether it can be polled.
 func readProc(path string, buf []byte, whole bool) ([]byte, error) {
 	fd, err := openProc(path)
 	if err != nil {
@@ -35,8 +35,8 @@ func readProc(path string, buf []byte, whole bool) ([]byte, error) {
 			return buf[:n], gone(path, err)
 		}
 		n += m
-		// Files that are one record end with a read that does not fill the buffer
-		// (seq_read_iter in fs/seq_file.c); there is no need to ask once more.
+		// A file of one record ends with a read that does not fill the buffer
+		// (seq_read_iter in fs/seq_file.c), so no further read is needed.
 		if whole && n < len(buf) {
 			return buf[:n], nil
 		}
@@ -58,8 +58,9 @@ func gone(path string, err error) error {
 	return fmt.Errorf("reading %s: %w", path, err)
 }
 
-// cmdline is read directly, for every process at every search: it takes 6.5 µs and
-// 260 bytes, gopsutil's CmdlineSlice 11.4 µs and 2.5 kB (BenchmarkOfOneProcess).
+// cmdline reads the command line directly, as every search does so for every process: it
+// takes 6.5 µs and 260 bytes, gopsutil's CmdlineSlice 11.4 µs and 2.5 kB
+// (BenchmarkOfOneProcess).
 func cmdline(pid int) ([]string, error) {
 	var buf [1 << 10]byte
 	b, err := readProc(procPath(pid, "cmdline"), buf[:], false)

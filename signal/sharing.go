@@ -7,7 +7,7 @@ import (
 	"github.com/podsignal/podsignal/signal/procfs"
 )
 
-// sharing tells whether a process mounts what the files lie on.
+// sharing says whether a process mounts what the files lie on.
 type sharing byte
 
 const (
@@ -16,9 +16,9 @@ const (
 	sharesNot
 )
 
-// shared are the mounts of ours that files lie on, for a target to share. Where
-// one of them is a kubelet volume, only such are listed, and required is true: a
-// process that does not mount the volume does not read its files.
+// shared returns our mounts that files lie on, for a target to share. If one of them is a
+// kubelet volume, only volumes are listed, and required is true: a process that does not
+// mount the volume does not read its files.
 func (s *system) shared(files []string) (mounts []procfs.Mount, required bool, err error) {
 	ours, err := s.mounts("self")
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *system) shared(files []string) (mounts []procfs.Mount, required bool, e
 	return mounts, false, nil
 }
 
-// sharedBy are the mounts of a process that show a part of one of ours.
+// sharedBy returns the mounts of a process that show a part of one of ours.
 func (s *system) sharedBy(pid int, ours []procfs.Mount) (theirs []procfs.Mount, err error) {
 	all, err := s.mounts(fmt.Sprint(pid))
 	for _, m := range all {
@@ -55,8 +55,8 @@ func (s *system) sharedBy(pid int, ours []procfs.Mount) (theirs []procfs.Mount, 
 	return theirs, err
 }
 
-// mounting are the roots that mount what the files lie on. For a kubelet volume
-// that is a condition, for anything else it only decides between several.
+// mounting returns the roots that mount what the files lie on. For a kubelet volume this is
+// required, for anything else it only decides between several roots.
 func (f *Finder) mounting(roots []candidate, whole bool) ([]candidate, error) {
 	if len(roots) == 0 {
 		return nil, nil
@@ -70,23 +70,23 @@ func (f *Finder) mounting(roots []candidate, whole bool) ([]candidate, error) {
 	if !f.required && len(roots) == 1 {
 		return roots, nil
 	}
-	var seen []candidate
+	var mounting []candidate
 	for _, p := range roots {
 		k := f.known[p.pid]
 		if k.sharing == unread {
 			theirs, err := f.sys.sharedBy(p.pid, f.ours)
 			k.sharing = sharesNot
-			if err != nil || len(theirs) > 0 { // what cannot be seen is not held against it
+			if err != nil || len(theirs) > 0 { // one whose mounts are unreadable is not excluded
 				k.sharing = shares
 			}
 			f.known[p.pid] = k
 		}
 		if k.sharing == shares {
-			seen = append(seen, p)
+			mounting = append(mounting, p)
 		}
 	}
-	if len(seen) == 0 && !f.required {
+	if len(mounting) == 0 && !f.required {
 		return roots, nil
 	}
-	return seen, nil
+	return mounting, nil
 }

@@ -11,9 +11,9 @@ import (
 // architecture that Go runs on (proc(5), sysconf(3)).
 const tick = 10 * time.Millisecond
 
-// stat is what /proc/PID/stat tells. It is read directly: gopsutil's create time
-// is in whole seconds, and a start time is compared to 10 ms. It takes 8 µs, where
-// gopsutil's Name, Ppid and CreateTime take 70 together (BenchmarkOfOneProcess).
+// stat holds fields of /proc/PID/stat. It is read directly: gopsutil's create time is in
+// whole seconds, and start times are compared to 10 ms. It takes 8 µs, where gopsutil's Name,
+// Ppid and CreateTime together take 70 (BenchmarkOfOneProcess).
 type stat struct {
 	comm    string // at most 15 bytes, of any kind
 	state   byte   // of the first thread
@@ -23,12 +23,12 @@ type stat struct {
 	started time.Duration // since boot, in ticks of 10 ms
 }
 
-// ended tells whether the process is a zombie: it keeps its name and takes
-// signals, but does nothing with them. While other threads live, it is none, even if
-// its first has ended: that stays until they have ended too (pthread_exit(3)).
+// ended reports whether the process is a zombie, which keeps its name and accepts signals,
+// but does nothing with them. It is not while other threads live: the first one, if it has
+// ended, stays until they have ended too (pthread_exit(3)).
 func (s stat) ended() bool { return dead(s.state) && s.threads < 2 }
 
-// dead tells whether that is the state of a thread that has ended.
+// dead reports whether a state is that of a thread that has ended.
 func dead(state byte) bool { return state == 'Z' || state == 'X' || state == 'x' }
 
 func readStat(pid int) (stat, error) {
@@ -40,8 +40,8 @@ func readStat(pid int) (stat, error) {
 	return parseStat(b)
 }
 
-// parseStat reads the line of proc_pid_stat(5). The name stands between the first
-// and the last parenthesis, and may hold spaces, newlines and parentheses.
+// parseStat parses the line of proc_pid_stat(5). The name is between the first and the last
+// parenthesis, and may contain spaces, newlines and parentheses.
 func parseStat(b []byte) (stat, error) {
 	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
 	if open < 0 || end < open {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// status is what /proc/PID/status tells of a thread. It is read directly, because
-// gopsutil does not offer the signal masks.
+// status holds fields of a thread's /proc/PID/status. It is read directly, because gopsutil
+// does not offer the signal masks.
 type status struct {
 	comm                    string
 	state                   byte
@@ -18,7 +18,7 @@ type status struct {
 	blocked, ignored, catch uint64
 }
 
-// unescaped undoes the escapes that the kernel puts into names there.
+// unescaped undoes the kernel's escapes in the name there.
 var unescaped = strings.NewReplacer(`\n`, "\n", `\\`, `\`)
 
 func readStatus(path string) (status, error) {
@@ -30,8 +30,8 @@ func readStatus(path string) (status, error) {
 	return parseStatus(b)
 }
 
-// readProcessStatus reads that of the process's first thread, and if that has ended, of
-// another, which has the first one's name here: the process goes by that.
+// readProcessStatus reads the status of the process's first thread. If that has ended, it
+// reads that of another thread, with the first one's name, which is the process's.
 func readProcessStatus(pid int) (status, error) {
 	st, err := readStatus(procPath(pid, "status"))
 	if err != nil || !dead(st.state) {
@@ -47,8 +47,8 @@ func readProcessStatus(pid int) (status, error) {
 	return st, err
 }
 
-// parseStatus reads the lines of proc_pid_status(5) that matter here. It makes no
-// garbage, and stops behind the last of them: it runs between a change and its signal.
+// parseStatus parses the lines of proc_pid_status(5) that are needed. It avoids garbage, and
+// stops after the last of them: it runs between a change and its signal.
 func parseStatus(b []byte) (s status, err error) {
 	mask := func(v []byte) uint64 {
 		n, e := strconv.ParseUint(string(v), 16, 64)

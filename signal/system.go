@@ -15,7 +15,7 @@ import (
 	"github.com/podsignal/podsignal/signal/procfs"
 )
 
-// system is all that is asked of the operating system about processes.
+// system is the one seam to the operating system: all that is asked of it about processes.
 type system struct {
 	self int                  // our pid
 	uid  int                  // our effective uid
@@ -28,7 +28,7 @@ type system struct {
 	threads    func(pid int) ([]status, error) // of all that live
 	cmdline    func(pid int) ([]string, error)
 	children   func(pid int) (map[int]bool, error)
-	executable func(pid int) string // its base name; empty: it may not be read
+	executable func(pid int) string // its base name; empty: not readable
 	mounts     func(pid string) ([]procfs.Mount, error)
 	isLink     func(path string) bool
 
@@ -73,8 +73,8 @@ func newSystem() *system {
 	}
 }
 
-// ourProc keeps gopsutil in /proc: by itself it follows the variable HOST_PROC,
-// which images with monitoring agents set.
+// ourProc makes gopsutil read /proc: on its own it follows the variable HOST_PROC, which
+// images with monitoring agents set.
 func ourProc(ctx context.Context) context.Context {
 	return context.WithValue(ctx, common.EnvKey, common.EnvMap{common.HostProcEnvKey: "/proc"})
 }

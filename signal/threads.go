@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readThreads reads the status of each thread that lives: masks of blocked signals are
-// a thread's own, and which one takes a signal the program decides.
+// readThreads reads the status of each live thread: each has its own mask of blocked signals,
+// and the program decides which one takes a signal.
 func readThreads(pid int) ([]status, error) {
 	var all []status
 	err := eachThread(pid, func(folder string) error {
@@ -22,7 +22,7 @@ func readThreads(pid int) ([]status, error) {
 	return all, err
 }
 
-// readChildren reads what each thread has forked.
+// readChildren reads the pids of the children of all threads.
 func readChildren(pid int) (map[int]bool, error) {
 	children := make(map[int]bool)
 	err := eachThread(pid, func(folder string) error {
@@ -38,9 +38,9 @@ func readChildren(pid int) (map[int]bool, error) {
 	return children, err
 }
 
-// livingThread is the folder in /proc of a thread other than the first that lives, or
-// empty if there is none: when the first has ended, its cmdline is empty, and to read its
-// mountinfo fails with EINVAL (its mm and its namespaces are gone, do_exit in kernel/exit.c).
+// livingThread returns the folder in /proc of a live thread other than the first, or empty if
+// there is none. Once the first has ended, its cmdline is empty and reading its mountinfo
+// fails with EINVAL (its mm and its namespaces are gone, do_exit in kernel/exit.c).
 func livingThread(pid int) (living string, err error) {
 	first := procPath(pid, "task/") + strconv.Itoa(pid)
 	err = eachThread(pid, func(folder string) error {
@@ -61,12 +61,12 @@ func livingThread(pid int) (living string, err error) {
 	return living, err
 }
 
-// eachThread calls f for the folder of each thread in /proc/PID/task. There are none
-// of a process that has ended, and a thread that has ended is passed over.
+// eachThread calls f for the folder of each thread in /proc/PID/task. It skips threads that
+// have ended, and calls f for none of a process that has.
 func eachThread(pid int, f func(folder string) error) error {
 	task := procPath(pid, "task")
-	// The links of that folder are one for each thread and two more (proc_task_getattr
-	// in fs/proc/base.c). That of a single thread need not be looked for.
+	// The folder has a link for each thread and two more (proc_task_getattr in
+	// fs/proc/base.c). With a single thread there is no need to list it.
 	var st unix.Stat_t
 	if unix.Stat(task, &st) == nil && st.Nlink == 3 {
 		if err := f(task + "/" + strconv.Itoa(pid)); !errors.Is(err, errGone) {
