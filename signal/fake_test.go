@@ -16,8 +16,8 @@ import (
 	"github.com/podsignal/podsignal/signal/procfs"
 )
 
-// A fake is an operating system that has just the processes of a test. What a test
-// wants to happen between two calls it puts around a function of sys.
+// A fake is an operating system with only the processes of a test. To have something happen
+// between two calls, a test wraps a function of sys.
 type fake struct {
 	t       *testing.T
 	sys     *system
@@ -27,10 +27,10 @@ type fake struct {
 	links   map[string]bool // paths that are symlinks
 	noPidfd error           // what pidfd_open(2) fails with
 	denied  error           // what sending fails with
-	pidfds  map[int]*proc   // open, and the process that each is of
+	pidfds  map[int]*proc   // open ones, and the process of each
 	noEnds  error           // what watching pidfds fails with
-	ended   func()          // is called at the end of a process that is watched; nil: none is
-	watched map[int]bool    // the pidfds that are
+	ended   func()          // called when a watched process ends; nil: none is watched
+	watched map[int]bool    // pidfds
 	calls   []string        // about single processes, in order
 }
 
@@ -41,7 +41,7 @@ type proc struct {
 	args                     []string
 	started                  time.Duration
 	state                    byte
-	firstEnded               bool // its first thread; others live
+	firstEnded               bool // its first thread has ended, others live
 	uid, savedUID            int
 	innermost                int
 	caught, ignored, blocked uint64
@@ -72,7 +72,7 @@ func newFake(t *testing.T, procs ...*proc) *fake {
 	return f
 }
 
-// finder looks for nginx, unless told otherwise.
+// finder returns a Finder for nginx, unless opts has another name.
 func (f *fake) finder(opts Options) *Finder {
 	if opts.Name == "" {
 		opts.Name = "nginx"
@@ -85,7 +85,7 @@ func (f *fake) finder(opts Options) *Finder {
 	return finder
 }
 
-// survey is what a look alone tells, as Look does it.
+// survey returns what Look returns.
 func (f *fake) survey(opts Options, sig syscall.Signal) Survey {
 	f.t.Helper()
 	finder := f.finder(opts)
@@ -97,7 +97,7 @@ func (f *fake) survey(opts Options, sig syscall.Signal) Survey {
 	return s
 }
 
-// nginx returns a master that catches HUP and has been there for long.
+// nginx returns a master that catches HUP and started long ago.
 func nginx(pid int) *proc {
 	return &proc{
 		pid: pid, comm: "nginx", args: []string{"nginx: master process nginx -g daemon off;"},
@@ -112,7 +112,7 @@ func mask(sigs ...syscall.Signal) (bits uint64) {
 	return bits
 }
 
-// system is what the kernel does of the fake's processes.
+// system is the fake's kernel.
 func (f *fake) system() *system {
 	find := func(call string, pid int) (*proc, error) {
 		f.calls = append(f.calls, fmt.Sprint(call, " ", pid))
@@ -199,7 +199,7 @@ func (f *fake) system() *system {
 			if err != nil {
 				return 0, unix.ESRCH
 			}
-			fd := 0 // which is valid: podsignal may run without a standard input
+			fd := 0 // a valid pidfd: podsignal may run without a standard input
 			for f.pidfds[fd] != nil {
 				fd++
 			}
@@ -294,7 +294,7 @@ func (p *proc) status() status {
 	}
 }
 
-// found returns what Find finds; none is no failure.
+// found returns what Find finds, which may be nothing.
 func found(t *testing.T, finder *Finder) []*Target {
 	t.Helper()
 	targets, err := finder.Find(t.Context())
@@ -314,7 +314,7 @@ func foundPIDs(t *testing.T, finder *Finder) []int {
 	return pids
 }
 
-// only returns the one target that there must be.
+// only returns the one target, and fails if there is another number of them.
 func only(t *testing.T, finder *Finder) *Target {
 	t.Helper()
 	targets := found(t, finder)

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Why a signal is held back is told with what would mend it.
+// The reason why a signal is held back includes the fix.
 func TestG1SaysWhy(t *testing.T) {
 	for name, test := range map[string]struct {
 		pid   int
@@ -51,7 +51,8 @@ func TestG1SaysWhy(t *testing.T) {
 	}
 }
 
-// Ready is a look as well: a dry run finds a blocked signal taken at the second.
+// Ready counts as an attempt: in a dry run the second one finds that a blocked signal is
+// taken.
 func TestG1ReadyLooks(t *testing.T) {
 	p := nginx(7)
 	blocks(p, mask(unix.SIGHUP))
@@ -67,7 +68,7 @@ func TestG1ReadyLooks(t *testing.T) {
 	}
 }
 
-// That threads cannot be read is no leave to send.
+// No signal is sent if the threads are unreadable.
 func TestG1ThreadsUnreadable(t *testing.T) {
 	broken := errors.New("broken")
 	p := nginx(7)

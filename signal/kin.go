@@ -75,9 +75,9 @@ func (f *Finder) relate(matches map[int]candidate) {
 	}
 }
 
-// observe notes whether a parent takes the signal. While it is so young that it would get
-// none, that says nothing: nginx has its handlers, and PHP-FPM blocks the signal, before
-// they go into the background.
+// observe records whether a parent takes the signal. Its masks say nothing while it is too
+// young to be signalled: nginx sets its handlers, and PHP-FPM blocks the signal, before they
+// go into the background.
 func (f *Finder) observe(k *kin) {
 	now := f.sys.now()
 	if f.opts.Signal == 0 || now-max(k.started, k.since) < f.opts.Grace {
@@ -100,7 +100,7 @@ func (f *Finder) observe(k *kin) {
 		k.blocks = 0
 	case k.takes:
 		// Only an exec takes a handler away (execve(2)): this is another program, and may
-		// be a launcher. PHP-FPM, to reload, goes into the background once more.
+		// be a launcher. PHP-FPM goes into the background again to reload.
 		k.takes, k.blocks, k.since = false, 0, now
 	case taken:
 		k.blocks = now

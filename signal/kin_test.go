@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A step changes the processes, and says which are targets then.
+// A step changes the processes and says which ones are targets afterwards.
 type step struct {
 	change func(*fake)
 	want   []int
@@ -34,8 +34,8 @@ func ended(pids ...int) func(*fake) {
 	}
 }
 
-// A process that goes into the background leaves a launcher, whose child is the target
-// when it has ended; what a master leaves is none.
+// When a launcher has ended, its child in the background is the target; the children that a
+// master leaves are not.
 func TestP2Launcher(t *testing.T) {
 	const ms = time.Millisecond
 	hup := mask(unix.SIGHUP)
@@ -64,7 +64,7 @@ func TestP2Launcher(t *testing.T) {
 
 		"a master with a handler":  {Options{}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, one()},
 		"one for another signal":   {Options{}, []*proc{taking(func(p *proc) { p.caught = mask(unix.SIGUSR1) }), daemon()}, one(8)},
-		"told by a URL":            {Options{Signal: -1}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, one(8)},
+		"notified by a URL":        {Options{Signal: -1}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, one(8)},
 		"ignores the signal":       {Options{}, []*proc{taking(func(p *proc) { p.caught, p.ignored = hup, hup }), daemon()}, one(8)},
 		"ignores and blocks it":    {Options{}, []*proc{taking(func(p *proc) { p.blocked, p.ignored = hup, hup }), daemon()}, one(8)},
 		"its own parent has ended": {Options{}, []*proc{launcher(), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].parent = 1 }, []int{7}}}},
@@ -144,7 +144,7 @@ func TestP2Launcher(t *testing.T) {
 				step.change(f)
 				find := foundPIDs
 				if i > 0 {
-					find = foundNew // which comes to the same
+					find = foundNew // which gives the same
 				}
 				if diff := cmp.Diff(step.want, find(t, finder)); diff != "" {
 					t.Errorf("step %d (-want +got)\n%s", i+1, diff)
@@ -154,7 +154,7 @@ func TestP2Launcher(t *testing.T) {
 	}
 }
 
-// A target that was signalled takes the signal, also if no look has seen that.
+// A target that was signalled takes the signal, even if no search has seen that.
 func TestP2LauncherTookTheSignal(t *testing.T) {
 	const grace = time.Second
 	for name, test := range map[string]struct {
@@ -178,7 +178,7 @@ func TestP2LauncherTookTheSignal(t *testing.T) {
 			finder := f.finder(Options{Signal: test.sig, Grace: grace})
 			target := only(t, finder)
 			f.now += grace
-			_ = target.Ready(test.sig) // it may have to be seen twice
+			_ = target.Ready(test.sig) // it may take two attempts
 			f.now += blockedFor
 			if err := target.Send(test.sig); err != nil {
 				t.Fatal(err)
@@ -194,8 +194,8 @@ func TestP2LauncherTookTheSignal(t *testing.T) {
 	}
 }
 
-// Whether a parent takes the signal is read of those alone of which it matters, and as
-// little as will do.
+// Whether a parent takes the signal is read only for parents where it matters, in as few
+// reads as possible.
 func TestP2LauncherReads(t *testing.T) {
 	master, child := nginx(7), nginx(8)
 	child.parent = 7
@@ -223,7 +223,7 @@ func TestP2LauncherReads(t *testing.T) {
 	reads("status 7", "threads 7")
 }
 
-// Matches that are all children of the same program under another name are its workers.
+// Matches that are all children of the same program under another name are workers.
 func TestP2WorkersOfAnotherName(t *testing.T) {
 	member := func(pid, parent int, comm, title string) *proc {
 		return &proc{pid: pid, parent: parent, comm: comm, args: []string{title}}
@@ -323,8 +323,8 @@ func TestP2WorkersOfAnotherName(t *testing.T) {
 	}
 }
 
-// Check says of targets that nobody is left who has started them: a look alone cannot tell
-// whether they are masters or workers.
+// Check warns of targets whose starter has ended: a single search cannot tell whether they
+// are masters or workers.
 func TestOrphans(t *testing.T) {
 	for name, test := range map[string]struct {
 		parent, session int

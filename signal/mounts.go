@@ -52,7 +52,7 @@ func under(mounts []procfs.Mount, path string) (found procfs.Mount, ok bool) {
 	return found, ok
 }
 
-// overlap tells whether both show a part of the same files.
+// overlap reports whether both show a part of the same files.
 func overlap(a, b procfs.Mount) bool {
 	nested := within(a.Root, b.Root) || within(b.Root, a.Root)
 	return nested && a.Device == b.Device

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A hint can be set as it is, and then has its process signalled.
+// A hint that is set as it is makes its process a target.
 func TestNear(t *testing.T) {
 	args := func(args ...string) []string { return args }
 	wrong := regexp.MustCompile("wrong")
@@ -80,7 +80,7 @@ func TestNear(t *testing.T) {
 	}
 }
 
-// Near misses of several processes: each hint is one of its own, and none is of a worker.
+// Several processes with similar names: each has a hint of its own, and workers have none.
 func TestNearOfSeveral(t *testing.T) {
 	python := func(pid, parent int, args ...string) *proc {
 		return &proc{pid: pid, parent: parent, comm: "python3", args: append([]string{"python3"}, args...)}
@@ -169,7 +169,7 @@ func TestNearOfSeveral(t *testing.T) {
 	}
 }
 
-// The kernel's cut of a name is told at once, with the name in full.
+// A name that the kernel has cut is reported at once, with the name in full.
 func TestCutName(t *testing.T) {
 	nats := func(pid, parent int, args ...string) *proc {
 		return &proc{pid: pid, parent: parent, comm: "nats-streaming-", args: args}
@@ -196,14 +196,15 @@ func TestCutName(t *testing.T) {
 				t.Errorf("%v\nwant %s", err, test.want)
 			}
 			survey := f.survey(opts, unix.SIGHUP)
-			if told := strings.Contains(test.want, "cut"); told && survey.Near != nil {
-				t.Errorf("told twice: %+v", survey.Near)
+			if cut := strings.Contains(test.want, "cut"); cut && survey.Near != nil {
+				t.Errorf("reported twice: %+v", survey.Near)
 			}
 		})
 	}
 }
 
-// A process of the name that comes while the others are read is none that is like it.
+// A process with the name itself that starts while the others are read is not reported as
+// similar.
 func TestNearJustCome(t *testing.T) {
 	f := newFake(t, &proc{pid: 7, comm: "sh", args: []string{"sh"}})
 	pids, calls := f.sys.pids, 0

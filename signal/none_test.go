@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What to do about it is in the error itself (S2, P3).
+// The error includes the fix (S2, P3).
 func TestNoTarget(t *testing.T) {
 	const share = `no matching process: only podsignal's own processes are visible: set shareProcessNamespace: true on the pod (Compose: pid: "service:NAME")`
 	other := &proc{pid: 7, comm: "sh", args: []string{"sh"}}
@@ -47,13 +47,13 @@ func TestNoTarget(t *testing.T) {
 			func(*fake) {},
 			"no matching process: nginx (pid 8) does not mount the volume that FILE is in: mount it in that container too, as a folder",
 		},
-		"ended while it was looked at": {
+		"ended while it was read": {
 			Options{},
 			[]*proc{nginx(7)},
 			func(f *fake) { f.sys.open = ends(f, 7, f.sys.open) },
 			"no matching process: nginx (pid 7) has just ended",
 		},
-		"another program by exec while it was looked at": {
+		"another program by exec while it was read": {
 			Options{},
 			[]*proc{nginx(7)},
 			func(f *fake) {

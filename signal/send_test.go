@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How targets are signalled: by pidfd, or where there are none by pid.
+// The ways to signal a target: by pidfd, or by pid if there is none.
 var ways = map[string]error{
 	"with pidfd":     nil,
 	"without pidfd":  unix.ENOSYS,
@@ -45,7 +45,7 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// Between Find and Send: whatever has taken the target's place gets no signal.
+// What has replaced the target between Find and Send gets no signal.
 func TestP4ReplacedBeforeSend(t *testing.T) {
 	for way, noPidfd := range ways {
 		for name, change := range map[string]func(*fake, *proc){
@@ -73,9 +73,9 @@ func TestP4ReplacedBeforeSend(t *testing.T) {
 	}
 }
 
-// A program that executes itself anew, as Puma does to reload, has not its title for a
-// moment. It gets no signal in that time, is no other target after it, and what is known
-// of how it takes the signal is known of it no more.
+// A program that re-executes itself, as Puma does to reload, has no title for a moment. It
+// gets no signal during that time and is the same target afterwards, but what was known of
+// its handling of the signal is forgotten.
 func TestExecutesItselfAnew(t *testing.T) {
 	const (
 		anew  = "nginx (pid 7) is re-executing itself, or has become another program"
@@ -87,7 +87,7 @@ func TestExecutesItselfAnew(t *testing.T) {
 		exec  func(*proc)
 		after func(*proc)
 		grace time.Duration
-		want  string // when it is all over
+		want  string // afterwards
 	}{
 		"another name for a moment": {func(p *proc) { p.comm = "ruby3.1"; script(p) }, func(p *proc) { p.args, p.caught = []string{title}, hup }, 0, ""},
 		"the same name":             {script, func(p *proc) { p.args, p.caught = []string{title}, hup }, 0, ""},
@@ -128,7 +128,7 @@ func TestExecutesItselfAnew(t *testing.T) {
 						t.Error("another target after it")
 					}
 				} else {
-					send(anew) // which finds that it is over
+					send(anew) // which finds that it has its title again
 				}
 				send(test.want)
 			})
@@ -136,7 +136,7 @@ func TestExecutesItselfAnew(t *testing.T) {
 	}
 }
 
-// So does one that keeps its title, and has another name for the kernel alone.
+// The same for one that keeps its title, and has another name only for the kernel.
 func TestExecutesItselfAnewWithItsTitle(t *testing.T) {
 	hup := mask(unix.SIGHUP)
 	for name, before := range map[string]func(*proc, uint64){"caught it": catches, "blocked it": blocks} {
@@ -167,7 +167,8 @@ func TestExecutesItselfAnewWithItsTitle(t *testing.T) {
 	}
 }
 
-// What does not come back to its name has become another program: it is let go.
+// A process that does not return to its name has become another program: it is no longer a
+// target.
 func TestBecomesAnother(t *testing.T) {
 	f := newFake(t, nginx(7))
 	finder := f.finder(Options{})
@@ -200,7 +201,7 @@ func TestBecomesAnother(t *testing.T) {
 	}
 }
 
-// In that time it may end, and its pid may be another's.
+// Meanwhile it may end, and another process may get its pid.
 func TestEndsAfterExec(t *testing.T) {
 	for name, change := range map[string]func(*fake){
 		"ended":                func(f *fake) { delete(f.procs, 7) },
@@ -227,8 +228,8 @@ func TestEndsAfterExec(t *testing.T) {
 	}
 }
 
-// At each step of Find and Send the process ends and its pid goes to another of
-// the same name: that one must never get the signal.
+// At each step of Find and Send the process ends, and another one of the same name gets its
+// pid: that one must never get the signal.
 func TestP4ReplacedWithin(t *testing.T) {
 	for way, noPidfd := range ways {
 		for step := range 16 {
@@ -277,8 +278,8 @@ func TestP4ExecWithinFind(t *testing.T) {
 	}
 }
 
-// atStep lets something happen right before a call about one process, counted from
-// 0, but for kill(2): between the last look and that nothing can be done.
+// atStep makes something happen right before a call about a process, counted from 0. It
+// leaves out kill(2): nothing can be checked between the last read and that.
 func atStep(f *fake, step int, happens func()) {
 	calls, was := 0, *f.sys
 	before := func() {
@@ -320,11 +321,11 @@ func TestSendFails(t *testing.T) {
 	}
 }
 
-// After Ready, the status is not read once more, unless that was too long ago, or for another
+// After Ready, the status is not read again, unless that was too long ago or for another
 // signal.
 func TestSendAfterReady(t *testing.T) {
 	for name, test := range map[string]struct {
-		ready syscall.Signal // 0: nobody has asked
+		ready syscall.Signal // 0: Ready is not called
 		after time.Duration
 		looks int
 	}{
@@ -362,7 +363,7 @@ func TestSendAfterReady(t *testing.T) {
 	}
 }
 
-// What Ready has let through and has lost its handlers since is held back.
+// A target that passed Ready and has lost its handlers since is held back.
 func TestSendAfterReadyTooLate(t *testing.T) {
 	p := &proc{pid: 7, comm: "web", caught: mask(unix.SIGHUP)}
 	f := newFake(t, p)

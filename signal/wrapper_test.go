@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The program behind a wrapper is named when the wrapper is not ready for the signal, and
-// one of its descendants catches it.
+// If a wrapper is not ready for the signal and one of its descendants catches it, the error
+// names that one.
 func TestWrapper(t *testing.T) {
 	usr2 := mask(unix.SIGUSR2)
 	haproxy := func(pid, parent int) *proc {
@@ -85,7 +85,7 @@ func TestWrapper(t *testing.T) {
 
 func nothing7(*proc) {}
 
-// All command lines are read for a name once, though the signal is tried again and again.
+// For the name, all command lines are read once, however often the signal is retried.
 func TestWrapperReadsOnce(t *testing.T) {
 	child := nginx(8)
 	child.parent = 7
@@ -112,7 +112,7 @@ func TestWrapperReadsOnce(t *testing.T) {
 	}
 }
 
-// The shell that has started podsignal is no wrapper of it.
+// The shell that has started podsignal is not a wrapper of it.
 func TestWrapperOfPodsignal(t *testing.T) {
 	f := newFake(t, &proc{pid: 7, comm: "entry.sh", args: []string{"/bin/sh", "/entry.sh"}})
 	f.procs[us].parent, f.procs[us].caught = 7, goMask

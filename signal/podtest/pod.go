@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstVar tells this program that it is the first process of a pod.
+// firstVar makes this program the first process of a pod.
 const firstVar = "PODTEST_FIRST"
 
 func init() {
