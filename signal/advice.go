@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// An advice is what PROCESS would have to be for a process to be a target, and CMDLINE
-// where the name alone does not tell it from others.
+// An advice says how to set PROCESS so that a process becomes a target, and CMDLINE where
+// others have the same name.
 type advice struct {
 	process, cmdline string
-	unset            bool // CMDLINE is set, and has to be unset
+	unset            bool // CMDLINE is set and has to be unset
 }
 
 func (a advice) String() string {
@@ -27,14 +27,14 @@ func (a advice) String() string {
 	}
 }
 
-// A suspect is a process that may be meant.
+// A suspect is a process that the user may have meant.
 type suspect struct {
 	pid, parent int
 	comm        string
 	args        []string
 }
 
-// suspects are all processes, by pid, as far as they can be seen.
+// suspects returns all visible processes, sorted by pid.
 func (f *Finder) suspects() (all []suspect) {
 	pids, _ := f.sys.pids(context.Background())
 	slices.Sort(pids)
@@ -50,9 +50,9 @@ func (f *Finder) suspects() (all []suspect) {
 	return all
 }
 
-// names are the names of a process that can be a value of PROCESS and are likely to last,
-// the best first: no title with a worker's number, a host's name or arguments in it. What
-// was executed is better than what the program calls itself, unless that is all there is.
+// names returns the names of a process that can be a value of PROCESS and are likely to
+// last, the best first: no title with a worker's number, a host's name or arguments in it.
+// The name of the executed file is better than one that the program gives itself.
 func (s suspect) names() (names []string) {
 	full := fullName(s.comm, s.args)
 	title, word := titleNames(s.args)
@@ -71,23 +71,25 @@ func (s suspect) names() (names []string) {
 
 var plain = regexp.MustCompile(`^[\pL\d_][\pL\d_.+-]*$`)
 
-// chosen are the pids of those that would be targets by a name and a pattern (nil: any).
+// chosen returns the pids that a name and a pattern would make targets; a nil pattern
+// matches any command line.
 func chosen(all []suspect, name string, pattern *regexp.Regexp) (pids []int) {
 	byPID := make(map[int]suspect, len(all))
 	for _, s := range all {
 		byPID[s.pid] = s
 	}
 	match := func(s suspect) bool {
-		return isNamed(name, s.comm, s.args) && (pattern == nil || pattern.MatchString(strings.Join(s.args, " ")))
+		return isNamed(name, s.comm, s.args) && matchesAll(pattern, s.args)
 	}
 	var roots []suspect
 	for _, s := range all {
 		parent, ok := byPID[s.parent]
-		if match(s) && (!ok || !match(parent)) {
+		isWorker := ok && match(parent)
+		if match(s) && !isWorker {
 			roots, pids = append(roots, s), append(pids, s.pid)
 		}
 	}
-	// As masterOf has it.
+	// The same rule as in masterOf.
 	ofOne := func(s suspect) bool {
 		parent, ok := byPID[s.parent]
 		return ok && s.parent == roots[0].parent && s.comm == parent.comm && !isNamed(name, parent.comm, parent.args)
@@ -98,11 +100,11 @@ func chosen(all []suspect, name string, pattern *regexp.Regexp) (pids []int) {
 	return pids
 }
 
-// advise tells how a process would have to be called; anyName: its name may be that of
-// others before long, as an interpreter's.
+// advise says how to set PROCESS and CMDLINE to select a process. anyName says that others
+// may soon have the same name, as with an interpreter.
 func (f *Finder) advise(s suspect, all []suspect, anyName bool) (advice, bool) {
 	names := s.names()
-	unset := f.opts.Cmdline != nil && !f.opts.Cmdline.MatchString(strings.Join(s.args, " "))
+	unset := !matchesAll(f.opts.Cmdline, s.args)
 	for _, name := range names {
 		if !anyName && slices.Equal(chosen(all, name, nil), []int{s.pid}) {
 			return advice{process: name, unset: unset}, true
@@ -116,7 +118,7 @@ func (f *Finder) advise(s suspect, all []suspect, anyName bool) (advice, bool) {
 			}
 		}
 	}
-	for _, name := range names { // more of them may be meant
+	for _, name := range names { // several processes may be meant
 		if slices.Contains(chosen(all, name, nil), s.pid) {
 			return advice{process: name, unset: unset}, true
 		}
@@ -124,7 +126,7 @@ func (f *Finder) advise(s suspect, all []suspect, anyName bool) (advice, bool) {
 	return advice{}, false
 }
 
-// adviseOn tells how a process would have to be called, if there is a way.
+// adviseOn says how to set PROCESS and CMDLINE to select a process, if there is a way.
 func (f *Finder) adviseOn(pid int) (advice, bool) {
 	all := f.suspects()
 	i := slices.IndexFunc(all, func(s suspect) bool { return s.pid == pid })
@@ -134,8 +136,8 @@ func (f *Finder) adviseOn(pid int) (advice, bool) {
 	return f.advise(all[i], all, false)
 }
 
-// words are parts of the command line that may tell a process from others: a script's
-// name for one.
+// words returns parts of the command line that may distinguish a process from others, such
+// as the name of a script.
 func (s suspect) words(want string) (words []string) {
 	args := s.args[:min(3, len(s.args))]
 	for _, arg := range args {

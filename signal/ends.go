@@ -7,26 +7,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ended receives when a target of the last Find has ended, soon after that. It tells
-// of no target that is not Watched, and not which one it was: ask Target.Ended, or
-// look again. Several ends may be told as one.
+// Ended returns a channel that receives soon after a target of the last Find has ended. It
+// covers only targets that are Watched, and does not say which one ended: ask Target.Ended,
+// or search again. Several ends may be reported as one.
 func (f *Finder) Ended() <-chan struct{} { return f.ended }
 
-// Watched tells whether Finder.Ended tells of the target's end. It does not where
-// there is no pidfd: the kernel is too old, a seccomp profile forbids it, or file
-// descriptors are short.
+// Watched reports whether Finder.Ended covers this target. It does not without a pidfd: if
+// the kernel is too old, a seccomp profile forbids it, or file descriptors are short.
 func (t *Target) Watched() bool { return t.watched }
 
-// Ended tells whether the process is gone, or a zombie, or cannot be seen any more.
+// Ended reports whether the process is gone, is a zombie, or is no longer visible.
 func (t *Target) Ended() bool {
 	st, err := t.finder.sys.stat(t.PID)
 	if err != nil {
-		return hidden(err) // anything else says nothing of the process
+		return hidden(err) // any other error says nothing about the process
 	}
 	return st.ended() || st.started != t.Started
 }
 
-// watch has the end of a target told. If that is not possible now, Find tries again.
+// watch has the end of a target reported. If that is not possible now, the next Find tries
+// again.
 func (f *Finder) watch(t *Target) {
 	if t.watched || t.pidfd < 0 || f.ended == nil {
 		return
@@ -35,7 +35,7 @@ func (f *Finder) watch(t *Target) {
 		ends, err := f.sys.watchEnds(func() {
 			select {
 			case f.ended <- struct{}{}:
-			default: // it has yet to be taken, and leads to a look at all of them
+			default: // one is waiting already, and leads to a search for all of them
 			}
 		})
 		if err != nil {
@@ -46,8 +46,8 @@ func (f *Finder) watch(t *Target) {
 	t.watched = f.ends.add(t.pidfd) == nil
 }
 
-// rest gives back what is held for all targets, when there are none.
-func (f *Finder) rest() {
+// stopWatching closes what watches the ends of targets, when there are none left.
+func (f *Finder) stopWatching() {
 	if f.ends != nil {
 		_ = f.ends.close()
 		f.ends = nil
@@ -61,21 +61,21 @@ type endWatch struct {
 	close  func() error
 }
 
-// watchEnds calls ended after processes have ended whose pidfds were added. A pidfd can
-// be read from then on (pidfd_open(2)): when the last thread is gone, also while there is
-// still a zombie. One descriptor and one goroutine, which sleeps in Go's poller, do for
-// all, so that the pidfds themselves remain free to be used and closed.
+// watchEnds calls ended after a process has ended whose pidfd was added. A pidfd becomes
+// readable (pidfd_open(2)) when the last thread is gone, even while the process is still a
+// zombie. One descriptor and one goroutine, which sleeps in Go's poller, serve all pidfds,
+// which remain free to be used and closed.
 func watchEnds(ended func()) (endWatch, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return endWatch{}, err
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // else the poller is not used
+	if err := unix.SetNonblock(fd, true); err != nil { // otherwise the poller is not used
 		_ = unix.Close(fd)
 		return endWatch{}, err
 	}
 	file := os.NewFile(uintptr(fd), "epoll")
-	// This fails where the poller has not taken it: then a read would take a thread.
+	// This fails if the poller did not accept it: then a read would block a thread.
 	if err := file.SetReadDeadline(time.Time{}); err != nil {
 		_ = file.Close()
 		return endWatch{}, err
@@ -91,12 +91,12 @@ func watchEnds(ended func()) (endWatch, error) {
 			n, _ := unix.EpollWait(int(fd), events[:], 0)
 			return n > 0
 		}
-		for conn.Read(some) == nil { // it fails when the file is closed
+		for conn.Read(some) == nil { // fails when the file is closed
 			ended()
 		}
 	}()
 	control := func(op, pidfd int) (err error) {
-		// Each is told once: a process that has ended stays readable.
+		// Once for each: the pidfd of a process that has ended stays readable.
 		event := &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT}
 		if closed := conn.Control(func(fd uintptr) { err = unix.EpollCtl(int(fd), op, pidfd, event) }); closed != nil {
 			return closed
@@ -110,8 +110,8 @@ func watchEnds(ended func()) (endWatch, error) {
 	}, nil
 }
 
-// pidfdLimit keeps some of the file descriptors for everything else: the pidfds of many
-// targets would take all of them, and nothing could be read any more.
+// pidfdLimit reserves some file descriptors for everything else: the pidfds of many targets
+// would use all of them, and nothing could be read any more.
 func pidfdLimit() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<30 {
@@ -121,8 +121,8 @@ func pidfdLimit() int {
 	return most - min(most/2, 64)
 }
 
-// openPidfd opens one, unless descriptors are short: the lowest that is free is used
-// (open(2)), so that its number tells.
+// openPidfd opens a pidfd, unless descriptors are short. The kernel uses the lowest free
+// number (open(2)), so the number shows how many are in use.
 func openPidfd(pid int) (int, error) {
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if err == nil && pidfd >= pidfdLimit() {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// told tells whether an end has been told.
-func told(finder *Finder) bool {
+// reported reports whether an end has been reported since the last call.
+func reported(finder *Finder) bool {
 	select {
 	case <-finder.Ended():
 		return true
@@ -24,13 +24,13 @@ func TestEnds(t *testing.T) {
 	f := newFake(t, nginx(7), nginx(8), nginx(9))
 	finder := f.finder(Options{})
 	targets := found(t, finder)
-	if told(finder) {
-		t.Error("told before any has ended")
+	if reported(finder) {
+		t.Error("reported before any has ended")
 	}
 	f.end(8)
 	f.end(9)
-	if !told(finder) || told(finder) {
-		t.Error("two ends at once are not told once")
+	if !reported(finder) || reported(finder) {
+		t.Error("two ends at once are not reported once")
 	}
 	for i, want := range []bool{false, true, true} {
 		if got := targets[i].Ended(); got != want {
@@ -39,8 +39,8 @@ func TestEnds(t *testing.T) {
 	}
 	target := only(t, finder)
 	f.end(7)
-	if !told(finder) || !target.Ended() {
-		t.Error("the last end is not told")
+	if !reported(finder) || !target.Ended() {
+		t.Error("the last end is not reported")
 	}
 	found(t, finder)
 	if f.ended != nil {
@@ -51,12 +51,12 @@ func TestEnds(t *testing.T) {
 		t.Error("the successor is not watched")
 	}
 	f.end(7)
-	if !told(finder) {
-		t.Error("the successor's end is not told")
+	if !reported(finder) {
+		t.Error("the successor's end is not reported")
 	}
 }
 
-// One that is a target no more ends without a word.
+// The end of a process that is no longer a target is not reported.
 func TestEndsOfTargetsOnly(t *testing.T) {
 	f := newFake(t, nginx(7), nginx(8))
 	finder := f.finder(Options{})
@@ -64,8 +64,8 @@ func TestEndsOfTargetsOnly(t *testing.T) {
 	f.procs[8].parent = 7
 	only(t, finder)
 	f.end(8)
-	if told(finder) {
-		t.Error("it is told")
+	if reported(finder) {
+		t.Error("it is reported")
 	}
 }
 
@@ -73,7 +73,7 @@ func TestWatched(t *testing.T) {
 	for name, test := range map[string]struct {
 		noPidfd, noEnds error
 		want            bool
-		later           bool // when all is well again
+		later           bool // when reading works again
 	}{
 		"as usual":                 {nil, nil, true, true},
 		"no pidfds":                {unix.ENOSYS, nil, false, false},
@@ -95,7 +95,8 @@ func TestWatched(t *testing.T) {
 	}
 }
 
-// What cannot be read now has not ended: else the outcome of a signal would be died.
+// A process that is unreadable now has not ended: otherwise the outcome of a signal would be
+// died.
 func TestEndedNeedsAnAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		err  error
@@ -116,7 +117,7 @@ func TestEndedNeedsAnAnswer(t *testing.T) {
 	}
 }
 
-// The kernel tells of an end when there is still a zombie.
+// The kernel reports an end while there is still a zombie.
 func TestRealEnds(t *testing.T) {
 	before := runtime.NumGoroutine()
 	name := unique("a%s")
@@ -128,18 +129,18 @@ func TestRealEnds(t *testing.T) {
 	}
 	await := func(p *program) {
 		t.Helper()
-		if told(finder) {
-			t.Error("told too early")
+		if reported(finder) {
+			t.Error("reported too early")
 		}
 		_ = p.Process.Kill()
 		select {
 		case <-finder.Ended():
 		case <-time.After(patience):
-			t.Fatal("the end is not told")
+			t.Fatal("the end is not reported")
 		}
 		i := slices.IndexFunc(targets, func(target *Target) bool { return target.PID == p.Process.Pid })
 		if !targets[i].Ended() {
-			t.Error("told, and it has not ended")
+			t.Error("reported, and it has not ended")
 		}
 	}
 	await(first)
@@ -153,7 +154,7 @@ func TestRealEnds(t *testing.T) {
 	until(t, "the goroutine has ended", func() bool { return runtime.NumGoroutine() <= before })
 }
 
-// Sends and searches go on while ends are told.
+// Sends and searches go on while ends are reported.
 func TestRealEndsWhileUsed(t *testing.T) {
 	name := unique("a%s")
 	finder := finderOf(name)

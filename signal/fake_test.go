@@ -1,12 +1,8 @@
 package signal
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -16,8 +12,8 @@ import (
 	"github.com/podsignal/podsignal/signal/procfs"
 )
 
-// A fake is an operating system that has just the processes of a test. What a test
-// wants to happen between two calls it puts around a function of sys.
+// A fake is an operating system with only the processes of a test. To have something happen
+// between two calls, a test wraps a function of sys.
 type fake struct {
 	t       *testing.T
 	sys     *system
@@ -27,10 +23,10 @@ type fake struct {
 	links   map[string]bool // paths that are symlinks
 	noPidfd error           // what pidfd_open(2) fails with
 	denied  error           // what sending fails with
-	pidfds  map[int]*proc   // open, and the process that each is of
+	pidfds  map[int]*proc   // open ones, and the process of each
 	noEnds  error           // what watching pidfds fails with
-	ended   func()          // is called at the end of a process that is watched; nil: none is
-	watched map[int]bool    // the pidfds that are
+	ended   func()          // called when a watched process ends; nil: none is watched
+	watched map[int]bool    // pidfds
 	calls   []string        // about single processes, in order
 }
 
@@ -41,7 +37,7 @@ type proc struct {
 	args                     []string
 	started                  time.Duration
 	state                    byte
-	firstEnded               bool // its first thread; others live
+	firstEnded               bool // its first thread has ended, others live
 	uid, savedUID            int
 	innermost                int
 	caught, ignored, blocked uint64
@@ -72,7 +68,7 @@ func newFake(t *testing.T, procs ...*proc) *fake {
 	return f
 }
 
-// finder looks for nginx, unless told otherwise.
+// finder returns a Finder for nginx, unless opts has another name.
 func (f *fake) finder(opts Options) *Finder {
 	if opts.Name == "" {
 		opts.Name = "nginx"
@@ -85,7 +81,7 @@ func (f *fake) finder(opts Options) *Finder {
 	return finder
 }
 
-// survey is what a look alone tells, as Look does it.
+// survey returns what Look returns.
 func (f *fake) survey(opts Options, sig syscall.Signal) Survey {
 	f.t.Helper()
 	finder := f.finder(opts)
@@ -97,7 +93,7 @@ func (f *fake) survey(opts Options, sig syscall.Signal) Survey {
 	return s
 }
 
-// nginx returns a master that catches HUP and has been there for long.
+// nginx returns a master that catches HUP and started long ago.
 func nginx(pid int) *proc {
 	return &proc{
 		pid: pid, comm: "nginx", args: []string{"nginx: master process nginx -g daemon off;"},
@@ -110,162 +106,6 @@ func mask(sigs ...syscall.Signal) (bits uint64) {
 		bits |= 1 << (sig - 1)
 	}
 	return bits
-}
-
-// system is what the kernel does of the fake's processes.
-func (f *fake) system() *system {
-	find := func(call string, pid int) (*proc, error) {
-		f.calls = append(f.calls, fmt.Sprint(call, " ", pid))
-		p, ok := f.procs[pid]
-		if !ok {
-			return nil, errGone
-		}
-		return p, p.hidden
-	}
-	signal := func(p *proc, sig syscall.Signal) error {
-		if f.denied == nil {
-			p.got = append(p.got, sig)
-		}
-		return f.denied
-	}
-	return &system{
-		self: us,
-		pids: func(context.Context) ([]int32, error) {
-			var pids []int32
-			for _, pid := range slices.Backward(slices.Sorted(maps.Keys(f.procs))) {
-				pids = append(pids, int32(pid))
-			}
-			return pids, nil
-		},
-		cmdline: func(pid int) ([]string, error) {
-			p, err := find("cmdline", pid)
-			if err != nil {
-				return nil, err
-			}
-			return p.args, nil
-		},
-		stat: func(pid int) (stat, error) {
-			p, err := find("stat", pid)
-			if err != nil {
-				return stat{}, err
-			}
-			return p.stat(), nil
-		},
-		status: func(pid int) (status, error) {
-			p, err := find("status", pid)
-			if err != nil {
-				return status{}, err
-			}
-			return p.status(), nil
-		},
-		threads: func(pid int) ([]status, error) {
-			p, err := find("threads", pid)
-			if err != nil {
-				return nil, err
-			}
-			all := []status{p.status()}
-			for _, blocked := range p.others {
-				thread := p.status()
-				thread.blocked = blocked
-				all = append(all, thread)
-			}
-			return all, nil
-		},
-		mounts: func(pid string) ([]procfs.Mount, error) {
-			if pid == "self" {
-				return f.ours, nil
-			}
-			for _, p := range f.procs {
-				if fmt.Sprint(p.pid) == pid {
-					return p.mounts, p.unreadable
-				}
-			}
-			return nil, errGone
-		},
-		children: func(pid int) (map[int]bool, error) {
-			all := make(map[int]bool)
-			for _, p := range f.procs {
-				if p.parent == pid {
-					all[p.pid] = true
-				}
-			}
-			return all, nil
-		},
-		open: func(pid int) (int, error) {
-			p, err := find("open", pid)
-			if f.noPidfd != nil {
-				return 0, f.noPidfd
-			}
-			if err != nil {
-				return 0, unix.ESRCH
-			}
-			fd := 0 // which is valid: podsignal may run without a standard input
-			for f.pidfds[fd] != nil {
-				fd++
-			}
-			f.pidfds[fd] = p
-			return fd, nil
-		},
-		close: func(fd int) error {
-			if f.pidfds[fd] == nil || f.watched[fd] {
-				f.t.Errorf("close(%d), which is not open, or watched", fd)
-				return unix.EBADF
-			}
-			delete(f.pidfds, fd)
-			return nil
-		},
-		send: func(fd int, sig syscall.Signal) error {
-			p := f.pidfds[fd]
-			switch {
-			case p == nil:
-				f.t.Errorf("send(%d), which is not open", fd)
-				return unix.EBADF
-			case f.procs[p.pid] != p:
-				return unix.ESRCH
-			}
-			f.calls = append(f.calls, fmt.Sprint("send ", p.pid))
-			return signal(p, sig)
-		},
-		kill: func(pid int, sig syscall.Signal) error {
-			p, err := find("kill", pid)
-			if err != nil {
-				return unix.ESRCH
-			}
-			return signal(p, sig)
-		},
-		watchEnds: f.watchEnds,
-		now:       func() time.Duration { return f.now },
-		executable: func(pid int) string {
-			if p, ok := f.procs[pid]; ok {
-				return p.executable
-			}
-			return ""
-		},
-		isLink: func(path string) bool { return f.links[path] },
-	}
-}
-
-func (f *fake) watchEnds(ended func()) (endWatch, error) {
-	if f.noEnds != nil {
-		return endWatch{}, f.noEnds
-	}
-	if f.ended != nil {
-		f.t.Error("ends are watched twice")
-	}
-	f.ended = ended
-	change := func(fd int, to bool) error {
-		if f.pidfds[fd] == nil || f.watched[fd] == to {
-			f.t.Errorf("watched(%d) becomes %t, again or of nothing", fd, to)
-			return unix.EINVAL
-		}
-		f.watched[fd] = to
-		return nil
-	}
-	return endWatch{
-		add:    func(fd int) error { return change(fd, true) },
-		remove: func(fd int) error { return change(fd, false) },
-		close:  func() error { f.ended = nil; return nil },
-	}, nil
 }
 
 // end ends a process.
@@ -294,7 +134,7 @@ func (p *proc) status() status {
 	}
 }
 
-// found returns what Find finds; none is no failure.
+// found returns what Find finds, which may be nothing.
 func found(t *testing.T, finder *Finder) []*Target {
 	t.Helper()
 	targets, err := finder.Find(t.Context())
@@ -314,7 +154,7 @@ func foundPIDs(t *testing.T, finder *Finder) []int {
 	return pids
 }
 
-// only returns the one target that there must be.
+// only returns the one target, and fails if there is another number of them.
 func only(t *testing.T, finder *Finder) *Target {
 	t.Helper()
 	targets := found(t, finder)

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What the kernel's own format makes of any values must give these values back;
-// anything else must give an error or sense, and never a panic.
+// Any values in the kernel's format must be parsed to the same values; anything else must
+// give an error or plausible values, and never a panic.
 
 func FuzzParseStat(f *testing.F) {
 	f.Add([]byte("7 (sh"), "nginx", byte('S'), 1, int64(192738))
@@ -22,7 +22,7 @@ func FuzzParseStat(f *testing.F) {
 			t.Errorf("%q has the name %q", raw, st.comm)
 		}
 		if state <= ' ' || state > '~' || state == ')' || ticks < 0 || ticks > 1<<40 {
-			return // never so
+			return // the kernel never writes this
 		}
 		line := fmt.Appendf(nil, "7 (%s) %c %d 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 %d 9 9\n", comm, state, parent, ticks)
 		got, err := parseStat(line)
@@ -43,7 +43,7 @@ func FuzzParseStatus(f *testing.F) {
 			}
 		}
 		if state <= ' ' || state > '~' {
-			return // never so
+			return // the kernel never writes this
 		}
 		text := fmt.Appendf(nil, "Name:\t%s\nState:\t%c (any)\nUid:\t%d\t3\t%d\t5\nNSpid:\t77\t%d\nSigQ:\t0/1\nSigBlk:\t%016x\nSigIgn:\t%016x\nSigCgt:\t%016x\nCapInh:\t0\n",
 			escapedComm(comm), state, uid, savedUID, innermost, blocked, ignored, catch)

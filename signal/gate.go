@@ -8,27 +8,27 @@ import (
 )
 
 const (
-	// blockedFor is how long a signal must have been blocked to count as taken by
-	// signalfd(2) or sigwait(3): a fork blocks all signals for about 0.1 ms.
+	// blockedFor is how long a signal must be blocked to count as taken by signalfd(2) or
+	// sigwait(3): a fork blocks all signals for about 0.1 ms.
 	blockedFor = 20 * time.Millisecond
 
-	// goCatches is how many signals the Go runtime catches at the least, whatever
-	// the program does with them (initsig in runtime/signal_unix.go); other
-	// programs catch a dozen.
+	// goCatches is the least number of signals that the Go runtime catches, whatever the
+	// program does with them (initsig in runtime/signal_unix.go). Other programs catch a
+	// dozen.
 	goCatches = 50
 )
 
-// Handling is what a process would do with a signal, as far as its masks tell.
+// Handling is what a process would do with a signal, judging by its masks.
 type Handling string
 
 // Only the first three let a signal through.
 const (
 	Catches Handling = "catches" // it has a handler
 	Blocks  Handling = "blocks"  // a thread takes it by signalfd(2) or sigwait(3)
-	Ends    Handling = "ends"    // TERM, INT or QUIT without a handler, which mean just that
+	Ends    Handling = "ends"    // TERM, INT or QUIT without a handler: ending it is what they mean
 	Ignores Handling = "ignores"
 	Drops   Handling = "drops" // PID 1 of its namespace has no handler: the kernel drops it
-	Dies    Handling = "dies"  // it has no handler, and the signal is none that means to end it
+	Dies    Handling = "dies"  // no handler, for a signal that is not meant to end it
 )
 
 func (st status) catches(sig syscall.Signal) bool {
@@ -37,8 +37,9 @@ func (st status) catches(sig syscall.Signal) bool {
 
 func (st status) ignores(sig syscall.Signal) bool { return st.ignored&(1<<(sig-1)) != 0 }
 
-// saysNothing tells whether the mask of signals caught is that of a Go program.
-func (st status) saysNothing() bool { return bits.OnesCount64(st.catch) >= goCatches }
+// looksLikeGo reports whether the mask of caught signals is that of a Go program, which
+// says nothing about its handlers.
+func (st status) looksLikeGo() bool { return bits.OnesCount64(st.catch) >= goCatches }
 
 // handling reads the threads' masks only if the process does not catch the signal.
 func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
@@ -49,7 +50,7 @@ func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case taken && !t.caught:
+	case taken && !t.running.caught:
 		return Blocks, nil
 	case st.ignores(sig): // background jobs of a shell ignore INT and QUIT (sh(1))
 		return Ignores, nil
@@ -62,16 +63,16 @@ func (t *Target) handling(sig syscall.Signal, st status) (Handling, error) {
 	}
 }
 
-// gate holds back a signal that would end the target or be lost.
+// gate holds back a signal that would kill the target or be lost.
 func (t *Target) gate(sig syscall.Signal, st status) error {
 	f, catches := t.finder, st.catches(sig)
-	t.caught = t.caught || catches
+	t.running.caught = t.running.caught || catches
 
-	// The mask of a Go program says nothing, and the start time is not that of an
-	// exec: such a program must have been in sight for a while too.
+	// The mask of a Go program says nothing, and an exec does not change the start time:
+	// such a program must also have been visible for a while.
 	born := t.Started
-	if catches && st.saysNothing() {
-		born = t.since
+	if catches && st.looksLikeGo() {
+		born = t.running.since
 	}
 	if age := f.sys.now() - born; age < f.opts.Grace {
 		return &NotReadyError{
@@ -84,40 +85,40 @@ func (t *Target) gate(sig syscall.Signal, st status) error {
 		return err
 	}
 	if handling != Blocks {
-		t.blocked = 0
+		t.running.blocked = 0
 		t.kin.takes = t.kin.takes || handling == Catches
 		return t.refusal(handling, sig)
 	}
-	if t.blocked == 0 {
-		t.blocked = f.sys.now()
+	if t.running.blocked == 0 {
+		t.running.blocked = f.sys.now()
 	}
-	if rest := blockedFor - (f.sys.now() - t.blocked); rest > 0 {
+	if rest := blockedFor - (f.sys.now() - t.running.blocked); rest > 0 {
 		return &NotReadyError{
 			Why:   fmt.Sprintf("%s (pid %d) blocks %s", t.Name, t.PID, Name(sig)),
 			Retry: rest,
 		}
 	}
-	t.kin.takes, t.kin.blocks = true, t.blocked
+	t.kin.takes, t.kin.blocks = true, t.running.blocked
 	return nil
 }
 
-// refusal says why a signal that is handled so is not sent, and what to do about it;
-// it is nil if it is sent.
+// refusal says why a signal with this handling is not sent, and how to fix it; nil: it is
+// sent.
 func (t *Target) refusal(handling Handling, sig syscall.Signal) error {
 	var why, fix string
 	switch handling {
 	case Drops:
-		why = "is PID 1 of its namespace and has no handler for %s, so that the kernel would drop it"
-		fix = "set SIGNAL to the one that it reloads on, or put an init before it (shareProcessNamespace: true; Compose: init: true)"
+		why = "is PID 1 of its namespace and has no handler for %s, so the kernel would drop it"
+		fix = "set SIGNAL to the one it reloads on, or run an init as PID 1 (shareProcessNamespace: true; Compose: init: true)"
 	case Ignores:
 		why = "ignores %s"
-		fix = "set SIGNAL to the one that it reloads on"
+		fix = "set SIGNAL to the one it reloads on"
 		if MeansEnd(sig) {
-			fix += ", or that ends it"
+			fix += ", or one that ends it"
 		}
 	case Dies:
 		why = "has no handler for %s, which would end it or be lost"
-		fix = "set SIGNAL to the one that it reloads on"
+		fix = "set SIGNAL to the one it reloads on"
 	default:
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a look at a target ends with: a signal, or a part of the reason for none.
+// The outcomes of an attempt: a signal, or part of the reason why there is none.
 const (
 	sent      = ""
 	noHandler = "has no handler for"
@@ -20,8 +20,8 @@ const (
 	pidOne    = "is PID 1 of its namespace"
 )
 
-// look asks the target to be signalled at a time, and wants the outcome and the
-// time until the next try.
+// look is an attempt to signal the target at some time, with the expected outcome and time
+// until the next attempt.
 type look struct {
 	at    time.Duration
 	state func(p *proc, bit uint64)
@@ -29,7 +29,7 @@ type look struct {
 	retry time.Duration
 }
 
-// What a target does about the signal.
+// What a target does with the signal.
 func nothing(p *proc, _ uint64)           { p.caught, p.ignored, p.blocked, p.others = 0, 0, 0, nil }
 func catches(p *proc, bit uint64)         { nothing(p, bit); p.caught = bit }
 func ignores(p *proc, bit uint64)         { nothing(p, bit); p.ignored = bit }
@@ -41,13 +41,13 @@ func ignoresBlocked(p *proc, bit uint64)  { nothing(p, bit); p.ignored, p.blocke
 
 func ignoresBlockedElsewhere(p *proc, bit uint64) { ignores(p, bit); p.others = []uint64{bit} }
 
-// othersOnly does all of it, but about the signals next to the one in question.
+// othersOnly does all of it with the neighbours of the signal.
 func othersOnly(p *proc, bit uint64) {
 	p.caught, p.ignored, p.blocked = bit<<1|bit>>1, bit<<1|bit>>1, bit<<1|bit>>1
 	p.others = []uint64{^bit}
 }
 
-// try makes the looks and tells which one ends otherwise.
+// try makes the attempts and fails at one with another outcome.
 func try(t *testing.T, f *fake, target *Target, sig syscall.Signal, looks []look) {
 	t.Helper()
 	start := f.now
@@ -120,7 +120,7 @@ func TestG1(t *testing.T) {
 	}
 }
 
-// TERM, INT and QUIT mean to end the process.
+// TERM, INT and QUIT are meant to end the process.
 func TestG1SignalsThatEnd(t *testing.T) {
 	const ms = time.Millisecond
 	for name, looks := range map[string][]look{
@@ -141,7 +141,7 @@ func TestG1SignalsThatEnd(t *testing.T) {
 	}
 }
 
-// The kernel drops what PID 1 of a namespace has no handler for.
+// The kernel drops a signal for which PID 1 of a namespace has no handler.
 func TestG1PIDOne(t *testing.T) {
 	const ms = time.Millisecond
 	for name, looks := range map[string][]look{

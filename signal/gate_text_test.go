@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Why a signal is held back is told with what would mend it.
+// The reason why a signal is held back includes the fix.
 func TestG1SaysWhy(t *testing.T) {
 	for name, test := range map[string]struct {
 		pid   int
@@ -19,20 +19,20 @@ func TestG1SaysWhy(t *testing.T) {
 	}{
 		"no handler": {
 			7, unix.SIGHUP, nothing,
-			"nginx (pid 7) has no handler for HUP, which would end it or be lost: set SIGNAL to the one that it reloads on",
+			"nginx (pid 7) has no handler for HUP, which would end it or be lost: set SIGNAL to the one it reloads on",
 		},
 		"ignored": {
 			7, unix.SIGUSR1, ignores,
-			"nginx (pid 7) ignores USR1: set SIGNAL to the one that it reloads on",
+			"nginx (pid 7) ignores USR1: set SIGNAL to the one it reloads on",
 		},
 		"ignored, though it means the end": {
 			7, unix.SIGQUIT, ignores,
-			"nginx (pid 7) ignores QUIT: set SIGNAL to the one that it reloads on, or that ends it",
+			"nginx (pid 7) ignores QUIT: set SIGNAL to the one it reloads on, or one that ends it",
 		},
 		"PID 1": {
 			1, unix.SIGTERM, nothing,
-			"nginx (pid 1) is PID 1 of its namespace and has no handler for TERM, so that the kernel would drop it: " +
-				"set SIGNAL to the one that it reloads on, or put an init before it (shareProcessNamespace: true; Compose: init: true)",
+			"nginx (pid 1) is PID 1 of its namespace and has no handler for TERM, so the kernel would drop it: " +
+				"set SIGNAL to the one it reloads on, or run an init as PID 1 (shareProcessNamespace: true; Compose: init: true)",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +51,8 @@ func TestG1SaysWhy(t *testing.T) {
 	}
 }
 
-// Ready is a look as well: a dry run finds a blocked signal taken at the second.
+// Ready counts as an attempt: in a dry run the second one finds that a blocked signal is
+// taken.
 func TestG1ReadyLooks(t *testing.T) {
 	p := nginx(7)
 	blocks(p, mask(unix.SIGHUP))
@@ -67,7 +68,7 @@ func TestG1ReadyLooks(t *testing.T) {
 	}
 }
 
-// That threads cannot be read is no leave to send.
+// No signal is sent if the threads are unreadable.
 func TestG1ThreadsUnreadable(t *testing.T) {
 	broken := errors.New("broken")
 	p := nginx(7)

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// goMask is what every Go program shows as caught, whatever it does with it.
+// goMask is the mask of caught signals of every Go program, whatever it does with them.
 const goMask = 0xfffffffd7fc1feff
 
 func TestG2(t *testing.T) {
@@ -20,8 +20,8 @@ func TestG2(t *testing.T) {
 	hup := mask(unix.SIGHUP)
 	for name, test := range map[string]struct {
 		caught  uint64
-		started time.Duration // before the look
-		seen    time.Duration // first, before the look
+		started time.Duration // before the attempt
+		seen    time.Duration // first, before the attempt
 		grace   time.Duration
 		want    string
 		retry   time.Duration
@@ -50,7 +50,7 @@ func TestG2(t *testing.T) {
 			finder := f.finder(Options{Grace: test.grace})
 			target := only(t, finder)
 			f.now = time.Hour
-			if again := only(t, finder); again != target { // nor does this start it anew
+			if again := only(t, finder); again != target { // nor does another search restart the time
 				t.Fatal("another target")
 			}
 			try(t, f, target, unix.SIGHUP, []look{{0, func(*proc, uint64) {}, test.want, test.retry}})
@@ -58,7 +58,7 @@ func TestG2(t *testing.T) {
 	}
 }
 
-// To end a process in its first moments would end in a crash loop.
+// To end a process in its first moments would lead to a crash loop.
 func TestG2AllSignals(t *testing.T) {
 	p := nginx(7)
 	p.started = time.Hour

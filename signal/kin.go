@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// kin is what is remembered of a match, or of the parent of matches, to tell workers
-// from targets. It outlives its process as long as a child of it lives.
+// kin is what is remembered of a match, or of the parent of matches, to distinguish workers
+// from targets. It outlives its process as long as one of its children lives.
 type kin struct {
 	identity
-	parent  *kin // nil: none, it is a root
+	parent  *kin // nil: it is a root
 	session int
-	since   time.Duration // since boot; since when it is seen to be this program; 0: always
-	takes   bool          // the signal: it has been seen to
-	blocks  time.Duration // since boot; since when it blocks the signal; 0: it does not
+	since   time.Duration // time since boot at which it was seen to be another program; 0: never
+	takes   bool          // it has been seen to take the signal
+	blocks  time.Duration // time since boot from which it blocks the signal; 0: it does not
 	gone    bool
 }
 
-// left tells whether a child of matches is alone by now and has become a master of its own.
-// That is so when all of its ancestors have ended, and were launchers: the child has left
-// their session, as daemons do (daemon(7)), and none of them has ever been seen to take the
-// signal, as masters do. Between them may be one that was there only to fork once more.
+// left reports whether a child of matches has become a master of its own. That is so when all
+// its ancestors have ended and were launchers: the child has left their session, as daemons
+// do (daemon(7)), and none of them was ever seen to take the signal, as masters do. One of
+// them may have existed only to fork once more.
 //
-// A session of its own alone says nothing: PostgreSQL's processes and sshd's connections
-// have one each.
+// A session of its own is not enough: each process of PostgreSQL and each connection of sshd
+// has one.
 func (k *kin) left() bool {
 	for p := k.parent; p != nil; p = p.parent {
 		if !p.gone || p.takes {
@@ -33,7 +33,7 @@ func (k *kin) left() bool {
 	return k.session != k.first().session
 }
 
-// first is the first of its ancestors, or itself if it has none.
+// first returns its earliest ancestor, or itself if it has none.
 func (k *kin) first() *kin {
 	for k.parent != nil {
 		k = k.parent
@@ -41,7 +41,7 @@ func (k *kin) first() *kin {
 	return k
 }
 
-// kinOf is what is remembered of a process, from here on.
+// kinOf returns what is remembered of a process, and remembers it from now on.
 func (f *Finder) kinOf(id identity) *kin {
 	k := f.kin[id]
 	if k == nil {
@@ -51,7 +51,8 @@ func (f *Finder) kinOf(id identity) *kin {
 	return k
 }
 
-// relate notes the parents of the matches, and which of all those remembered have ended.
+// relate records the parents of the matches, and which of the remembered processes have
+// ended.
 func (f *Finder) relate(matches map[int]candidate) {
 	for id, k := range f.kin {
 		if now, ok := f.known[id.pid]; !ok || now.started != id.started || now.ended {
@@ -74,9 +75,9 @@ func (f *Finder) relate(matches map[int]candidate) {
 	}
 }
 
-// observe notes whether a parent takes the signal. While it is so young that it would get
-// none, that says nothing: nginx has its handlers, and PHP-FPM blocks the signal, before
-// they go into the background.
+// observe records whether a parent takes the signal. Its masks say nothing while it is too
+// young to be signalled: nginx sets its handlers, and PHP-FPM blocks the signal, before they
+// go into the background.
 func (f *Finder) observe(k *kin) {
 	now := f.sys.now()
 	if f.opts.Signal == 0 || now-max(k.started, k.since) < f.opts.Grace {
@@ -99,7 +100,7 @@ func (f *Finder) observe(k *kin) {
 		k.blocks = 0
 	case k.takes:
 		// Only an exec takes a handler away (execve(2)): this is another program, and may
-		// be a launcher. PHP-FPM, to reload, goes into the background once more.
+		// be a launcher. PHP-FPM goes into the background again to reload.
 		k.takes, k.blocks, k.since = false, 0, now
 	case taken:
 		k.blocks = now
@@ -108,10 +109,9 @@ func (f *Finder) observe(k *kin) {
 	}
 }
 
-// roots are the matches that are no workers, oldest first. The children of a match are
-// workers, and stay so for life, but for those that a launcher has left behind: orphaned
-// by their master's end they must not be taken for it. It decides by what has been noted
-// alone.
+// roots returns the matches that are not workers, oldest first. The children of a match are
+// workers for life, except those that a launcher has left behind: a worker whose master has
+// ended must not be mistaken for a master. It decides only by what has been recorded.
 func (f *Finder) roots(matches map[int]candidate) []candidate {
 	var roots []candidate
 	for _, p := range matches {
@@ -133,8 +133,8 @@ func (f *Finder) roots(matches map[int]candidate) []candidate {
 	return roots
 }
 
-// masterOf is the common parent of all roots, if it is the same program under a name that
-// is not looked for: then they are its workers.
+// masterOf returns the common parent of all roots, if it is the same program under another
+// name than PROCESS: then they are its workers.
 func (f *Finder) masterOf(roots []candidate) (master *kin, ok bool) {
 	if len(roots) == 0 || roots[0].parent <= 0 || roots[0].parent == f.sys.self {
 		return nil, false
@@ -151,11 +151,11 @@ func (f *Finder) masterOf(roots []candidate) (master *kin, ok bool) {
 	return master, true
 }
 
-// blocks tells whether a thread blocks the signal, to take it by signalfd(2) or
-// sigwait(3). A signal that is ignored as well is lost. The kernel drops it, unless the
-// first thread blocks it (sig_ignored in kernel/signal.c): in Redis a thread of jemalloc's
-// does. And HAProxy's master, which blocks it while it starts, then ignores it anew,
-// which drops what is pending.
+// blocks reports whether a thread blocks the signal, to take it by signalfd(2) or
+// sigwait(3). A signal that is also ignored is lost: the kernel drops it, unless the first
+// thread blocks it (sig_ignored in kernel/signal.c). In Redis a thread of jemalloc blocks it.
+// HAProxy's master blocks it while it starts, then ignores it again, which drops what is
+// pending.
 func (f *Finder) blocks(pid int, st status, sig syscall.Signal) (bool, error) {
 	if st.ignores(sig) {
 		return false, nil
@@ -169,12 +169,14 @@ func (f *Finder) blocks(pid int, st status, sig syscall.Signal) (bool, error) {
 	return false, err
 }
 
-// orphan tells whether the parent of a process is not the one that has started it. That one
-// has ended then: it may have been a launcher, or a master that was never seen. Nobody
-// joins a session (setsid(2)), so that a parent in another is none that forks. What is a
-// child of PID 1 and has a session of its own may also have been started by an init.
+// orphan reports whether the parent of a process is not the process that started it. The
+// latter has ended: it may have been a launcher, or a master that was never seen. A process
+// cannot join a session (setsid(2)), so a parent in another session has not forked it. A
+// child of PID 1 with a session of its own may also have been started by an init.
 func (f *Finder) orphan(p candidate) bool {
 	parent, ok := f.known[p.parent]
-	other := ok && int(parent.session) != p.session
-	return other && (p.parent == 1 || p.session != p.pid)
+	otherSession := ok && int(parent.session) != p.session
+	ofInit := p.parent == 1
+	leadsSession := p.session == p.pid
+	return otherSession && (ofInit || !leadsSession)
 }

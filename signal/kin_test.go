@@ -1,9 +1,6 @@
 package signal
 
 import (
-	"errors"
-	"fmt"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A step changes the processes, and says which are targets then.
+// A step changes the processes and says which ones are targets afterwards.
 type step struct {
 	change func(*fake)
 	want   []int
@@ -34,8 +31,8 @@ func ended(pids ...int) func(*fake) {
 	}
 }
 
-// A process that goes into the background leaves a launcher, whose child is the target
-// when it has ended; what a master leaves is none.
+// When a launcher has ended, its child in the background is the target; the children that a
+// master leaves are not.
 func TestP2Launcher(t *testing.T) {
 	const ms = time.Millisecond
 	hup := mask(unix.SIGHUP)
@@ -64,7 +61,7 @@ func TestP2Launcher(t *testing.T) {
 
 		"a master with a handler":  {Options{}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, one()},
 		"one for another signal":   {Options{}, []*proc{taking(func(p *proc) { p.caught = mask(unix.SIGUSR1) }), daemon()}, one(8)},
-		"told by a URL":            {Options{Signal: -1}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, one(8)},
+		"notified by a URL":        {Options{Signal: -1}, []*proc{taking(func(p *proc) { p.caught = hup }), daemon()}, one(8)},
 		"ignores the signal":       {Options{}, []*proc{taking(func(p *proc) { p.caught, p.ignored = hup, hup }), daemon()}, one(8)},
 		"ignores and blocks it":    {Options{}, []*proc{taking(func(p *proc) { p.blocked, p.ignored = hup, hup }), daemon()}, one(8)},
 		"its own parent has ended": {Options{}, []*proc{launcher(), daemon()}, []step{{asItIs, []int{7}}, {func(f *fake) { f.procs[7].parent = 1 }, []int{7}}}},
@@ -144,7 +141,7 @@ func TestP2Launcher(t *testing.T) {
 				step.change(f)
 				find := foundPIDs
 				if i > 0 {
-					find = foundNew // which comes to the same
+					find = foundNew // which gives the same
 				}
 				if diff := cmp.Diff(step.want, find(t, finder)); diff != "" {
 					t.Errorf("step %d (-want +got)\n%s", i+1, diff)
@@ -154,7 +151,7 @@ func TestP2Launcher(t *testing.T) {
 	}
 }
 
-// A target that was signalled takes the signal, also if no look has seen that.
+// A target that was signalled takes the signal, even if no search has seen that.
 func TestP2LauncherTookTheSignal(t *testing.T) {
 	const grace = time.Second
 	for name, test := range map[string]struct {
@@ -178,7 +175,7 @@ func TestP2LauncherTookTheSignal(t *testing.T) {
 			finder := f.finder(Options{Signal: test.sig, Grace: grace})
 			target := only(t, finder)
 			f.now += grace
-			_ = target.Ready(test.sig) // it may have to be seen twice
+			_ = target.Ready(test.sig) // it may take two attempts
 			f.now += blockedFor
 			if err := target.Send(test.sig); err != nil {
 				t.Fatal(err)
@@ -194,8 +191,8 @@ func TestP2LauncherTookTheSignal(t *testing.T) {
 	}
 }
 
-// Whether a parent takes the signal is read of those alone of which it matters, and as
-// little as will do.
+// Whether a parent takes the signal is read only for parents where it matters, in as few
+// reads as possible.
 func TestP2LauncherReads(t *testing.T) {
 	master, child := nginx(7), nginx(8)
 	child.parent = 7
@@ -223,108 +220,8 @@ func TestP2LauncherReads(t *testing.T) {
 	reads("status 7", "threads 7")
 }
 
-// Matches that are all children of the same program under another name are its workers.
-func TestP2WorkersOfAnotherName(t *testing.T) {
-	member := func(pid, parent int, comm, title string) *proc {
-		return &proc{pid: pid, parent: parent, comm: comm, args: []string{title}}
-	}
-	const alone = "no target: web is the name of workers alone: their parent (pid 7) is the same program under another name"
-	for name, test := range map[string]struct {
-		cmdline string
-		procs   []*proc
-		want    string // the pids of the targets, or the error
-	}{
-		"workers of one": {
-			"",
-			[]*proc{member(7, 3, "ruby", "cluster 1.2 (x)"), member(8, 7, "ruby", "web: 0"), member(9, 7, "ruby", "web: 1")},
-			alone + ": set PROCESS=cluster",
-		},
-		"one worker": {
-			"",
-			[]*proc{member(7, 3, "ruby", "cluster"), member(8, 7, "ruby", "web: 0")},
-			alone + ": set PROCESS=cluster",
-		},
-		"the name is that of others too": {
-			"",
-			[]*proc{member(7, 3, "ruby", "ruby"), member(8, 7, "ruby", "web: 0"), member(9, 3, "ruby", "ruby")},
-			alone + ": set PROCESS=ruby",
-		},
-		"its workers have that name too": {
-			"",
-			[]*proc{{pid: 7, parent: 3, comm: "ruby", args: []string{"ruby", "/srv/boot.rb"}}, member(8, 7, "ruby", "web: 0"), {pid: 9, parent: 3, comm: "ruby", args: []string{"ruby", "other.rb"}}},
-			alone + `: set PROCESS=ruby and CMDLINE=boot\.rb`,
-		},
-		"CMDLINE is set": {
-			"^web",
-			[]*proc{member(7, 3, "ruby", "cluster 1.2"), member(8, 7, "ruby", "web: 0")},
-			alone + ": set PROCESS=cluster and unset CMDLINE",
-		},
-		"of two": {
-			"",
-			[]*proc{member(7, 3, "ruby", "cluster"), member(8, 7, "ruby", "web: 0"), member(10, 3, "ruby", "cluster"), member(9, 10, "ruby", "web: 1")},
-			"8 9",
-		},
-		"of another program": {
-			"",
-			[]*proc{member(7, 3, "init", "init"), member(8, 7, "ruby", "web: 0"), member(9, 7, "ruby", "web: 1")},
-			"8 9",
-		},
-		"only some are of the same": {
-			"",
-			[]*proc{member(7, 3, "ruby", "cluster"), member(8, 7, "ruby", "web: 0"), member(9, 7, "main", "web: 1")},
-			"8 9",
-		},
-		"CMDLINE leaves out the parent": {
-			"0$",
-			[]*proc{member(7, 3, "ruby", "web: master"), member(8, 7, "ruby", "web: 0")},
-			"8",
-		},
-		"the parent is the target": {
-			"",
-			[]*proc{member(7, 3, "ruby", "web 1.2 (x)"), member(8, 7, "ruby", "web: 0")},
-			"7",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := newFake(t, append(test.procs, &proc{pid: 3, comm: "sh"})...)
-			opts := Options{Name: "web", Signal: unix.SIGHUP}
-			if test.cmdline != "" {
-				opts.Cmdline = regexp.MustCompile(test.cmdline)
-			}
-			finder := f.finder(opts)
-			for range 3 {
-				targets, err := finder.Find(t.Context())
-				var got []string
-				for _, target := range targets {
-					got = append(got, fmt.Sprint(target.PID))
-				}
-				if err != nil {
-					got = []string{err.Error()}
-				}
-				if strings.Join(got, " ") != test.want {
-					t.Fatalf("%s\nwant %s", got, test.want)
-				}
-			}
-			if !strings.HasPrefix(test.want, alone) {
-				return
-			}
-			ended(7)(f)
-			const left = "no target: of web only workers are left, which are not signalled: their master has ended"
-			for what, change := range map[string]func(){
-				"after its end":     func() {},
-				"its pid is reused": func() { f.procs[7] = &proc{pid: 7, comm: "ruby", args: []string{"other"}, started: tick} },
-			} {
-				change()
-				if _, err := finder.Find(t.Context()); !errors.Is(err, ErrNoTarget) || err.Error() != left {
-					t.Errorf("%s: %v", what, err)
-				}
-			}
-		})
-	}
-}
-
-// Check says of targets that nobody is left who has started them: a look alone cannot tell
-// whether they are masters or workers.
+// Check warns of targets whose starter has ended: a single search cannot tell whether they
+// are masters or workers.
 func TestOrphans(t *testing.T) {
 	for name, test := range map[string]struct {
 		parent, session int

@@ -63,7 +63,8 @@ func TestTargetTells(t *testing.T) {
 	}
 }
 
-// An exec while it is looked at leaves a target if the new name is one as well.
+// A process that executes another program during the search is a target if its new name
+// matches too.
 func TestKnownByItsLatestName(t *testing.T) {
 	p := nginx(7)
 	f := newFake(t, p)
@@ -77,7 +78,7 @@ func TestKnownByItsLatestName(t *testing.T) {
 	}
 }
 
-// Whatever the reason for which a target is let go, its pidfd is closed.
+// The pidfd of a target is closed whatever the reason for its release.
 func TestPidfdsAreClosed(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*fake)
@@ -108,7 +109,7 @@ func TestPidfdsAreClosed(t *testing.T) {
 	}
 }
 
-// ends lets a process end right after its pidfd was opened.
+// ends makes a process end right after its pidfd was opened.
 func ends(f *fake, pid int, open func(int) (int, error)) func(int) (int, error) {
 	return func(opened int) (int, error) {
 		fd, err := open(opened)
@@ -119,8 +120,8 @@ func ends(f *fake, pid int, open func(int) (int, error)) func(int) (int, error) 
 	}
 }
 
-// P4: the pidfd comes first, then what makes the process a target is read again;
-// D6: to signal it later takes one read.
+// P4: the pidfd is opened first, then what makes the process a target is read again;
+// D6: signalling it later takes one read.
 func TestP4Order(t *testing.T) {
 	f := newFake(t, nginx(7))
 	finder := f.finder(Options{})
@@ -145,7 +146,7 @@ func TestP4Order(t *testing.T) {
 	}
 }
 
-// One warning for each start of podsignal, with what would mend it.
+// One warning for each start of podsignal, with the fix.
 func TestP4NoPidfdIsSaidOnce(t *testing.T) {
 	var log bytes.Buffer
 	f := newFake(t, nginx(7), nginx(8))
@@ -155,7 +156,7 @@ func TestP4NoPidfdIsSaidOnce(t *testing.T) {
 		if pids := foundPIDs(t, finder); len(pids) != 2 {
 			t.Fatalf("found %d", pids)
 		}
-		f.procs[8].started++ // another one: it is opened as well
+		f.procs[8].started++ // another process: it is opened too
 	}
 	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "level=WARN") ||
 		!strings.Contains(text, "kernel to 5.3 or newer") || !strings.Contains(text, "function not implemented") {

@@ -109,7 +109,7 @@ func TestP1Cmdline(t *testing.T) {
 	}
 }
 
-// The usual name costs one read for each process, and none of a command line.
+// The usual name costs one read for each process, and no command line is read.
 func TestP1CommandLineIsReadIfNeeded(t *testing.T) {
 	f := newFake(t, nginx(7))
 	f.sys.cmdline = func(pid int) ([]string, error) {
@@ -149,7 +149,7 @@ func TestNeverMatched(t *testing.T) {
 	}
 }
 
-// A command line that cannot be read leaves nothing to go by: the name may be cut.
+// A process whose command line is unreadable does not match: its name may be cut.
 func TestP1CommandLineGone(t *testing.T) {
 	f := newFake(t, &proc{pid: 7, comm: "fifteen-letters", args: []string{"fifteen-letters"}})
 	f.sys.cmdline = func(int) ([]string, error) { return nil, errGone }
@@ -158,7 +158,7 @@ func TestP1CommandLineGone(t *testing.T) {
 	}
 }
 
-// What cannot be read at all is no reason to take a process for absent.
+// A read error does not mean that a process is absent.
 func TestFindFails(t *testing.T) {
 	broken := errors.New("broken")
 	for name, fail := range map[string]func(*fake){

@@ -28,7 +28,7 @@ func readMounts(pid string) ([]procfs.Mount, error) {
 	return mounts, nil
 }
 
-// mountsOfThread reads them from a thread that lives, after an error.
+// mountsOfThread reads the mounts from a thread that is alive, after an error.
 func mountsOfThread(pid string, buf []byte, cause error) ([]byte, error) {
 	n, err := strconv.Atoi(pid)
 	if err != nil {
@@ -41,8 +41,8 @@ func mountsOfThread(pid string, buf []byte, cause error) ([]byte, error) {
 	return readProc(folder+"/mountinfo", buf, false)
 }
 
-// under is the mount that path lies on: the innermost, and of those mounted over
-// each other the last.
+// under returns the mount that path lies on: the innermost, and the last of those mounted
+// over each other.
 func under(mounts []procfs.Mount, path string) (found procfs.Mount, ok bool) {
 	for _, m := range mounts {
 		if within(path, m.Point) && len(m.Point) >= len(found.Point) {
@@ -52,41 +52,17 @@ func under(mounts []procfs.Mount, path string) (found procfs.Mount, ok bool) {
 	return found, ok
 }
 
-// overlap tells whether both show a part of the same files.
+// overlap reports whether both show a part of the same files.
 func overlap(a, b procfs.Mount) bool {
-	return a.Device == b.Device && (within(a.Root, b.Root) || within(b.Root, a.Root))
+	nested := within(a.Root, b.Root) || within(b.Root, a.Root)
+	return nested && a.Device == b.Device
 }
 
 func within(path, folder string) bool {
 	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
 }
 
-// shared are the mounts of ours that files lie on, for a target to share. Where
-// one of them is a kubelet volume, only such are listed, and required is true: a
-// process that does not mount the volume does not read its files.
-func (s *system) shared(files []string) (mounts []procfs.Mount, required bool, err error) {
-	ours, err := s.mounts("self")
-	if err != nil {
-		return nil, false, err
-	}
-	var volumes []procfs.Mount
-	for _, file := range files {
-		m, ok := under(ours, realPath(file))
-		if !ok {
-			continue
-		}
-		mounts = append(mounts, m)
-		if s.isLink(filepath.Join(m.Point, "..data")) {
-			volumes = append(volumes, m)
-		}
-	}
-	if volumes != nil {
-		return volumes, true, nil
-	}
-	return mounts, false, nil
-}
-
-// realPath follows the links of as much of path as there is.
+// realPath follows the links in as much of path as exists.
 func realPath(path string) string {
 	for rest := ""; ; {
 		if followed, err := filepath.EvalSymlinks(path); err == nil {

@@ -39,7 +39,7 @@ func TestUnder(t *testing.T) {
 	}
 }
 
-// A file that is not there yet counts as where it will be.
+// A file that does not exist yet counts as if it did.
 func TestRealPath(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -65,7 +65,7 @@ func TestRealPath(t *testing.T) {
 	}
 }
 
-// What a thread shows is the whole table, however small the buffer is.
+// A thread's table of mounts is read in full, however small the buffer is.
 func TestMountsOfThread(t *testing.T) {
 	want, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// nameLimit is how many bytes of a process's name the kernel keeps
-// (TASK_COMM_LEN less the final zero, proc_pid_comm(5)).
+// nameLimit is the number of bytes of a process's name that the kernel keeps
+// (TASK_COMM_LEN without the final zero, proc_pid_comm(5)).
 const nameLimit = 15
 
-// isNamed tells whether a process has a name: the kernel's in full, or one by its title.
+// isNamed reports whether a process has a name: the kernel's in full, or one from its title.
 func isNamed(name, comm string, args []string) bool {
 	if name == fullName(comm, args) {
 		return true
@@ -18,9 +18,8 @@ func isNamed(name, comm string, args []string) bool {
 	return name == title || name == word
 }
 
-// fullName undoes the kernel's cut of long names. The whole name is the base name
-// of what was executed: argv[0], or for a script an argument soon after its
-// interpreter.
+// fullName restores a name that the kernel has cut. The whole name is the base name of what
+// was executed: argv[0], or for a script one of the arguments after its interpreter.
 func fullName(comm string, args []string) string {
 	if len(comm) < nameLimit {
 		return comm
@@ -33,9 +32,9 @@ func fullName(comm string, args []string) string {
 	return comm
 }
 
-// titleNames are the base name of argv[0], or of the name in front of a title that
-// the program has put there, as in `nginx: master process`, and of the first word of a
-// title without a colon, as in `puma 6.4.2 (tcp://0.0.0.0:3000)`. Both may be empty.
+// titleNames returns two names from argv[0], where programs put their titles: the base name
+// of what precedes a colon, as in `nginx: master process`, and of the first word, as in
+// `puma 6.4.2 (tcp://0.0.0.0:3000)`. Both may be empty.
 func titleNames(args []string) (title, word string) {
 	if len(args) == 0 || args[0] == "" {
 		return "", ""
@@ -43,7 +42,7 @@ func titleNames(args []string) (title, word string) {
 	title, _, _ = strings.Cut(args[0], ": ")
 	word, rest, spaced := strings.Cut(title, " ")
 	if spaced && strings.Contains(rest, "/") {
-		title = "" // its last part is one of an argument, as in `unicorn master -c /etc/unicorn.rb`
+		title = "" // its last part belongs to an argument, as in `unicorn master -c /etc/unicorn.rb`
 	} else {
 		title = filepath.Base(title)
 	}

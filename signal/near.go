@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// near finds the processes that may be meant, the likeliest first: there is none
-// of the name. Of those that a Near names it would be a target.
+// near finds the processes that the user may have meant, the likeliest first, when none has
+// the name. What a Near names would make its process a target.
 func (f *Finder) near() []Near {
 	all := f.suspects()
 	var found []Near
@@ -28,21 +28,21 @@ func (f *Finder) near() []Near {
 	return found
 }
 
-// likenesses are the ways in which a name may be meant by another, the likeliest first.
+// likenesses lists how a name can resemble PROCESS, the likeliest first.
 var likenesses = []struct {
 	why string
 	is  func(name, want string) bool
 }{
 	{"its command line does not match CMDLINE", func(name, want string) bool { return name == want }},
-	{"another case", strings.EqualFold},
-	{"one letter away", OneEdit},
-	{"it begins so", strings.HasPrefix},
-	{"PROCESS begins so", func(name, want string) bool { return len(name) > 2 && strings.HasPrefix(want, name) }},
-	{"PROCESS is part of it", strings.Contains},
+	{"it differs in case", strings.EqualFold},
+	{"it differs by one letter", OneEdit},
+	{"it begins with PROCESS", strings.HasPrefix},
+	{"PROCESS begins with it", func(name, want string) bool { return len(name) > 2 && strings.HasPrefix(want, name) }},
+	{"it contains PROCESS", strings.Contains},
 }
 
-// likeness tells whether a process of another name may be meant, why, and how it
-// would have to be called.
+// likeness reports whether a process with another name may be meant, why, and how to set
+// PROCESS and CMDLINE to select it.
 func (f *Finder) likeness(s suspect, all []suspect) (Near, bool) {
 	want := f.opts.Name
 	for rank, like := range likenesses {
@@ -50,9 +50,9 @@ func (f *Finder) likeness(s suspect, all []suspect) (Near, bool) {
 			pattern := f.opts.Cmdline
 			if name == want {
 				if pattern == nil {
-					return Near{}, false // it has only just come
+					return Near{}, false // it appeared after the search
 				}
-				pattern = nil // that is what is wrong
+				pattern = nil // CMDLINE is what is wrong
 			}
 			if like.is(name, want) && slices.Contains(chosen(all, name, pattern), s.pid) {
 				return Near{PID: s.pid, Name: name, Why: like.why, rank: rank}, true
@@ -65,7 +65,7 @@ func (f *Finder) likeness(s suspect, all []suspect) (Near, bool) {
 	case len(s.args) == 0:
 		return Near{}, false
 	case strings.Contains(s.args[0], want):
-		why = "PROCESS is part of its command"
+		why = "its command contains PROCESS"
 	case slices.ContainsFunc(s.args[1:min(3, len(s.args))], runs):
 		why, rank, interpreter = "it runs "+want, rank+1, true
 	case strings.HasPrefix(f.sys.executable(s.pid), want):
@@ -77,8 +77,8 @@ func (f *Finder) likeness(s suspect, all []suspect) (Near, bool) {
 	return Near{PID: s.pid, Name: a.process, Cmdline: a.cmdline, Why: why, rank: rank}, ok
 }
 
-// cut finds the process whose name is longer than what was asked for: the kernel has cut
-// it. It is empty if there is none.
+// cut finds the process whose name the kernel has cut to PROCESS; full is empty if there is
+// none.
 func (f *Finder) cut() (full string, pid int) {
 	if len(f.opts.Name) != nameLimit {
 		return "", 0
@@ -93,7 +93,8 @@ func (f *Finder) cut() (full string, pid int) {
 	return "", 0
 }
 
-// OneEdit tells whether one byte more, less or other, or two exchanged, make b of a.
+// OneEdit reports whether inserting, removing or replacing one byte, or exchanging two
+// neighbours, turns a into b. Names of fewer than three bytes are too short to compare.
 func OneEdit(a, b string) bool {
 	if len(a) > len(b) {
 		a, b = b, a
@@ -108,6 +109,10 @@ func OneEdit(a, b string) bool {
 	if len(a) < len(b) {
 		return a[i:] == b[i+1:]
 	}
-	return i < len(a) && (a[i+1:] == b[i+1:] ||
-		i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:])
+	if i == len(a) {
+		return false // they are equal
+	}
+	replaced := a[i+1:] == b[i+1:]
+	exchanged := i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+	return replaced || exchanged
 }

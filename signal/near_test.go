@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A hint can be set as it is, and then has its process signalled.
+// A hint that is set as it is makes its process a target.
 func TestNear(t *testing.T) {
 	args := func(args ...string) []string { return args }
 	wrong := regexp.MustCompile("wrong")
@@ -25,24 +25,24 @@ func TestNear(t *testing.T) {
 	}{
 		"the name itself":            {"nginx", wrong, "nginx", args("nginx"), "nginx", "", "its command line does not match CMDLINE"},
 		"the title itself":           {"nginx", wrong, "main", args("nginx: master process"), "nginx", "", "its command line does not match CMDLINE"},
-		"another case":               {"Nginx", nil, "nginx", args("nginx"), "nginx", "", "another case"},
-		"another letter":             {"ngimx", nil, "nginx", args("nginx"), "nginx", "", "one letter away"},
-		"a letter less":              {"ngnx", nil, "nginx", args("nginx"), "nginx", "", "one letter away"},
-		"a letter more":              {"nginxx", nil, "nginx", args("nginx"), "nginx", "", "one letter away"},
-		"two exchanged":              {"ngixn", nil, "nginx", args("nginx"), "nginx", "", "one letter away"},
-		"its beginning":              {"php-fp", nil, "php-fpm8.2", args("php-fpm: master process"), "php-fpm", "", "one letter away"},
-		"its beginning, no title":    {"php-fpm", nil, "php-fpm8.2", nil, "php-fpm8.2", "", "it begins so"},
-		"more than it":               {"nginx-ingress", nil, "nginx", args("nginx"), "nginx", "", "PROCESS begins so"},
-		"a part of it":               {"alertmanager", nil, "prometheus-aler", args("/bin/prometheus-alertmanager"), "prometheus-alertmanager", "", "PROCESS is part of it"},
-		"a part of the title's name": {"master", nil, "main", args("postmaster: x"), "postmaster", "", "PROCESS is part of it"},
-		"a part of the command":      {"openresty", nil, "main", args("/opt/openresty/main"), "main", "", "PROCESS is part of its command"},
-		"a word of the title":        {"cluster", nil, "ruby", args("puma 6.4.2 (cluster)"), "puma", "", "PROCESS is part of its command"},
+		"another case":               {"Nginx", nil, "nginx", args("nginx"), "nginx", "", "it differs in case"},
+		"another letter":             {"ngimx", nil, "nginx", args("nginx"), "nginx", "", "it differs by one letter"},
+		"a letter less":              {"ngnx", nil, "nginx", args("nginx"), "nginx", "", "it differs by one letter"},
+		"a letter more":              {"nginxx", nil, "nginx", args("nginx"), "nginx", "", "it differs by one letter"},
+		"two exchanged":              {"ngixn", nil, "nginx", args("nginx"), "nginx", "", "it differs by one letter"},
+		"its beginning":              {"php-fp", nil, "php-fpm8.2", args("php-fpm: master process"), "php-fpm", "", "it differs by one letter"},
+		"its beginning, no title":    {"php-fpm", nil, "php-fpm8.2", nil, "php-fpm8.2", "", "it begins with PROCESS"},
+		"more than it":               {"nginx-ingress", nil, "nginx", args("nginx"), "nginx", "", "PROCESS begins with it"},
+		"a part of it":               {"alertmanager", nil, "prometheus-aler", args("/bin/prometheus-alertmanager"), "prometheus-alertmanager", "", "it contains PROCESS"},
+		"a part of the title's name": {"master", nil, "main", args("postmaster: x"), "postmaster", "", "it contains PROCESS"},
+		"a part of the command":      {"openresty", nil, "main", args("/opt/openresty/main"), "main", "", "its command contains PROCESS"},
+		"a word of the title":        {"cluster", nil, "ruby", args("puma 6.4.2 (cluster)"), "puma", "", "its command contains PROCESS"},
 		"what an interpreter runs":   {"gunicorn", nil, "python3", args("/usr/bin/python3", "/usr/bin/gunicorn", "app"), "python3", "gunicorn", "it runs gunicorn"},
 		"a script with a dot":        {"app.py", nil, "python3", args("python3", "-u", "/srv/app.py"), "python3", `app\.py`, "it runs app.py"},
 
-		"a title that is a path's":       {"server.js", nil, "node /app/serve", args("node /app/server.js"), "node", "", "PROCESS is part of its command"},
-		"a role for a name":              {"nsdd", nil, "nsd: xfrd", args("/usr/sbin/nsd", "-d"), "nsd", "", "one letter away"},
-		"a worker's number":              {"unicorn w", nil, "main", args("unicorn worker[0] -c x"), "unicorn", "", "PROCESS begins so"},
+		"a title that is a path's":       {"server.js", nil, "node /app/serve", args("node /app/server.js"), "node", "", "its command contains PROCESS"},
+		"a role for a name":              {"nsdd", nil, "nsd: xfrd", args("/usr/sbin/nsd", "-d"), "nsd", "", "it differs by one letter"},
+		"a worker's number":              {"unicorn w", nil, "main", args("unicorn worker[0] -c x"), "unicorn", "", "PROCESS begins with it"},
 		"a host's name":                  {"Celery", nil, "python3", args("celery@web-7d9f6: x"), "", "", ""},
 		"only a name that does not last": {"[celery]", nil, "[celeryd", args("[celeryd: celery@web-0:MainProcess]"), "", "", ""},
 
@@ -54,7 +54,7 @@ func TestNear(t *testing.T) {
 		"empty argv[0]":   {"nginx", nil, "init", args(""), "", "", ""},
 
 		"nor does the command line match": {"Nginx", wrong, "nginx", args("nginx"), "", "", ""},
-		"and the command line matches":    {"Nginx", regexp.MustCompile("-g"), "nginx", args("nginx", "-g"), "nginx", "", "another case"},
+		"and the command line matches":    {"Nginx", regexp.MustCompile("-g"), "nginx", args("nginx", "-g"), "nginx", "", "it differs in case"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t, &proc{pid: 7, comm: test.comm, args: test.args})
@@ -80,7 +80,7 @@ func TestNear(t *testing.T) {
 	}
 }
 
-// Near misses of several processes: each hint is one of its own, and none is of a worker.
+// Several processes with similar names: each has a hint of its own, and workers have none.
 func TestNearOfSeveral(t *testing.T) {
 	python := func(pid, parent int, args ...string) *proc {
 		return &proc{pid: pid, parent: parent, comm: "python3", args: append([]string{"python3"}, args...)}
@@ -98,12 +98,12 @@ func TestNearOfSeveral(t *testing.T) {
 		"a master and its workers": {
 			"Nginx",
 			[]*proc{nginx(9), worker(7, 9), worker(8, 9)},
-			[]Near{{PID: 9, Name: "nginx", Why: "another case"}},
+			[]Near{{PID: 9, Name: "nginx", Why: "it differs in case"}},
 		},
 		"several masters": {
 			"Nginx",
 			[]*proc{nginx(7), nginx(9)},
-			[]Near{{PID: 7, Name: "nginx", Why: "another case"}},
+			[]Near{{PID: 7, Name: "nginx", Why: "it differs in case"}},
 		},
 		"two scripts of one interpreter": {
 			"app.py",
@@ -127,8 +127,8 @@ func TestNearOfSeveral(t *testing.T) {
 			"ngin",
 			[]*proc{{pid: 7, comm: "nginx-ingress", args: []string{"nginx-ingress"}}, nginx(8)},
 			[]Near{
-				{PID: 8, Name: "nginx", Why: "one letter away"},
-				{PID: 7, Name: "nginx-ingress", Why: "it begins so"},
+				{PID: 8, Name: "nginx", Why: "it differs by one letter"},
+				{PID: 7, Name: "nginx-ingress", Why: "it begins with PROCESS"},
 			},
 		},
 		"options and letters alone": {
@@ -137,7 +137,7 @@ func TestNearOfSeveral(t *testing.T) {
 				{pid: 7, comm: "main", args: []string{"/srv/boot/main", "-u", "a"}},
 				{pid: 8, comm: "main", args: []string{"/srv/boot/main", "-v", "b"}},
 			},
-			[]Near{{PID: 7, Name: "main", Why: "PROCESS is part of its command"}},
+			[]Near{{PID: 7, Name: "main", Why: "its command contains PROCESS"}},
 		},
 		"podsignal itself": {"podsignals", nil, nil},
 		"what runs it": {
@@ -169,12 +169,12 @@ func TestNearOfSeveral(t *testing.T) {
 	}
 }
 
-// The kernel's cut of a name is told at once, with the name in full.
+// A name that the kernel has cut is reported at once, with the name in full.
 func TestCutName(t *testing.T) {
 	nats := func(pid, parent int, args ...string) *proc {
 		return &proc{pid: pid, parent: parent, comm: "nats-streaming-", args: args}
 	}
-	const full = `no target: no process is named "nats-streaming-", to which the kernel has cut the name of nats-streaming-server (pid 7): set PROCESS=nats-streaming-server`
+	const full = `no matching process: no process is named "nats-streaming-", to which the kernel has cut the name of nats-streaming-server (pid 7): set PROCESS=nats-streaming-server`
 	for name, test := range map[string]struct {
 		process string
 		procs   []*proc
@@ -186,7 +186,7 @@ func TestCutName(t *testing.T) {
 		"with a worker":       {"nats-streaming-", []*proc{nats(6, 7, "/bin/nats-streaming-server"), nats(7, 0, "/bin/nats-streaming-server")}, full},
 		"the whole name":      {"nats-streaming-", []*proc{nats(7, 0, "/bin/nats-streaming-")}, ""},
 		"nobody tells it all": {"nats-streaming-", []*proc{nats(7, 0, "x")}, ""},
-		"a byte less":         {"nats-streaming", []*proc{nats(7, 0, "/bin/nats-streaming-server")}, `no target: no process is named "nats-streaming": correct PROCESS, or start it`},
+		"a byte less":         {"nats-streaming", []*proc{nats(7, 0, "/bin/nats-streaming-server")}, `no matching process: no process is named "nats-streaming": fix PROCESS, or start it`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t, test.procs...)
@@ -196,14 +196,15 @@ func TestCutName(t *testing.T) {
 				t.Errorf("%v\nwant %s", err, test.want)
 			}
 			survey := f.survey(opts, unix.SIGHUP)
-			if told := strings.Contains(test.want, "cut"); told && survey.Near != nil {
-				t.Errorf("told twice: %+v", survey.Near)
+			if cut := strings.Contains(test.want, "cut"); cut && survey.Near != nil {
+				t.Errorf("reported twice: %+v", survey.Near)
 			}
 		})
 	}
 }
 
-// A process of the name that comes while the others are read is none that is like it.
+// A process with the name itself that starts while the others are read is not reported as
+// similar.
 func TestNearJustCome(t *testing.T) {
 	f := newFake(t, &proc{pid: 7, comm: "sh", args: []string{"sh"}})
 	pids, calls := f.sys.pids, 0

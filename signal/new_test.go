@@ -13,7 +13,7 @@ import (
 	"github.com/podsignal/podsignal/signal/procfs"
 )
 
-// foundNew returns the pids of what FindNew finds; none is no failure.
+// foundNew returns the pids of what FindNew finds, which may be nothing.
 func foundNew(t *testing.T, finder *Finder) (pids []int) {
 	t.Helper()
 	targets, err := finder.FindNew(t.Context())
@@ -26,8 +26,7 @@ func foundNew(t *testing.T, finder *Finder) (pids []int) {
 	return pids
 }
 
-// Of what is known nothing is read but stat, as long as it is old enough to have the
-// title that it keeps.
+// Of a known process only stat is read, if it is old enough to have its final title.
 func TestFindNewReads(t *testing.T) {
 	config := procfs.Mount{Device: "254:1", Root: configMap, Point: "/etc/nginx"}
 	titled, young := mounting(8, config), &proc{pid: 10, comm: "sh", args: []string{"sh"}}
@@ -73,7 +72,7 @@ func TestFindNewFinds(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*fake)
 		want   []int
-		whole  []int // what Find finds then; nil: the same
+		whole  []int // what Find finds afterwards; nil: the same
 	}{
 		"as it was":               {func(*fake) {}, []int{7}, nil},
 		"a new one":               {func(f *fake) { f.procs[10] = nginx(10) }, []int{7, 10}, nil},
@@ -111,7 +110,7 @@ func TestFindNewFinds(t *testing.T) {
 	}
 }
 
-// What podsignal mounts itself Find reads each time.
+// Find reads podsignal's own mounts each time.
 func TestFindReadsOwnMounts(t *testing.T) {
 	config := procfs.Mount{Device: "254:1", Root: configMap, Point: "/etc/nginx"}
 	f := podFake(t, mounting(7, config), nginx(8))
@@ -127,7 +126,7 @@ func TestFindReadsOwnMounts(t *testing.T) {
 	}
 }
 
-// The first look is whole, whichever it is, and targets are the same for both.
+// The first search is whole with either, and both return the same targets.
 func TestFindNewFirst(t *testing.T) {
 	config := procfs.Mount{Device: "254:1", Root: configMap, Point: "/etc/nginx"}
 	f := podFake(t, mounting(7, config), nginx(8))
@@ -142,8 +141,8 @@ func TestFindNewFirst(t *testing.T) {
 	}
 }
 
-// A command line that cannot be read now is no reason to forget a target, or to take
-// a process for another for good.
+// If a command line is unreadable for now, a target is not forgotten, and a process is not
+// misjudged for good.
 func TestFindTransientError(t *testing.T) {
 	titled := nginx(8)
 	titled.comm = "main"
@@ -164,7 +163,7 @@ func TestFindTransientError(t *testing.T) {
 	}
 }
 
-// A new target that cannot be read now is found later; the others stay as they are.
+// A new target that is unreadable now is found later; the others are unchanged.
 func TestAdoptTransientError(t *testing.T) {
 	f := newFake(t, nginx(8))
 	finder := f.finder(Options{})

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What to do about it is in the error itself (S2, P3).
+// The error includes the fix (S2, P3).
 func TestNoTarget(t *testing.T) {
-	const share = `no target: only podsignal's own processes are in sight: set shareProcessNamespace: true on the pod (Compose: pid: "service:NAME")`
+	const share = `no matching process: only podsignal's own processes are visible: set shareProcessNamespace: true on the pod (Compose: pid: "service:NAME")`
 	other := &proc{pid: 7, comm: "sh", args: []string{"sh"}}
 	for name, test := range map[string]struct {
 		opts  Options
@@ -27,33 +27,33 @@ func TestNoTarget(t *testing.T) {
 			Options{},
 			[]*proc{other},
 			func(*fake) {},
-			`no target: no process is named "nginx": correct PROCESS, or start it`,
+			`no matching process: no process is named "nginx": fix PROCESS, or start it`,
 		},
 		"no such command line": {
 			Options{Cmdline: regexp.MustCompile("other")},
 			[]*proc{nginx(7)},
 			func(*fake) {},
-			`no target: no process is named "nginx" and has a command line that matches CMDLINE: correct PROCESS or CMDLINE, or start it`,
+			`no matching process: no process is named "nginx" with a command line that matches CMDLINE: fix PROCESS or CMDLINE, or start it`,
 		},
 		"P3 volume not mounted": {
 			Options{Files: []string{"/volume/config"}},
 			[]*proc{nginx(8)},
 			func(*fake) {},
-			"no target: nginx (pid 8) does not mount the volume that FILE is in: mount it in that container too, as a folder",
+			"no matching process: nginx (pid 8) does not mount the volume that FILE is in: mount it in that container too, as a folder",
 		},
 		"P3 volume not mounted by any": {
 			Options{Files: []string{"/volume/config"}},
 			[]*proc{nginx(16), nginx(15), nginx(14), nginx(13), nginx(12), nginx(11), nginx(10), nginx(9), nginx(8)},
 			func(*fake) {},
-			"no target: nginx (pid 8) does not mount the volume that FILE is in: mount it in that container too, as a folder",
+			"no matching process: nginx (pid 8) does not mount the volume that FILE is in: mount it in that container too, as a folder",
 		},
-		"ended while it was looked at": {
+		"ended while it was read": {
 			Options{},
 			[]*proc{nginx(7)},
 			func(f *fake) { f.sys.open = ends(f, 7, f.sys.open) },
-			"no target: nginx (pid 7) has just ended",
+			"no matching process: nginx (pid 7) has just ended",
 		},
-		"another program by exec while it was looked at": {
+		"another program by exec while it was read": {
 			Options{},
 			[]*proc{nginx(7)},
 			func(f *fake) {
@@ -63,7 +63,7 @@ func TestNoTarget(t *testing.T) {
 					return open(pid)
 				}
 			},
-			"no target: nginx (pid 7) has just ended",
+			"no matching process: nginx (pid 7) has just ended",
 		},
 		"ended before that": {
 			Options{},
@@ -71,7 +71,7 @@ func TestNoTarget(t *testing.T) {
 			func(f *fake) {
 				f.sys.open = func(int) (int, error) { return -1, unix.ESRCH }
 			},
-			"no target: nginx (pid 7) has just ended",
+			"no matching process: nginx (pid 7) has just ended",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestNoTargetButWorkers(t *testing.T) {
 	finder := f.finder(Options{})
 	only(t, finder)
 	delete(f.procs, 7)
-	const want = "no target: of nginx only workers are left, which are not signalled: their master has ended"
+	const want = "no matching process: only workers are left of nginx, and workers are not signalled: their master has ended"
 	if _, err := finder.Find(t.Context()); err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}

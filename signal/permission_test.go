@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Both sides are named, and the mend.
+// The error names both uids and the fix.
 func TestS1(t *testing.T) {
 	const equal = "podsignal and nginx (pid 7) both run as uid 101, yet HUP is not permitted: allow it in the AppArmor or SELinux profile: operation not permitted"
 	for name, test := range map[string]struct {

@@ -101,7 +101,7 @@ func TestParseStatMalformed(t *testing.T) {
 	}
 }
 
-// Zombies keep their name and take signals (P2); all other states are alive.
+// Zombies keep their name and accept signals (P2); all other states are alive.
 func TestEnded(t *testing.T) {
 	for state, want := range map[byte]bool{
 		'R': false, 'S': false, 'D': false, 'T': false, 't': false, 'I': false,
@@ -118,7 +118,7 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// A process that ends while its threads are looked at is no fault; anything else is told.
+// It is not an error if a process ends while its threads are read; anything else is.
 func TestEachThreadOfOne(t *testing.T) {
 	cmd := exec.Command("sleep", "60")
 	if err := cmd.Start(); err != nil {
@@ -136,7 +136,7 @@ func TestEachThreadOfOne(t *testing.T) {
 		})
 		want := fmt.Sprintf("/proc/%d/task/%d", cmd.Process.Pid, cmd.Process.Pid)
 		if !errors.Is(err, test.want) || len(folders) != 1 || folders[0] != want {
-			t.Errorf("of %v it tells %v, want %v, and looked at %q, want %s", test.says, err, test.want, folders, want)
+			t.Errorf("with %v it returns %v, want %v, and read %q, want %s", test.says, err, test.want, folders, want)
 		}
 	}
 }

@@ -47,7 +47,8 @@ func TestRealP1(t *testing.T) {
 	}
 }
 
-// Images with monitoring agents set the variable; here it would lead to no process.
+// Images with monitoring agents set the variable; here it points to a folder without
+// processes.
 func TestRealP1HostProc(t *testing.T) {
 	t.Setenv("HOST_PROC", t.TempDir())
 	name := unique("a-script-that-has-%s-in-its-name")
@@ -83,7 +84,7 @@ func TestRealP2Zombie(t *testing.T) {
 	p := script(t, name, "echo ready\nread -r line\n")
 	finder := finderOf(name)
 	target := only(t, finder)
-	p.told("end")
+	p.tell("end")
 	until(t, "the script is a zombie", func() bool {
 		st, err := readStat(p.Process.Pid)
 		return err == nil && st.state == 'Z'
@@ -98,14 +99,14 @@ func TestRealP2Zombie(t *testing.T) {
 	}
 }
 
-// A process whose first thread has ended lives as long as another does. What the first
-// one cannot tell any more another one does.
+// A process whose first thread has ended lives as long as another thread does. That one is
+// read instead.
 func TestRealP2FirstThreadEnded(t *testing.T) {
 	name := unique("a-program-that-has-%s-in-its-name")
 	p := goProgram(t, name, "first ends")
 	finder := NewFinder(Options{Name: name, Cmdline: regexp.MustCompile(name), Files: []string{"/"}, Log: slog.New(slog.DiscardHandler)})
 	target := only(t, finder)
-	if target.PID != p.Process.Pid || target.Ended() || told(finder) {
+	if target.PID != p.Process.Pid || target.Ended() || reported(finder) {
 		t.Fatalf("found %d, want %d; ended: %t", target.PID, p.Process.Pid, target.Ended())
 	}
 	if err := target.Send(unix.SIGHUP); err != nil {
@@ -125,7 +126,7 @@ func TestRealP2FirstThreadEnded(t *testing.T) {
 	select {
 	case <-finder.Ended():
 	case <-time.After(patience):
-		t.Fatal("its end is not told")
+		t.Fatal("its end is not reported")
 	}
 	if err := target.Send(unix.SIGHUP); !errors.Is(err, ErrGone) || !target.Ended() {
 		t.Errorf("after its end: %v", err)
@@ -153,7 +154,7 @@ func TestRealStartTime(t *testing.T) {
 	}
 }
 
-// What /proc tells of this process is what the system calls tell.
+// /proc and the system calls agree about this process.
 func TestRealProc(t *testing.T) {
 	pid := os.Getpid()
 	if st, err := readStat(pid); err != nil || st.parent != os.Getppid() || st.ended() || st.started > procfs.SinceBoot() {
@@ -192,8 +193,8 @@ func TestRealIsLink(t *testing.T) {
 	}
 }
 
-// A process that ends between open and read has another errno than one that had
-// ended before.
+// The errno differs between a process that ends between open and read, and one that ended
+// before.
 func TestRealErrGoneWithin(t *testing.T) {
 	p := script(t, unique("a%s"), scriptTraps)
 	stat, err := os.Open(procPath(p.Process.Pid, "stat"))

@@ -20,8 +20,8 @@ func realTarget(t *testing.T, name string) *Target {
 	return only(t, finderOf(name))
 }
 
-// heldBack fails unless the target is not ready for HUP, for that reason. It
-// returns when to try again.
+// heldBack fails unless the target is not ready for HUP for the given reason. It returns the
+// time until the next attempt.
 func heldBack(t *testing.T, target *Target, why string) time.Duration {
 	t.Helper()
 	err := target.Send(unix.SIGHUP)
@@ -48,7 +48,7 @@ func TestRealSend(t *testing.T) {
 			if err := target.Ready(unix.SIGHUP); err != nil {
 				t.Fatal(err)
 			}
-			p.lives() // without a word of a signal
+			p.lives() // and has had no signal
 			for range 3 {
 				if err := target.Send(unix.SIGHUP); err != nil {
 					t.Fatal(err)
@@ -73,7 +73,7 @@ func TestRealG1Ignored(t *testing.T) {
 	p.lives()
 }
 
-// A signal that is blocked stays pending, for signalfd(2) or sigwait(3) to take.
+// A blocked signal stays pending until signalfd(2) or sigwait(3) takes it.
 func TestRealG1Blocked(t *testing.T) {
 	name := unique("a%s")
 	p := script(t, name, scriptDoesNot, "--block-signal=HUP")
@@ -91,7 +91,7 @@ func TestRealG1Blocked(t *testing.T) {
 	p.lives()
 }
 
-// pending tells whether HUP waits for the process (ShdPnd, proc_pid_status(5)).
+// pending reports whether HUP is pending for the process (ShdPnd, proc_pid_status(5)).
 func pending(t *testing.T, pid int) bool {
 	t.Helper()
 	b, err := os.ReadFile(procPath(pid, "status"))
@@ -101,10 +101,11 @@ func pending(t *testing.T, pid int) bool {
 	return strings.Contains(string(b), "\nShdPnd:\t0000000000000001\n")
 }
 
-// As in Redis: the kernel drops what the first thread ignores and does not block.
+// As in Redis: the kernel drops a signal that is ignored and that the first thread does not
+// block.
 func TestRealG1IgnoredAndBlockedInAThread(t *testing.T) {
 	name := unique("a%s")
-	// Ignored from the start, the Go runtime leaves it so and does not catch it.
+	// The Go runtime does not catch HUP if it is ignored at the start.
 	p := goProgram(t, name, "blocks", "--ignore-signal=HUP")
 	until(t, "the first thread is done with making others", func() bool {
 		first, err := readStatus(procPath(p.Process.Pid, "status"))
@@ -126,7 +127,7 @@ func TestRealG1IgnoredAndBlockedInAThread(t *testing.T) {
 	p.lives()
 }
 
-// A Go program without a handler shows one, and would die.
+// A Go program without a handler seems to have one, and would die.
 func TestRealG2(t *testing.T) {
 	for what, run := range map[string]func(*testing.T, string) *program{
 		"Go":     func(t *testing.T, name string) *program { return goProgram(t, name, "waits") },
@@ -142,7 +143,8 @@ func TestRealG2(t *testing.T) {
 			}
 			p.lives()
 
-			// Long after its start, but in sight only now: a mask as of Go says nothing.
+			// Long after its start, but visible only now: the mask of a Go program says
+			// nothing.
 			finder = finderOf(name)
 			finder.opts.Grace = time.Hour
 			finder.sys.now = func() time.Duration { return procfs.SinceBoot() + 2*time.Hour }
@@ -187,14 +189,14 @@ func TestRealP4Ended(t *testing.T) {
 	}
 }
 
-// An exec keeps the pid, the start time and the pidfd. The script that it becomes
-// would take the signal, but was not meant.
+// An exec keeps the pid, the start time and the pidfd. The new script would take the signal,
+// but does not match.
 func TestRealP4Exec(t *testing.T) {
 	name, next := unique("a%s"), unique("b%s")
 	path := script(t, next, scriptTraps).Args[2]
 	p := script(t, name, "trap 'echo HUP' HUP\necho ready\nread -r next\nexec \"$next\"\n")
 	target := realTarget(t, name)
-	p.told(path)
+	p.tell(path)
 	p.says("ready")
 	heldBack(t, target, "has become another program")
 	p.lives()

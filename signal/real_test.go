@@ -21,25 +21,25 @@ import (
 	"github.com/podsignal/podsignal/signal/podtest"
 )
 
-// From here on processes are real: scripts, and this test's own program under
-// another name, each with a name that no other process has.
+// The real processes of the tests are scripts, and this test's own program under another
+// name, each with a name that no other process has.
 
 const (
-	// patience is how long to wait for what must happen.
+	// patience is the deadline for what must happen.
 	patience = 10 * time.Second
 
-	// scriptTraps says HUP when it gets one, and repeats what it is told.
+	// scriptTraps prints HUP when it gets one, and echoes its input.
 	scriptTraps = `trap 'echo HUP; again=yes' HUP
 echo ready
 while again=; read -r line || [ $again ]; do [ -z "$line" ] || echo "$line"; done
 `
-	// scriptDoesNot has no handler, and repeats what it is told.
+	// scriptDoesNot has no handler, and echoes its input.
 	scriptDoesNot = `echo ready
 while read -r line; do echo "$line"; done
 `
 )
 
-// roleVariable tells this program that it is not a test but a target.
+// roleVariable makes this program a target instead of a test.
 const roleVariable = "PODSIGNAL_TEST_ROLE"
 
 func init() {
@@ -57,9 +57,9 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// play is a Go program that knows nothing of signals, but for two roles: in "blocks" a
-// thread other than the first blocks HUP, and in "first ends" the first thread ends, and
-// the others say HUP when they get one.
+// play is a Go program without handlers, except in two roles: in "blocks" a thread other than
+// the first blocks HUP; in "first ends" the first thread ends, and the others print HUP when
+// they get one.
 func play(role string) {
 	if role == "first ends" {
 		playFirstEnds()
@@ -100,7 +100,7 @@ func playFirstEnds() {
 		_, _ = io.Copy(os.Stdout, os.Stdin)
 		os.Exit(0)
 	}()
-	_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0) // of this thread alone (_exit(2))
+	_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0) // ends only this thread (_exit(2))
 }
 
 // A program is a running process. It ends with the test.
@@ -112,7 +112,7 @@ type program struct {
 	buf *bufio.Reader
 }
 
-// unique makes a name that no other process has of a pattern with one %s.
+// unique makes a name that no other process has from a pattern with one %s.
 func unique(pattern string) string {
 	return fmt.Sprintf(pattern, fmt.Sprintf("%08x", rand.Uint32()))
 }
@@ -141,8 +141,8 @@ func goProgram(t *testing.T, name, role string, env ...string) *program {
 	return start(t, path, append(env, roleVariable+"="+role)...)
 }
 
-// start runs a program and waits until it says that it is ready. Whatever nohup
-// or the like has done to this process does not reach it.
+// start runs a program and waits until it prints that it is ready. It has the default for
+// HUP, even if this process runs under nohup.
 func start(t testing.TB, path string, env ...string) *program {
 	t.Helper()
 	theirIn, in, errIn := os.Pipe()
@@ -177,22 +177,22 @@ func (p *program) says(want string) {
 	}
 }
 
-// told tells it a line.
-func (p *program) told(line string) {
+// tell writes a line to its input.
+func (p *program) tell(line string) {
 	p.t.Helper()
 	if _, err := io.WriteString(p.in, line+"\n"); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// lives has it answer. A signal that came earlier has had its effect then.
+// lives waits for an answer. An earlier signal has had its effect by then.
 func (p *program) lives() {
 	p.t.Helper()
-	p.told("alive")
+	p.tell("alive")
 	p.says("alive")
 }
 
-// end ends it, and those that it has started, which read their input as well.
+// end ends it and its children, which read their input too.
 func (p *program) end() {
 	p.in.Close()
 	_ = p.Process.Kill() // it may have ended
@@ -204,12 +204,12 @@ func (p *program) end() {
 	p.out.Close()
 }
 
-// finderOf returns a Finder that looks at real processes.
+// finderOf returns a Finder for real processes.
 func finderOf(name string) *Finder {
 	return NewFinder(Options{Name: name, Log: slog.New(slog.DiscardHandler)})
 }
 
-// until asks again until it is so.
+// until waits for a condition.
 func until(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(time.Millisecond)

@@ -50,7 +50,7 @@ func TestP2Roots(t *testing.T) {
 	}
 }
 
-// A worker that outlives its master, as Gunicorn's do, would die of the signal.
+// A worker that outlives its master, as Gunicorn's do, would be killed by the signal.
 func TestP2WorkerForLife(t *testing.T) {
 	const s = time.Second
 	f := newFake(t, child(7, 0, s), child(8, 7, 2*s))
@@ -80,20 +80,20 @@ func TestP2WorkerForLife(t *testing.T) {
 	}
 }
 
-// That its parent goes by another name now does not make it a root.
+// A worker does not become a root when its parent changes its name.
 func TestP2WorkerOfRenamedMaster(t *testing.T) {
 	f := newFake(t, child(7, 0, time.Second), child(8, 7, time.Second))
 	finder := f.finder(Options{})
 	foundPIDs(t, finder)
 	f.procs[7].comm, f.procs[7].args = "sh", []string{"sh"}
-	if target := only(t, finder); target.PID != 7 { // it may come back to its name
+	if target := only(t, finder); target.PID != 7 { // it may return to its name
 		t.Errorf("found %d", target.PID)
 	}
 	f.now += settled
 	wantOnlyWorkers(t, finder)
 }
 
-// Nor does another command line than was asked for.
+// Nor does it when its parent's command line no longer matches.
 func TestP2WorkerOfRetitledMaster(t *testing.T) {
 	f := newFake(t, child(7, 0, time.Second), child(8, 7, time.Second))
 	finder := f.finder(Options{Cmdline: regexp.MustCompile("worker")})
@@ -106,7 +106,7 @@ func TestP2WorkerOfRetitledMaster(t *testing.T) {
 
 func wantOnlyWorkers(t *testing.T, finder *Finder) {
 	t.Helper()
-	const want = "no target: of nginx only workers are left, which are not signalled: their master has ended"
+	const want = "no matching process: only workers are left of nginx, and workers are not signalled: their master has ended"
 	if _, err := finder.Find(t.Context()); err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}

@@ -9,47 +9,48 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrGone says that the process has ended, or is no longer what it was.
+// ErrGone says that the process has ended, or has become another program.
 var ErrGone = errors.New("the process has ended")
 
-// A NotReadyError says why a signal was held back: it would end the target, or be
-// lost. It may pass: programs set their handlers while they start.
+// A NotReadyError says why a signal was held back: it would kill the target or be lost. That
+// may change: programs set their handlers while they start.
 type NotReadyError struct {
-	Why   string        // with what would mend it, should it last
-	Retry time.Duration // from now, when that is known; else 0
+	Why   string        // and how to fix it, should it last
+	Retry time.Duration // time until the next attempt; 0: unknown
 }
 
+// Error is Why.
 func (e *NotReadyError) Error() string { return e.Why }
 
-// passedFor is for how long the gate's answer holds: programs that execute themselves anew,
-// and lose their handlers by that, do so at any time.
+// passedFor is how long the gate's answer is valid: programs may re-execute themselves, and
+// so lose their handlers, at any time.
 const passedFor = 100 * time.Millisecond
 
-// A pass is what the gate has let through.
+// A pass records what the gate has let through.
 type pass struct {
 	sig    syscall.Signal // 0: nothing
 	status status
 	at     time.Duration // since boot
 }
 
-// Ready says why sig may not be sent now: it is ErrGone, a *NotReadyError, or an error of
-// reading /proc; nil if it may. What has to be known before a signal is to be noted between
-// Ready and Send.
+// Ready returns nil if sig may be sent now, and otherwise why not: ErrGone, a *NotReadyError,
+// or an error from reading /proc. Between Ready and Send, the caller can record what it has
+// to know of the time before the signal.
 func (t *Target) Ready(sig syscall.Signal) error {
 	st, err := t.ready(sig)
-	t.pass = pass{}
+	t.running.pass = pass{}
 	if err == nil {
-		t.pass = pass{sig, st, t.finder.sys.now()}
+		t.running.pass = pass{sig, st, t.finder.sys.now()}
 	}
 	return err
 }
 
-// Send sends sig if the process is still the one found and is ready for it, which it asks
-// unless Ready has just said so. The error is ErrGone, a *NotReadyError, or wraps the errno of
-// pidfd_send_signal(2); then nothing was sent.
+// Send sends sig if the process is still the one found and is ready for it. It checks that,
+// unless Ready has just done so. The error is ErrGone, a *NotReadyError, or wraps the errno
+// of pidfd_send_signal(2); after an error nothing was sent.
 func (t *Target) Send(sig syscall.Signal) error {
-	passed := t.pass
-	t.pass = pass{}
+	passed := t.running.pass
+	t.running.pass = pass{}
 	if passed.sig != sig || t.finder.sys.now()-passed.at > passedFor {
 		st, err := t.ready(sig)
 		if err != nil {
@@ -60,14 +61,14 @@ func (t *Target) Send(sig syscall.Signal) error {
 	return t.send(sig, sig, passed.status)
 }
 
-// send sends a signal now. What is said of a failure is said of the signal meant:
-// signal 0 is sent to learn whether that may be sent (kill(2)).
+// send sends a signal now. Its error names the signal meant: signal 0 is sent to learn
+// whether that one may be sent (kill(2)).
 func (t *Target) send(sig, meant syscall.Signal, st status) (err error) {
 	sys := t.finder.sys
 	switch {
 	case t.pidfd >= 0:
 		err = sys.send(t.pidfd, sig)
-	case t.Ended(): // asked last of all: until here, another may have got the pid
+	case t.Ended(): // checked last: until here, another process may have got the pid
 		return ErrGone
 	default:
 		err = sys.kill(t.PID, sig)
@@ -84,8 +85,8 @@ func (t *Target) send(sig, meant syscall.Signal, st status) (err error) {
 	}
 }
 
-// permission explains an EPERM (kill(2): our uid must be the target's real or
-// saved one, whatever the capabilities of a container that is not root).
+// permission explains an EPERM. By kill(2) our uid must be the target's real or saved one;
+// capabilities do not help in a container that is not root.
 func (t *Target) permission(sig syscall.Signal, st status) error {
 	f := t.finder
 	if f.sys.uid == st.uid || f.sys.uid == st.savedUID {
@@ -100,8 +101,8 @@ func (t *Target) permission(sig syscall.Signal, st status) error {
 		f.sys.uid, t.Name, t.PID, st.uid, st.uid, also, st.uid, unix.EPERM)
 }
 
-// ready reads one file in the usual case. What it reads is of the process found
-// as long as the pidfd works: if another has its pid by now, the pidfd does not.
+// ready usually reads one file. That belongs to the process found as long as the pidfd works:
+// if another process has the pid by now, the pidfd does not work.
 func (t *Target) ready(sig syscall.Signal) (status, error) {
 	st, err := t.status()
 	if err != nil {
@@ -110,7 +111,7 @@ func (t *Target) ready(sig syscall.Signal) (status, error) {
 	return st, t.gate(sig, st)
 }
 
-// status is that of the process found, or ErrGone.
+// status returns the status of the process found, or ErrGone.
 func (t *Target) status() (status, error) {
 	st, err := t.finder.sys.status(t.PID)
 	if errors.Is(err, errGone) {
@@ -119,9 +120,9 @@ func (t *Target) status() (status, error) {
 	if err != nil {
 		return st, err
 	}
-	same := st.comm == t.comm && t.astray == 0
+	same := st.comm == t.running.comm && t.running.astray == 0
 	if same {
-		_, same, err = t.finder.matches(t.PID, stat{comm: t.comm, state: st.state, started: t.Started})
+		_, same, err = t.finder.matches(t.PID, stat{comm: t.running.comm, state: st.state, started: t.Started})
 	}
 	if err == nil && !same {
 		err = t.changed()
@@ -129,15 +130,18 @@ func (t *Target) status() (status, error) {
 	return st, err
 }
 
-// changed says what has become of a process whose status is not the target's.
+// changed says what became of a process whose status is not the target's.
 func (t *Target) changed() error {
 	f := t.finder
 	st, err := f.sys.stat(t.PID)
-	if hidden(err) || err == nil && (st.started != t.Started || st.ended()) {
+	if hidden(err) {
 		return ErrGone
 	}
 	if err != nil {
 		return err
+	}
+	if st.started != t.Started || st.ended() {
+		return ErrGone
 	}
 	_, match, err := f.matches(t.PID, st)
 	switch {
@@ -148,5 +152,5 @@ func (t *Target) changed() error {
 	case !t.isAstray():
 		return ErrGone
 	}
-	return &NotReadyError{Why: fmt.Sprintf("%s (pid %d) executes itself anew, or has become another program", t.Name, t.PID)}
+	return &NotReadyError{Why: fmt.Sprintf("%s (pid %d) is re-executing itself, or has become another program", t.Name, t.PID)}
 }

@@ -33,10 +33,10 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What is refused is told with what would be valid.
+// The error for an invalid value says what would be valid.
 func TestParseRefuses(t *testing.T) {
 	const (
-		noSignal  = "is no signal: use a name such as HUP, USR1, USR2, QUIT or TERM, or a number from 1 to 64"
+		noSignal  = "is not a valid signal: use a name such as HUP, USR1, USR2, QUIT or TERM, or a number from 1 to 64"
 		uncaught  = "cannot be caught, so no program reloads on it: use HUP, USR1, USR2, QUIT or TERM"
 		fullwidth = "\uff28\uff35\uff30" // HUP
 	)
@@ -79,7 +79,7 @@ func TestName(t *testing.T) {
 	}
 }
 
-// Whatever can be chosen is found again by the name it is told with.
+// Name and Parse are inverse.
 func TestNameRoundTrip(t *testing.T) {
 	for sig := syscall.Signal(1); sig <= 64; sig++ {
 		if sig == unix.SIGKILL || sig == unix.SIGSTOP {

@@ -49,7 +49,7 @@ func TestParseStatus(t *testing.T) {
 		return s
 	}
 	for name, test := range map[string]struct {
-		old, line string // what is put in place of which line
+		old, line string // the line that replaces another
 		want      status
 	}{
 		"as it is": {"", "", nginx},
@@ -118,8 +118,8 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
-// To take a missing mask for an empty one would hold signals back for ever, or
-// let them through.
+// A missing mask must not count as an empty one: signals would be held back forever, or let
+// through.
 func TestParseStatusMalformed(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"no name":              {"Name:\tnginx\n", ""},

@@ -1,7 +1,6 @@
 package signal
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,51 +10,51 @@ import (
 	"github.com/podsignal/podsignal/signal/procfs"
 )
 
-// A SubPath is a mount that shows what was at some path when its container started, and
-// not what replaces that.
+// A SubPath is a mount that shows what was at some path when its container started, and not
+// what has replaced that since.
 type SubPath struct {
 	Point string // where it is mounted
 	Kind  MountKind
-	Stale bool // what it shows is removed already: an update has passed it by
+	Stale bool // what it shows has been removed: it has missed an update
 }
 
-// MountKind is how a mount came to be.
+// MountKind says how a mount was made.
 type MountKind string
 
-// The kinds.
+// The kinds of mounts that may miss updates.
 const (
 	KindSubPath MountKind = "subPath mount"     // of a part of a ConfigMap, a Secret or the like
 	KindSingle  MountKind = "single-file mount" // of a file, as with docker -v file:file: it may be edited in place
 	KindFolder  MountKind = "folder mount"      // which never updates only if it is stale
 )
 
-// Fix says what such a mount does, and what to do about it.
+// Fix says what such a mount misses, and how to fix it.
 func (s SubPath) Fix() string {
 	switch s.Kind {
 	case KindSubPath:
 		return "subPath mounts never receive updates; mount the folder"
 	case KindSingle:
-		return "a file that replaces it on the host will not be seen; mount its folder"
+		return "a file that replaces it on the host is not visible there; mount its folder"
 	default:
-		return "what has replaced it on the host is not seen; start the container again"
+		return "what has replaced it on the host is not visible there; restart the container"
 	}
 }
 
-// Mounted tells how a target mounts what one or more of the files lie on. It is
-// not mounted at all if both lists are empty.
+// Mounted says how a target mounts what one or more of the files lie on. If both lists are
+// empty, it does not mount that.
 type Mounted struct {
 	Own      string    // where podsignal mounts it
-	Folders  []string  // where the target does, and sees updates
-	SubPaths []SubPath // where it does, and sees none, or of a single file not all
+	Folders  []string  // where the target mounts it and sees updates
+	SubPaths []SubPath // where it mounts it and sees no updates, or for a single file not all
 }
 
-// stamped is the name of a folder that the kubelet swaps in as a whole. It is in
-// the way only of a mount that was made through ..data, as those of subPath are
+// stamped matches the name of a folder that the kubelet swaps in as a whole. Only the root of
+// a mount that was made through ..data contains one, as with subPath
 // (pkg/volume/util/atomic_writer.go and subpath in kubernetes/kubernetes).
 var stamped = regexp.MustCompile(`(^|/)\.\.\d{4}_[^/]*(/|$)`)
 
-// subPathOf tells whether a mount does not show what replaces its root; single says that
-// this is a file. The kernel marks a root that was removed (seq_path, fs/seq_file.c).
+// subPathOf reports whether a mount does not show what replaces its root; single says that
+// the root is a file. The kernel marks a root that was removed (seq_path, fs/seq_file.c).
 func subPathOf(m procfs.Mount, single bool) (s SubPath, is bool) {
 	s = SubPath{m.Point, KindFolder, strings.HasSuffix(m.Root, removed)}
 	switch {
@@ -69,22 +68,23 @@ func subPathOf(m procfs.Mount, single bool) (s SubPath, is bool) {
 
 const removed = "//deleted"
 
-// isFile is for a path of ours.
+// isFile reports whether a path, as podsignal sees it, is a regular file.
 func isFile(path string) bool {
 	info, err := os.Lstat(path)
 	return err == nil && info.Mode().IsRegular()
 }
 
-// theirSubPath is subPath for a process's mount that overlaps one of ours. One of a single
-// file, or one that is stale for another reason, counts if it is of what the files hold.
+// theirSubPath is subPathOf for a process's mount that overlaps one of ours. A mount of a
+// single file, or one that is stale for another reason, counts only if the files contain it.
 func (f *Finder) theirSubPath(our, their procfs.Mount) (s SubPath, is bool) {
 	path := shownAt(our, their)
 	held := slices.ContainsFunc(f.opts.Files, func(file string) bool { return path != "" && within(path, realPath(file)) })
 	s, is = subPathOf(their, held && isFile(path))
-	return s, is && (held || s.Kind == KindSubPath)
+	matters := held || s.Kind == KindSubPath
+	return s, is && matters
 }
 
-// shownAt is where our mount shows the root of another: empty if it does not.
+// shownAt returns the path at which our mount shows the root of another; empty: it does not.
 func shownAt(our, their procfs.Mount) string {
 	root := strings.TrimSuffix(their.Root, removed)
 	if their.Device != our.Device || !within(root, our.Root) {
@@ -93,8 +93,8 @@ func shownAt(our, their procfs.Mount) string {
 	return filepath.Join(our.Point, strings.TrimPrefix(root, our.Root))
 }
 
-// SubPaths are the subPath mounts of podsignal's own, and the like, that path lies on, or
-// that lie below it.
+// SubPaths returns podsignal's own mounts of the SubPath kind: the one that path lies on, and
+// those below it.
 func SubPaths(path string) (on, below []SubPath, err error) { return newSystem().subPaths(path) }
 
 func (s *system) subPaths(path string) (on, below []SubPath, err error) {
@@ -119,21 +119,7 @@ func (s *system) subPaths(path string) (on, below []SubPath, err error) {
 	return on, below, nil
 }
 
-// sharedBy are the mounts of a process that show a part of one of ours.
-func (s *system) sharedBy(pid int, ours []procfs.Mount) (theirs []procfs.Mount, err error) {
-	all, err := s.mounts(fmt.Sprint(pid))
-	for _, m := range all {
-		for _, our := range ours {
-			if overlap(our, m) {
-				theirs = append(theirs, m)
-				break
-			}
-		}
-	}
-	return theirs, err
-}
-
-// mountsOf tells of each of our mounts that files lie on how a process mounts it.
+// mountsOf says how a process mounts each of our mounts that the files lie on.
 func (f *Finder) mountsOf(pid int) (all []Mounted, err error) {
 	ours, _, err := f.sys.shared(f.opts.Files)
 	if err != nil {
@@ -160,11 +146,11 @@ func (f *Finder) mountsOf(pid int) (all []Mounted, err error) {
 	return all, nil
 }
 
-// warnOfSubPaths says once for a new target that it will not see the updates.
+// warnOfSubPaths logs that a new target will not see updates.
 func (f *Finder) warnOfSubPaths(pid int) {
 	ours, _, err := f.sys.shared(f.opts.Files)
 	if err != nil {
-		return // mounting has told
+		return // mounting has returned it
 	}
 	for _, our := range ours {
 		theirs, _ := f.sys.sharedBy(pid, []procfs.Mount{our})
@@ -176,9 +162,9 @@ func (f *Finder) warnOfSubPaths(pid int) {
 		message := "process mounts a subPath of the volume: subPath mounts never receive updates; mount the folder"
 		switch s.Kind {
 		case KindSingle:
-			message = "process mounts a single file: one that replaces it on the host will not be seen there; mount its folder"
+			message = "process mounts a single file: a file that replaces it on the host is not visible there; mount its folder"
 		case KindFolder:
-			message = "process mounts a folder that was removed on the host: start its container again"
+			message = "process mounts a folder that was removed on the host: restart its container"
 		}
 		f.opts.Log.Warn(message, "process", f.opts.Name, "pid", pid, "mount", s.Point, "stale", s.Stale) //nolint:sloglint // one of three constants
 		return

@@ -72,8 +72,8 @@ func TestSubPathsOfOurOwn(t *testing.T) {
 	}
 }
 
-// A single file that is mounted shows what is written into it, and not what replaces it:
-// podsignal's own, and that of a process that has the file of a folder of podsignal's.
+// A mount of a single file shows what is written into the file, and not what replaces it:
+// both podsignal's own, and that of a process which mounts a file in a folder of podsignal's.
 func TestSingleFileMount(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"conf/web.conf", "conf/sites/one.conf", "web.conf", "other"} {

@@ -10,57 +10,57 @@ import (
 	"syscall"
 )
 
-// A Survey is all that is to be known about the processes of a name at one moment,
-// by the same rules by which a Finder chooses and a Target is signalled.
+// A Survey describes the processes of a name at one moment, by the same rules by which a
+// Finder selects targets and a Target is signalled.
 type Survey struct {
 	UID       int       // ours
-	InSight   int       // processes, podsignal's own among them
-	Shared    bool      // some of those are of other containers
+	Visible   int       // processes, podsignal's own among them
+	Shared    bool      // some of them belong to other containers
 	Processes []Process // that match, each after its parent
-	Near      []Near    // if none matches: those that may be meant
-	Err       error     // why there is no target, with the mend; nil if there is one
+	Near      []Near    // if none matches: those that may have been meant
+	Err       error     // why there is no target, and the fix; nil if there is one
 }
 
-// Role is what podsignal would do about a process.
+// Role is what podsignal would do with a process.
 type Role string
 
 // The roles.
 const (
 	RoleTarget  Role = "target"   // it is signalled
-	RoleWorker  Role = "worker"   // its parent is one of the matches too: left alone
+	RoleWorker  Role = "worker"   // its parent matches too: it is left alone
 	RoleLeftOut Role = "left out" // it does not mount what the files lie on
 )
 
-// A Process is one that matches. What stands below Role is known of targets only.
+// A Process is one that matches. The fields after Role are set for targets only.
 type Process struct {
 	PID, Parent int
 	UID         int // its real one
 	Name        string
 	Role        Role
-	Orphan      bool // a target that somebody else has started, who has ended
+	Orphan      bool // a target whose parent is not the process that started it, which has ended
 
-	Denied   error    // why it may not be signalled, with the mend; nil: it may
-	Handling Handling // of the signal; empty: it could not be read
-	Refusal  error    // why the signal would be held back, with the mend
-	Runtime  string   // Go, Java or Node: Handling says nothing then
+	Denied   error    // why it may not be signalled, and the fix; nil: it may
+	Handling Handling // of the signal; empty: unreadable
+	Refusal  error    // why the signal would be held back, and the fix
+	Runtime  string   // Go, Java or Node: then Handling says nothing
 	Mounts   []Mounted
-	Unseen   error // why Mounts could not be read
+	Unseen   error // why Mounts are unreadable
 }
 
-// A Near is a process whose name is not the one looked for, but like it.
+// A Near is a process whose name resembles PROCESS.
 type Near struct {
 	PID     int
-	Name    string // what PROCESS would have to be
-	Cmdline string // and CMDLINE, where the name alone does not tell
+	Name    string // the value of PROCESS that would select it
+	Cmdline string // and of CMDLINE, if the name is not enough
 	Why     string
 
 	rank int // 0: the likeliest
 }
 
-// Look surveys the processes that Options mean, and how they would take sig. It
-// sends nothing but signal 0, which has no effect. Only /proc's errors are returned.
+// Look surveys the processes that Options select, and how they would handle sig. It sends
+// only signal 0, which has no effect. It returns only errors from reading /proc.
 func Look(ctx context.Context, opts Options, sig syscall.Signal) (Survey, error) {
-	opts.Log = slog.New(slog.DiscardHandler) // all of it is in the Survey
+	opts.Log = slog.New(slog.DiscardHandler) // the Survey says all of it
 	f := NewFinder(opts)
 	f.ended = nil
 	defer func() { _, _ = f.adopt(nil) }() // closes the pidfds
@@ -68,12 +68,12 @@ func Look(ctx context.Context, opts Options, sig syscall.Signal) (Survey, error)
 }
 
 func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error) {
-	in, err := f.look(ctx, true)
+	found, err := f.search(ctx, true)
 	if err != nil {
 		return Survey{}, err
 	}
-	s := Survey{UID: f.sys.uid, InSight: in.inSight, Shared: !in.alone || len(in.matches) > 0}
-	adopted, err := f.adopt(in.seen)
+	s := Survey{UID: f.sys.uid, Visible: found.visible, Shared: !found.alone || len(found.matches) > 0}
+	adopted, err := f.adopt(found.sharing)
 	if err != nil {
 		return Survey{}, err
 	}
@@ -82,12 +82,12 @@ func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error)
 		targets[t.PID] = t
 	}
 	if len(targets) == 0 {
-		s.Err = fmt.Errorf("%w: %s", ErrNoTarget, f.why(in))
+		s.Err = fmt.Errorf("%w: %s", ErrNoTarget, f.why(found))
 	}
-	if full, _ := f.cut(); len(in.matches) == 0 && s.Shared && full == "" {
+	if full, _ := f.cut(); len(found.matches) == 0 && s.Shared && full == "" {
 		s.Near = f.near()
 	}
-	for _, p := range tree(in.matches) {
+	for _, p := range tree(found.matches) {
 		st, err := f.sys.status(p.pid)
 		if err != nil {
 			continue // it has ended
@@ -107,7 +107,7 @@ func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error)
 	return s, nil
 }
 
-// survey tells of a target what a signal to it would meet. The error is ErrGone.
+// survey finds what would become of a signal to a target. The error is ErrGone.
 func (t *Target) survey(sig syscall.Signal, about *Process) error {
 	f := t.finder
 	st, err := t.status()
@@ -123,21 +123,21 @@ func (t *Target) survey(sig syscall.Signal, about *Process) error {
 	if err == nil {
 		about.Refusal = t.refusal(about.Handling, sig)
 	}
-	args, _ := f.sys.cmdline(t.PID) // without them it is told by its name
+	args, _ := f.sys.cmdline(t.PID) // without them the name decides
 	about.Runtime = runtimeOf(st, args)
 
 	about.Mounts, about.Unseen = f.mountsOf(t.PID)
 	return nil
 }
 
-// runtimeOf names the runtime whose handlers say nothing of the program's, if it
-// is one of those.
+// runtimeOf returns the runtime of a program whose handlers are not its own; empty: it has
+// none of those.
 func runtimeOf(st status, args []string) string {
 	is := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return isNamed(name, st.comm, args) })
 	}
 	switch {
-	case st.saysNothing():
+	case st.looksLikeGo():
 		return "Go"
 	case is("java") || slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(arg, "libjvm") }):
 		return "Java"
@@ -147,7 +147,7 @@ func runtimeOf(st status, args []string) string {
 	return ""
 }
 
-// tree puts each process after its parent, siblings by age.
+// tree sorts each process after its parent, and siblings by age.
 func tree(matches map[int]candidate) []candidate {
 	children := make(map[int][]candidate)
 	for _, p := range matches {

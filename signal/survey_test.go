@@ -16,7 +16,7 @@ var (
 	staleMount  = procfs.Mount{Device: "254:1", Root: configMap + "/..2026_11_20_07_17_43.1/nginx.conf//deleted", Point: "/nginx.conf"}
 )
 
-// The tree as podsignal sees it, and of a target all that a signal would meet.
+// The tree as podsignal sees it, and for a target what would become of a signal.
 func TestSurvey(t *testing.T) {
 	master, worker, stranger := mounting(7, volumeMount, staleMount), mounting(8, volumeMount), nginx(9)
 	worker.parent, worker.uid = 7, 101
@@ -26,7 +26,7 @@ func TestSurvey(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Survey{
-		UID: f.sys.uid, InSight: 4, Shared: true,
+		UID: f.sys.uid, Visible: 4, Shared: true,
 		Processes: []Process{
 			{
 				PID: 7, Name: "nginx", Role: RoleTarget, Handling: Catches,
@@ -73,7 +73,7 @@ func TestSurveyHandling(t *testing.T) {
 	}
 }
 
-// S1 and S2, and a target that ends while it is looked at.
+// S1 and S2, and a target that ends while it is read.
 func TestSurveyTrouble(t *testing.T) {
 	survey := func(f *fake, opts Options) Survey {
 		t.Helper()
@@ -106,7 +106,7 @@ func TestSurveyTrouble(t *testing.T) {
 
 	f = newFake(t, &proc{pid: 1, comm: "pause"}, nginx(8), nginx(7))
 	s := survey(f, Options{Name: "ngin"})
-	want := []Near{{PID: 7, Name: "nginx", Why: "one letter away"}}
+	want := []Near{{PID: 7, Name: "nginx", Why: "it differs by one letter"}}
 	if diff := cmp.Diff(want, s.Near, cmpopts.IgnoreUnexported(Near{})); diff != "" || !s.Shared {
 		t.Errorf("%+v (-want +got)\n%s", s, diff)
 	}

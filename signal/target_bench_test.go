@@ -21,10 +21,10 @@ echo ready
 wait
 `
 
-// BenchmarkFind looks at all processes, at least 90, and finds one that is known.
+// BenchmarkFind searches all processes, at least 90, for one that is known.
 func BenchmarkFind(b *testing.B) { benchmarkFind(b, (*Finder).Find) }
 
-// BenchmarkFindNew does so for the second time, when what is known is not read again. All
+// BenchmarkFindNew searches them a second time, when what is known is not read again. All
 // processes count as old enough for that.
 func BenchmarkFindNew(b *testing.B) { benchmarkFind(b, (*Finder).FindNew) }
 
@@ -47,13 +47,13 @@ func benchmarkFind(b *testing.B, find func(*Finder, context.Context) ([]*Target,
 			b.Fatal(err)
 		}
 	}
-	// Other processes come and go on the machine.
+	// The number varies, as other processes of the machine come and go.
 	each := b.Elapsed() / time.Duration(b.N*len(pids))
 	b.ReportMetric(float64(each), "ns/process")
 	b.ReportMetric(float64(len(pids)), "processes")
 }
 
-// BenchmarkReady is what a signal to a known target costs before it is sent.
+// BenchmarkReady measures the cost of a signal to a known target before it is sent.
 func BenchmarkReady(b *testing.B) {
 	name := unique("known%s")
 	script(b, name, scriptTraps)

@@ -28,7 +28,7 @@ func podFake(t *testing.T, procs ...*proc) *fake {
 	return f
 }
 
-// mounting returns an nginx with these mounts besides that of its image.
+// mounting returns an nginx with these mounts in addition to that of its image.
 func mounting(pid int, mounts ...procfs.Mount) *proc {
 	p := nginx(pid)
 	p.mounts = append([]procfs.Mount{{Device: "0:91", Root: "/", Point: "/"}}, mounts...)
@@ -102,7 +102,7 @@ func TestP3Several(t *testing.T) {
 	}
 }
 
-// A volume is known by what FILE leads to.
+// A volume is recognized by what FILE resolves to.
 func TestP3FileIsALink(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

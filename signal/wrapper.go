@@ -7,16 +7,16 @@ import (
 	"syscall"
 )
 
-// A catcher is a process that catches the signal where a target does not: the program
-// itself, behind a wrapper such as an entry point or an init.
+// A catcher is a descendant that catches a signal which its target does not: the program
+// itself, behind a wrapper such as an entrypoint or an init.
 type catcher struct {
 	identity
 	comm string
-	text string // what to do about it
+	text string // the hint, for the error
 }
 
-// behind says which descendant of the target catches the signal, the nearest one; empty:
-// none does.
+// behind returns a hint on the nearest descendant of the target that catches the signal;
+// empty: none does.
 func (t *Target) behind(sig syscall.Signal) string {
 	f := t.finder
 	parents, relation := []int{t.PID}, "child"
@@ -38,7 +38,8 @@ func (t *Target) behind(sig syscall.Signal) string {
 	return ""
 }
 
-// caughtBy says that a descendant catches the signal; empty: it does not, or it is a worker.
+// caughtBy returns a hint that a descendant catches the signal; empty: it does not, or is a
+// worker.
 func (t *Target) caughtBy(pid int, relation string, sig syscall.Signal) string {
 	f := t.finder
 	st, err := f.sys.stat(pid)
@@ -51,7 +52,7 @@ func (t *Target) caughtBy(pid int, relation string, sig syscall.Signal) string {
 	}
 	id := identity{pid, st.started}
 	if t.catcher.identity == id && t.catcher.comm == st.comm {
-		return t.catcher.text // all command lines are read for it, so once only
+		return t.catcher.text // making it reads all command lines, so only once
 	}
 	text := ""
 	if _, match, err := f.matches(pid, st); err == nil && !match {

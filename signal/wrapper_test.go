@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The program behind a wrapper is named when the wrapper is not ready for the signal, and
-// one of its descendants catches it.
+// If a wrapper is not ready for the signal and one of its descendants catches it, the error
+// names that one.
 func TestWrapper(t *testing.T) {
 	usr2 := mask(unix.SIGUSR2)
 	haproxy := func(pid, parent int) *proc {
@@ -26,7 +26,7 @@ func TestWrapper(t *testing.T) {
 	with := func(p *proc, change func(*proc)) *proc { change(p); return p }
 	const (
 		dies  = "entry.sh (pid 7) has no handler for USR2, which would end it or be lost"
-		alone = dies + ": set SIGNAL to the one that it reloads on"
+		alone = dies + ": set SIGNAL to the one it reloads on"
 	)
 	for name, test := range map[string]struct {
 		cmdline string
@@ -59,7 +59,7 @@ func TestWrapper(t *testing.T) {
 		"PID 1": {
 			"", unix.SIGUSR2, func(p *proc) { p.innermost = 1 },
 			[]*proc{haproxy(12, 7)},
-			"entry.sh (pid 7) is PID 1 of its namespace and has no handler for USR2, so that the kernel would drop it; its child haproxy (pid 12) catches USR2: set PROCESS=haproxy",
+			"entry.sh (pid 7) is PID 1 of its namespace and has no handler for USR2, so the kernel would drop it; its child haproxy (pid 12) catches USR2: set PROCESS=haproxy",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestWrapper(t *testing.T) {
 
 func nothing7(*proc) {}
 
-// All command lines are read for a name once, though the signal is tried again and again.
+// For the name, all command lines are read once, however often the signal is retried.
 func TestWrapperReadsOnce(t *testing.T) {
 	child := nginx(8)
 	child.parent = 7
@@ -112,7 +112,7 @@ func TestWrapperReadsOnce(t *testing.T) {
 	}
 }
 
-// The shell that has started podsignal is no wrapper of it.
+// The shell that has started podsignal is not a wrapper of it.
 func TestWrapperOfPodsignal(t *testing.T) {
 	f := newFake(t, &proc{pid: 7, comm: "entry.sh", args: []string{"/bin/sh", "/entry.sh"}})
 	f.procs[us].parent, f.procs[us].caught = 7, goMask

@@ -1,4 +1,4 @@
-// Package podtest gives the processes of a test what those of a container have: a PID
+// Package podtest gives the processes of a test what those in a container have: a PID
 // namespace without the machine's other processes, and all signals at their defaults.
 package podtest
 
@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstVar tells this program that it is the first process of a pod.
+// firstVar makes this program the first process of a pod.
 const firstVar = "PODTEST_FIRST"
 
 func init() {
@@ -28,17 +28,17 @@ func init() {
 	}
 }
 
-// A Pod is a PID namespace whose processes see no others in /proc, so that they may have
-// names that others on the machine have too. It needs root: for any other user a Pod is
-// nothing, and its processes are the machine's.
+// A Pod is a PID namespace whose processes see no others in /proc, so they may have names
+// that are in use on the machine. It needs root: for any other user a Pod does nothing, and
+// its processes are the machine's.
 type Pod struct {
-	first  *exec.Cmd // it takes the others with it when it ends; nil: there is no pod
+	first  *exec.Cmd // all others end with it; nil: there is no pod
 	dir    string
 	orders chan func()
 	closed sync.Once
 }
 
-// New makes a pod. It lasts until Close, or until this process ends.
+// New makes a pod, which lasts until Close or until this process ends.
 func New() (*Pod, error) {
 	if os.Geteuid() != 0 {
 		return new(Pod), nil
@@ -55,9 +55,9 @@ func New() (*Pod, error) {
 		Pdeathsig:  unix.SIGKILL,
 	}
 	go func() {
-		// A thread that has entered a pod is good for nothing else. It stays when the pod
-		// has ended: processes with Pdeathsig, which it may have started before, take its
-		// end for that of their parent (prctl(2)).
+		// A thread that has entered a pod cannot be used for anything else. It stays when
+		// the pod has ended: for processes with Pdeathsig that it started before, its end
+		// would be that of their parent (prctl(2)).
 		runtime.LockOSThread()
 		for order := range p.orders {
 			order()
@@ -70,14 +70,14 @@ func New() (*Pod, error) {
 	return p, nil
 }
 
-// do has the pod's thread do something.
+// do runs a function on the pod's thread.
 func (p *Pod) do(what func() error) error {
 	done := make(chan error)
 	p.orders <- func() { done <- what() }
 	return <-done
 }
 
-// begin starts the first process, and enters the pod when that has furnished it.
+// begin starts the first process, and enters the pod once that is ready.
 func (p *Pod) begin() error {
 	out, err := p.first.StdoutPipe()
 	if err != nil {
@@ -101,19 +101,19 @@ func (p *Pod) begin() error {
 	}
 	defer mnt.Close()
 	return errors.Join(
-		unix.Unshare(unix.CLONE_FS), // setns(2) asks for that
+		unix.Unshare(unix.CLONE_FS), // required by setns(2)
 		unix.Setns(int(pid.Fd()), unix.CLONE_NEWPID),
 		unix.Setns(int(mnt.Fd()), unix.CLONE_NEWNS),
 	)
 }
 
-// first is the life of the first process: it shows the pod's processes in /proc, and
-// takes in those that have lost their parents, as Kubernetes' pause does.
+// first is what the first process does: it mounts the pod's /proc and reaps orphans, as
+// Kubernetes' pause does.
 func first() error {
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, unix.SIGCHLD)
 	err := errors.Join(
-		unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""), // what is mounted later shows here too
+		unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""), // later mounts appear here too
 		unix.Mount("proc", "/proc", "proc", 0, ""),
 	)
 	if err != nil {
@@ -128,9 +128,9 @@ func first() error {
 	return nil
 }
 
-// Start starts a command as a process of the pod, from this process's folder if it has
-// none. Pdeathsig would end it at once, as its parent is in no sight, and is taken off:
-// all of a pod ends with it.
+// Start starts a command as a process of the pod, in this process's folder if it has no Dir.
+// It clears Pdeathsig, which would end the command at once, as its parent is not visible; the
+// command ends with the pod anyway.
 func (p *Pod) Start(cmd *exec.Cmd) error {
 	if p.first == nil {
 		return cmd.Start()
@@ -144,7 +144,7 @@ func (p *Pod) Start(cmd *exec.Cmd) error {
 	return p.do(cmd.Start)
 }
 
-// PID is the pid by which the pod knows a process that is not waited for yet (NSpid in
+// PID returns the pid that a process, not yet waited for, has inside the pod (NSpid in
 // proc_pid_status(5)).
 func (p *Pod) PID(process *os.Process) (int, error) {
 	if p.first == nil {
@@ -161,8 +161,9 @@ func (p *Pod) PID(process *os.Process) (int, error) {
 	return strconv.Atoi(pids[len(pids)-1])
 }
 
-// Close ends all processes of the pod, and may be called more than once. Whoever has started one still has to wait for it:
-// the first, which waits for all of them (pid_namespaces(7)), is waited for elsewhere.
+// Close ends all processes of the pod; it may be called more than once. The caller still has
+// to wait for those that it started: the first one, which waits for all of them
+// (pid_namespaces(7)), is waited for in the background.
 func (p *Pod) Close() {
 	if p.first == nil || p.first.Process == nil {
 		return

@@ -16,11 +16,12 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// innerVar has TestDefaultSignals look, in a process that it has started.
+// innerVar marks a process that a test has started, which checks its own signals.
 const innerVar = "PODTEST_INNER"
 
-// ofLibc are signals 32 and 33, which the C library keeps for itself (signal(7), "Real-time
-// signals"): what make starts by posix_spawn ignores them, and no program can use them.
+// ofLibc is the set of signals 32 and 33, which the C library reserves (signal(7), "Real-time
+// signals"): processes that make starts by posix_spawn ignore them, and no program can use
+// them.
 const ofLibc = 1<<31 | 1<<32
 
 func TestDefaultSignals(t *testing.T) {
@@ -56,8 +57,8 @@ func TestDefaultSignals(t *testing.T) {
 	}
 }
 
-// What a wrapper has this process ignore, it goes on ignoring: nohup's tests survive
-// the end of the terminal.
+// This process keeps ignoring what a wrapper has made it ignore: tests under nohup survive the
+// end of the terminal.
 func TestStillIgnored(t *testing.T) {
 	if os.Getenv(innerVar) != "" {
 		if err := unix.Kill(os.Getpid(), unix.SIGHUP); err != nil {
@@ -105,7 +106,7 @@ func TestPod(t *testing.T) {
 		t.Errorf("said %q, want %q (%v)", said, want, err)
 	}
 	if os.Geteuid() != 0 {
-		return // it is no pod
+		return // without root there is no pod
 	}
 
 	cmd, said = start("ls -d /proc/[0-9]*")
@@ -117,7 +118,7 @@ func TestPod(t *testing.T) {
 		t.Errorf("processes in the pod are %q, want %q (%v)", said, want, err)
 	}
 
-	// The first process waits for orphans: this one is one when its shell has ended.
+	// The first process reaps orphans: this process is one once its shell has ended.
 	cmd, said = start("sleep 0.1 > /dev/null 2>&1 & echo $!")
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)

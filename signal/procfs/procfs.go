@@ -1,5 +1,5 @@
-// Package procfs reads what the kernel says of mounts and of time, for those who find
-// processes and those who watch files.
+// Package procfs reads what the kernel says about mounts and time, for the packages that find
+// processes and that watch files.
 package procfs
 
 import (
@@ -15,25 +15,24 @@ import (
 // A Mount is a line of /proc/PID/mountinfo (proc_pid_mountinfo(5)).
 type Mount struct {
 	Device string // major:minor
-	Root   string // the folder of the file system that is mounted
+	Root   string // the mounted folder of the filesystem
 	Point  string // where, as the process sees it
 	FSType string
 }
 
-// ParseMounts parses the content of /proc/PID/mountinfo. The error quotes the line that it
-// cannot parse.
+// ParseMounts parses the content of /proc/PID/mountinfo. The error quotes the invalid line.
 func ParseMounts(b []byte) ([]Mount, error) {
 	var all []Mount
 	for line := range bytes.Lines(b) {
-		// Not Fields: the kernel escapes no other spaces than that of ASCII.
+		// Not Fields: the kernel escapes only the ASCII space.
 		fields := strings.SplitN(string(line), " ", 6)
 		if len(fields) < 6 {
 			return nil, fmt.Errorf("too few fields: %q", string(line))
 		}
-		// Before the separator there is any number of optional fields.
+		// Any number of optional fields precedes the separator.
 		_, rest, ok := strings.Cut(" "+fields[5], " - ")
 		if !ok {
-			return nil, fmt.Errorf("no type of file system: %q", string(line))
+			return nil, fmt.Errorf("no filesystem type: %q", string(line))
 		}
 		fsType, _, _ := strings.Cut(rest, " ")
 		all = append(all, Mount{fields[2], unescape(fields[3]), unescape(fields[4]), unescape(fsType)})
@@ -61,8 +60,8 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// SinceBoot is the time since boot, in which the start times of processes count, and
-// which nobody can set (CLOCK_BOOTTIME, clock_gettime(2)).
+// SinceBoot returns the time since boot, which nobody can set (CLOCK_BOOTTIME,
+// clock_gettime(2)). Start times of processes are on this clock.
 func SinceBoot() time.Duration {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)

@@ -89,7 +89,7 @@ func TestUnescape(t *testing.T) {
 		`\377`:             "\xff",
 		`/x//deleted`:      "/x//deleted",
 		`/x\040y//deleted`: "/x y//deleted",
-		// The kernel writes none of these: they stay as they are.
+		// The kernel never writes these: they are unchanged.
 		`\`:    `\`,
 		`\04`:  `\04`,
 		`\049`: `\049`,
@@ -102,14 +102,14 @@ func TestUnescape(t *testing.T) {
 	}
 }
 
-// What the kernel makes of any mount gives that mount back, and nothing panics.
+// Any mount in the kernel's format must be parsed to the same mount, and nothing must panic.
 func FuzzParseMounts(f *testing.F) {
 	f.Add([]byte("5 1"), "/a b", `/c\040#`, "fuse.a b", "shared:1")
 	f.Add([]byte("1 2 3 4 5 - 7\n\n"), "/", "/\u00a0\n\t", "tmpfs", "")
 	f.Fuzz(func(t *testing.T, raw []byte, root, point, fstype, optional string) {
 		_, _ = ParseMounts(raw)
 		if strings.ContainsRune(root+point+fstype, 0) || strings.Trim(optional, "abcdefgh:123") != "" {
-			return // never so
+			return // the kernel never writes this
 		}
 		escape := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`, "#", `\043`).Replace
 		if optional != "" {

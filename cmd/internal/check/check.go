@@ -97,7 +97,7 @@ func examine(ctx context.Context, typos []config.Typo, rule config.Rule) (*Repor
 		if err != nil {
 			return nil, err
 		}
-		r.Visible, r.Shared = survey.InSight, survey.Shared
+		r.Visible, r.Shared = survey.Visible, survey.Shared
 		r.processes(survey)
 	}
 	if rule.Reload != nil {

@@ -112,7 +112,7 @@ func (r *Report) processes(s signal.Survey) {
 		r.add(LevelFail, "namespace", "%s", why(s.Err)).common = true
 		return
 	}
-	r.add(LevelOK, "namespace", "the process namespace is shared: %s", count(s.InSight, "visible process")).common = true
+	r.add(LevelOK, "namespace", "the process namespace is shared: %s", count(s.Visible, "visible process")).common = true
 
 	roles := make(map[signal.Role]int)
 	for _, p := range s.Processes {

@@ -414,7 +414,7 @@ func TestDeliveryWarns(t *testing.T) {
 		want   string
 	}{{
 		"D3: no target", func(s *stage) { s.shows(1) }, 36 * time.Second, 30 * time.Second,
-		`level=WARN msg="no matching process, retrying" file=/v process=web tries=12 err="no target: none is there"`,
+		`level=WARN msg="no matching process, retrying" file=/v process=web tries=12 err="no matching process: none is there"`,
 	}, {
 		"G1: not ready", func(s *stage) {
 			s.have(target(7))

@@ -68,7 +68,7 @@ func TestNotices(t *testing.T) {
 		"a change that reaches nobody for a minute, once", hup, false, func(s *stage) {
 			s.shows(1)
 			time.Sleep(time.Hour)
-		}, []string{"1m0s undelivered main: >010000000000 HUP no target: none is there"},
+		}, []string{"1m0s undelivered main: >010000000000 HUP no matching process: none is there"},
 	}, {
 		"one target that fails beside another that only waits", config.Rule{Name: "main", Signal: syscall.SIGHUP, MinInterval: time.Hour}, false, func(s *stage) {
 			s.have(target(7), target(8))
@@ -90,8 +90,8 @@ func TestNotices(t *testing.T) {
 			s.shows(2)
 			time.Sleep(10 * time.Minute)
 		}, []string{
-			"1m0s undelivered main: >010000000000 HUP no target: none is there",
-			"11m0s undelivered main: >020000000000 HUP no target: none is there",
+			"1m0s undelivered main: >010000000000 HUP no matching process: none is there",
+			"11m0s undelivered main: >020000000000 HUP no matching process: none is there",
 		},
 	}, {
 		"not if it arrives within the minute", hup, false, func(s *stage) {

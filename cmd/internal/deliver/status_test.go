@@ -109,13 +109,13 @@ func TestReady(t *testing.T) {
 		[]answer{{0, ""}, {time.Hour, ""}},
 	}, {
 		"no target", func(s *stage) { s.shows(1) },
-		[]answer{{30 * time.Second, ""}, {31 * time.Second, "since 2000-01-01T00:00:00Z: no target: none is there"}},
+		[]answer{{30 * time.Second, ""}, {31 * time.Second, "since 2000-01-01T00:00:00Z: no matching process: none is there"}},
 	}, {
 		"a target that comes late", func(s *stage) {
 			s.shows(1)
 			time.Sleep(40 * time.Second)
 			s.have(target(7))
-		}, []answer{{40 * time.Second, "since 2000-01-01T00:00:00Z: no target: none is there"}, {45 * time.Second, ""}},
+		}, []answer{{40 * time.Second, "since 2000-01-01T00:00:00Z: no matching process: none is there"}, {45 * time.Second, ""}},
 	}, {
 		"signals fail, and arrive again", func(s *stage) {
 			s.have(target(7))
@@ -212,7 +212,7 @@ func TestStatus(t *testing.T) {
 	}, {
 		"no target", func(s *stage) { s.shows(1) },
 		`{"digest":"010000000000","failing_since":"2000-01-01T00:00:00Z","mode":"inotify","out_of_sync_since":"2000-01-01T00:00:00Z",` +
-			`"pending":"no target: none is there","targets":[]}`,
+			`"pending":"no matching process: none is there","targets":[]}`,
 	}, {
 		"told, and what became of it", func(s *stage) {
 			s.have(target(7))
@@ -268,7 +268,7 @@ func TestStatus(t *testing.T) {
 			s.ended.Store(true)
 			time.Sleep(time.Second)
 		},
-		`{"digest":"010000000000","failing_since":"2000-01-01T00:00:01.14Z","mode":"inotify","pending":"no target: none is there","targets":[]}`,
+		`{"digest":"010000000000","failing_since":"2000-01-01T00:00:01.14Z","mode":"inotify","pending":"no matching process: none is there","targets":[]}`,
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			play(t, 5*time.Second, func(s *stage) {

@@ -180,7 +180,7 @@ func TestArguments(t *testing.T) {
 		{"UTF-16", "\xff\xfea\x00", nil, "standard input is UTF-16: use UTF-8", false},
 		{"no process", "kind: Pod\napiVersion: v1", []string{"--process= "}, "--process is required, or the annotation podsignal/process on a workload: the command name, such as nginx", true},
 		{"a path", "kind: Pod\napiVersion: v1", []string{"--process=/bin/a"}, `Pod/: --process="/bin/a" is a path: use the name alone, a`, true},
-		{"no signal", "kind: Pod\napiVersion: v1", []string{"--process=a", "--signal=HUPP"}, `Pod/: --signal="HUPP" is no signal: use a name such as HUP, USR1, USR2, QUIT or TERM, or a number from 1 to 64`, true},
+		{"no signal", "kind: Pod\napiVersion: v1", []string{"--process=a", "--signal=HUPP"}, `Pod/: --signal="HUPP" is not a valid signal: use a name such as HUP, USR1, USR2, QUIT or TERM, or a number from 1 to 64`, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

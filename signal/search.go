@@ -1,0 +1,95 @@
+package signal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"strings"
+)
+
+// search is what one search through all processes has found.
+type search struct {
+	visible int  // processes, podsignal's own among them
+	alone   bool // all of them seem to be podsignal's own
+	matches map[int]candidate
+	roots   []candidate // of the matches, oldest first
+	sharing []candidate // the roots that mount what the files lie on
+}
+
+// search reads all processes; unless whole, it does not read again what is known.
+func (f *Finder) search(ctx context.Context, whole bool) (search, error) {
+	pids, err := f.sys.pids(ctx)
+	if err != nil {
+		return search{}, fmt.Errorf("listing processes: %w", err)
+	}
+	found := search{visible: len(pids), matches: make(map[int]candidate)}
+	f.searches++
+	for _, pid := range pids {
+		st, err := f.sys.stat(int(pid))
+		if hidden(err) {
+			continue
+		}
+		if err != nil {
+			return search{}, err
+		}
+		p := candidate{int(pid), st}
+		k := f.recall(p, whole)
+		if k.search == 0 {
+			if k.named, k.match, err = f.matches(p.pid, st); err != nil {
+				return search{}, err
+			}
+		}
+		k.search, k.parent, k.session, k.ended = f.searches, int32(st.parent), int32(st.session), st.ended()
+		f.known[p.pid] = k
+		if k.match && !k.ended {
+			found.matches[p.pid] = p
+		}
+	}
+	maps.DeleteFunc(f.known, func(_ int, k known) bool { return k.search != f.searches })
+	found.alone = f.sys.self == 1 || found.visible <= 1 || f.besidePodsignal()
+	f.relate(found.matches)
+	found.roots = f.roots(found.matches)
+	found.sharing, err = f.mounting(found.roots, whole)
+	return found, err
+}
+
+// besidePodsignal reports whether PID 1 is another podsignal, in whose container this one was
+// started by an exec.
+func (f *Finder) besidePodsignal() bool {
+	first := f.known[1].comm
+	return first != "" && first == f.known[f.sys.self].comm
+}
+
+// matches reports whether a process has the name PROCESS, and whether its command line
+// matches too. It reads the command line only if needed.
+func (f *Finder) matches(pid int, st stat) (named, match bool, err error) {
+	if pid <= 0 || pid == f.sys.self || st.ended() {
+		return false, false, nil
+	}
+	if st.comm == f.opts.Name && len(st.comm) < nameLimit && f.opts.Cmdline == nil {
+		return true, true, nil
+	}
+	args, err := f.sys.cmdline(pid)
+	if hidden(err) {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, err // which says nothing about the process
+	}
+	named = isNamed(f.opts.Name, st.comm, args)
+	return named, named && matchesAll(f.opts.Cmdline, args), nil
+}
+
+// matchesAll reports whether a whole command line matches a pattern; nil matches any.
+func matchesAll(pattern *regexp.Regexp, args []string) bool {
+	return pattern == nil || pattern.MatchString(strings.Join(args, " "))
+}
+
+// hidden reports whether an error says that a process has ended or is hidden from podsignal
+// (hidepid, proc(5)).
+func hidden(err error) bool {
+	return errors.Is(err, errGone) || errors.Is(err, fs.ErrPermission)
+}
