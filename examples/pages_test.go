@@ -249,8 +249,22 @@ func TestParsePage(t *testing.T) {
 		"[reference]: r.md\n"
 	p := parsePage(markdown)
 	wantLinks := []link{
-		{2, "y.md#z"}, {2, "c.go"}, {2, "a"}, {2, "b"}, {4, "l.md"}, {5, "m.md"}, {15, "to"}, {25, "n.md"},
-		{29, "i.md"}, {35, "j.md"}, {37, "t.md"}, {37, "a b.md"}, {37, "w_(x)"}, {38, "i.png"}, {38, "h.md"}, {39, "r.md"},
+		{2, "y.md#z"},
+		{2, "c.go"},
+		{2, "a"},
+		{2, "b"},
+		{4, "l.md"},
+		{5, "m.md"},
+		{15, "to"},
+		{25, "n.md"},
+		{29, "i.md"},
+		{35, "j.md"},
+		{37, "t.md"},
+		{37, "a b.md"},
+		{37, "w_(x)"},
+		{38, "i.png"},
+		{38, "h.md"},
+		{39, "r.md"},
 	}
 	if diff := cmp.Diff(wantLinks, p.links, cmp.AllowUnexported(link{})); diff != "" {
 		t.Errorf("links (-want +got):\n%s", diff)
