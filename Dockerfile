@@ -2,10 +2,10 @@
 # what it is made of, /podsignal.cdx.json.
 #
 # Build (make image and make image-all do the same, and fill VERSION, COMMIT and
-# SOURCE_DATE_EPOCH from git):
+# SOURCE_DATE_EPOCH):
 #
-#     docker build -t podsignal:dev .
-#     docker buildx build --platform linux/arm64 --load -t podsignal:dev-arm64 .
+#     docker build -t podsignal:0.1.0 .
+#     docker buildx build --platform linux/arm64 --load -t podsignal:0.1.0-arm64 .
 #
 # Use it beside the program to be signalled: in its PID namespace, with its uid
 # (0:0 for nginx), and with the watched folder mounted at the same path.
@@ -13,11 +13,11 @@
 #     docker run -d --name web -v "$PWD/conf.d:/etc/nginx/conf.d:ro" nginx:1.28
 #     docker run -d --pid container:web --user 0:0 --cap-drop ALL --read-only \
 #         -v "$PWD/conf.d:/etc/nginx/conf.d:ro" \
-#         -e PROCESS=nginx -e FILE=/etc/nginx/conf.d podsignal:dev
+#         -e PROCESS=nginx -e FILE=/etc/nginx/conf.d podsignal:0.1.0
 #
 # examples/nginx has the same for Compose and for Kubernetes.
 
-ARG VERSION=dev
+ARG VERSION=0.1.0
 ARG COMMIT=unknown
 
 # The compiler runs on the machine's own architecture and compiles for the other

@@ -1,6 +1,6 @@
 # GNU make 4.3, Go and git; docker for the image, and its buildx for image-all.
 
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VERSION ?= 0.1.0
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD    = github.com/podsignal/podsignal/cmd/internal/build
 LDFLAGS  = -s -w -X $(BUILD).Version=$(VERSION) -X $(BUILD).Commit=$(COMMIT)

@@ -132,7 +132,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(content), "\n## In Kubernetes\n")
+	_, section, _ := strings.Cut(string(content), "\n## Quick start\n")
 	_, block, _ := strings.Cut(section, "\n```yaml\n")
 	block, _, _ = strings.Cut(block, "\n```\n")
 	objects, err := decode([]byte("apiVersion: v1\nkind: Pod\n" + block + "\n"))
