@@ -287,11 +287,11 @@ func TestSmallContainer(t *testing.T) {
 	t.Run("900 clients in 32 MiB", func(t *testing.T) { testCrowdedContainer(t, image) })
 	t.Run("20,000 files in 32 MiB", func(t *testing.T) {
 		c := watchFiles(t, image, 20_000)
-		c.look("looked: no change", 3) // the memory of several looks
+		c.look("files unchanged", 3) // the memory of several looks
 		if err := os.WriteFile(filepath.Join(c.dir, "new"), []byte("2"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		c.look("no process to signal", 2)
+		c.look("no matching process", 2)
 		c.mustLive()
 	})
 	t.Run("60,000 files in 32 MiB are an error, and not the end", func(t *testing.T) {
@@ -302,7 +302,7 @@ func TestSmallContainer(t *testing.T) {
 	t.Run("20,000 files of each of two rules in 32 MiB are an error of one", func(t *testing.T) {
 		c := watchFiles(t, image, 20_000, "RULES=one,two", "ONE_PROCESS=web", "TWO_PROCESS=proxy")
 		c.look(`memory that podsignal may use \(32 MiB, of which other rules take \d+ MiB\) has room for`, 1)
-		c.look("looked: no change", 3)
+		c.look("files unchanged", 3)
 		c.mustLive()
 	})
 }
@@ -328,7 +328,7 @@ func testSmallContainer(t *testing.T, image string) {
 	looked := func(want int) {
 		for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 			log := logs(t, id)
-			if strings.Count(log, "no process to signal") >= want {
+			if strings.Count(log, "no matching process") >= want {
 				return
 			}
 			if time.Since(start) > deadline {

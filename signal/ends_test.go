@@ -160,12 +160,12 @@ func TestRealEndsWhileUsed(t *testing.T) {
 	for range 20 {
 		p := script(t, name, scriptTraps)
 		target := only(t, finder)
-		if err := target.Send(unix.SIGHUP, func() {}); err != nil {
+		if err := target.Send(unix.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
 		_ = p.Process.Kill()
 		_ = p.Wait()
-		_ = target.Send(unix.SIGHUP, func() {})
+		_ = target.Send(unix.SIGHUP)
 		if pids := foundNew(t, finder); pids != nil {
 			t.Fatalf("found %d", pids)
 		}

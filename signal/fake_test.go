@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 // A fake is an operating system that has just the processes of a test. What a test
@@ -21,7 +23,7 @@ type fake struct {
 	sys     *system
 	now     time.Duration // since boot
 	procs   map[int]*proc
-	ours    []mount         // what podsignal mounts
+	ours    []procfs.Mount  // what podsignal mounts
 	links   map[string]bool // paths that are symlinks
 	noPidfd error           // what pidfd_open(2) fails with
 	denied  error           // what sending fails with
@@ -44,7 +46,7 @@ type proc struct {
 	innermost                int
 	caught, ignored, blocked uint64
 	others                   []uint64 // what its other threads block
-	mounts                   []mount
+	mounts                   []procfs.Mount
 	executable               string
 	unreadable               error // its mountinfo
 	hidden                   error // all of it
@@ -169,7 +171,7 @@ func (f *fake) system() *system {
 			}
 			return all, nil
 		},
-		mounts: func(pid string) ([]mount, error) {
+		mounts: func(pid string) ([]procfs.Mount, error) {
 			if pid == "self" {
 				return f.ours, nil
 			}

@@ -55,35 +55,8 @@ func FuzzParseStatus(f *testing.F) {
 	})
 }
 
-func FuzzParseMounts(f *testing.F) {
-	f.Add([]byte("5 1"), uint16(254), uint16(1), "/a b", `/c\040#`)
-	f.Add([]byte("\n\n"), uint16(0), uint16(150), "/", "/\u00a0\n\t")
-	f.Add([]byte(`1 2 3 \ \0`), uint16(0), uint16(0), "/x//deleted", `\`)
-	f.Fuzz(func(t *testing.T, raw []byte, major, minor uint16, root, point string) {
-		if mounts, err := parseMounts(raw); err == nil && len(mounts) > bytes.Count(raw, []byte("\n"))+1 {
-			t.Errorf("%q: %d mounts", raw, len(mounts))
-		}
-		for _, path := range []string{root, point} {
-			if got := unescape(escapedPath(path)); got != path {
-				t.Errorf("%q became %q", path, got)
-			}
-		}
-		line := fmt.Sprintf("31 22 %d:%d %s %s rw,relatime shared:1 - ext4 /dev/vda1 rw\n", major, minor, escapedPath(root), escapedPath(point))
-		got, err := parseMounts([]byte(line + line))
-		want := mount{fmt.Sprintf("%d:%d", major, minor), root, point}
-		if diff := cmp.Diff([]mount{want, want}, got, cmp.AllowUnexported(mount{})); err != nil || diff != "" {
-			t.Errorf("%q: %v\n%s", line, err, diff)
-		}
-	})
-}
-
 // escapedComm is a process's name as /proc/PID/status prints it
 // (proc_task_name in fs/proc/array.c).
 func escapedComm(comm string) string {
 	return strings.NewReplacer("\n", `\n`, `\`, `\\`).Replace(comm)
-}
-
-// escapedPath is a path as /proc/PID/mountinfo prints it (mangle in fs/seq_file.c).
-func escapedPath(path string) string {
-	return strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`, "#", `\043`).Replace(path)
 }

@@ -56,7 +56,7 @@ func try(t *testing.T, f *fake, target *Target, sig syscall.Signal, looks []look
 		p := f.procs[target.PID]
 		look.state(p, mask(sig))
 		p.got = nil
-		err := target.Send(sig, func() {})
+		err := target.Send(sig)
 		if look.want == sent {
 			if err != nil || len(p.got) != 1 || p.got[0] != sig {
 				t.Errorf("at %v: %v, got %v; want it sent", look.at, err, p.got)

@@ -40,7 +40,7 @@ func TestG1SaysWhy(t *testing.T) {
 			test.state(p, mask(test.sig))
 			target := only(t, newFake(t, p).finder(Options{}))
 			for what, do := range map[string]func() error{
-				"Send":  func() error { return target.Send(test.sig, func() {}) },
+				"Send":  func() error { return target.Send(test.sig) },
 				"Ready": func() error { return target.Ready(test.sig) },
 			} {
 				if err := do(); err == nil || err.Error() != test.want {
@@ -76,7 +76,7 @@ func TestG1ThreadsUnreadable(t *testing.T) {
 	f.sys.threads = func(int) ([]status, error) { return nil, broken }
 	target := only(t, f.finder(Options{}))
 	for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGTERM} {
-		if err := target.Send(sig, func() {}); !errors.Is(err, broken) || p.got != nil {
+		if err := target.Send(sig); !errors.Is(err, broken) || p.got != nil {
 			t.Errorf("%s: %v, got %v", Name(sig), err, p.got)
 		}
 	}

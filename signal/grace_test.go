@@ -66,7 +66,7 @@ func TestG2AllSignals(t *testing.T) {
 	target := only(t, f.finder(Options{Grace: time.Second}))
 	for _, sig := range []syscall.Signal{unix.SIGUSR1, unix.SIGTERM, unix.SIGQUIT, unix.SIGINT} {
 		var unready *NotReadyError
-		err := target.Send(sig, func() {})
+		err := target.Send(sig)
 		if !errors.As(err, &unready) || err.Error() != "nginx (pid 7) has only just started" || p.got != nil {
 			t.Errorf("%s: %v, got %v", Name(sig), err, p.got)
 		}

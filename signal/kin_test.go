@@ -180,7 +180,7 @@ func TestP2LauncherTookTheSignal(t *testing.T) {
 			f.now += grace
 			_ = target.Ready(test.sig) // it may have to be seen twice
 			f.now += blockedFor
-			if err := target.Send(test.sig, func() {}); err != nil {
+			if err := target.Send(test.sig); err != nil {
 				t.Fatal(err)
 			}
 			if test.looks {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 func TestKnownTargets(t *testing.T) {
@@ -70,7 +72,7 @@ func TestKnownByItsLatestName(t *testing.T) {
 		p.comm = "nginx-debug"
 		return open(pid)
 	}
-	if err := only(t, f.finder(Options{})).Send(unix.SIGHUP, func() {}); err != nil {
+	if err := only(t, f.finder(Options{})).Send(unix.SIGHUP); err != nil {
 		t.Error(err)
 	}
 }
@@ -93,7 +95,7 @@ func TestPidfdsAreClosed(t *testing.T) {
 		"list fails, all stay": {func(f *fake) { f.sys.pids = func(context.Context) ([]int32, error) { return nil, unix.EIO } }, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := mount{"254:1", configMap, "/etc/nginx"}
+			config := procfs.Mount{Device: "254:1", Root: configMap, Point: "/etc/nginx"}
 			f := podFake(t, mounting(7, config), mounting(8, config))
 			finder := f.finder(Options{Files: []string{"/volume/config"}})
 			found(t, finder)
@@ -129,7 +131,7 @@ func TestP4Order(t *testing.T) {
 		t.Errorf("Find (-want +got)\n%s", diff)
 	}
 	f.calls = nil
-	if err := target.Send(unix.SIGHUP, func() {}); err != nil {
+	if err := target.Send(unix.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"status 7", "send 7"}, f.calls); diff != "" {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 func TestP1Name(t *testing.T) {
@@ -164,7 +166,7 @@ func TestFindFails(t *testing.T) {
 			f.sys.pids = func(context.Context) ([]int32, error) { return nil, broken }
 		},
 		"stat":       func(f *fake) { f.procs[9] = &proc{pid: 9, hidden: broken} },
-		"our mounts": func(f *fake) { f.sys.mounts = func(string) ([]mount, error) { return nil, broken } },
+		"our mounts": func(f *fake) { f.sys.mounts = func(string) ([]procfs.Mount, error) { return nil, broken } },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t, nginx(7))

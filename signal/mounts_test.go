@@ -8,121 +8,31 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
-func TestParseMounts(t *testing.T) {
-	const volume = "/var/lib/kubelet/pods/0a1b/volumes/kubernetes.io~configmap/web"
-	for name, test := range map[string]struct {
-		text string
-		want []mount
-	}{
-		"none": {"", nil},
-		"root of a container": {
-			"1022 871 0:157 / / rw,relatime master:402 - overlay overlay rw,lowerdir=/a:/b,upperdir=/c\n",
-			[]mount{{"0:157", "/", "/"}},
-		},
-		"ConfigMap": {
-			"1031 1022 254:1 " + volume + " /etc/nginx/conf.d ro,relatime - ext4 /dev/vda1 rw\n",
-			[]mount{{"254:1", volume, "/etc/nginx/conf.d"}},
-		},
-		"Secret": {
-			"1032 1022 0:150 / /etc/nginx/tls ro,relatime - tmpfs tmpfs rw,size=65536k\n",
-			[]mount{{"0:150", "/", "/etc/nginx/tls"}},
-		},
-		"subPath, stale": {
-			"1033 1022 254:1 " + volume + "/..2026_11_21_07_17_43.3649358542/app.conf//deleted /app.conf ro - ext4 /dev/vda1 rw\n",
-			[]mount{{"254:1", volume + "/..2026_11_21_07_17_43.3649358542/app.conf//deleted", "/app.conf"}},
-		},
-		"escaped": {
-			`5 1 0:5 /a\040b /tab\011nl\012hash\043back\134040 rw - tmpfs tmpfs rw` + "\n",
-			[]mount{{"0:5", "/a b", "/tab\tnl\nhash#back\\040"}},
-		},
-		"spaces that the kernel does not escape": {
-			"5 1 0:5 /a\u00a0b /c\u3000\vd rw - tmpfs tmpfs rw\n",
-			[]mount{{"0:5", "/a\u00a0b", "/c\u3000\vd"}},
-		},
-		"optional fields": {
-			"5 1 0:5 / /a rw shared:1 master:2 propagate_from:3 unbindable - tmpfs tmpfs rw\n",
-			[]mount{{"0:5", "/", "/a"}},
-		},
-		"two, the last without an end of line": {
-			"5 1 0:5 / / rw - tmpfs tmpfs rw\n6 5 0:6 /x /y rw - tmpfs tmpfs rw",
-			[]mount{{"0:5", "/", "/"}, {"0:6", "/x", "/y"}},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := parseMounts([]byte(test.text))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(mount{})); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestParseMountsMalformed(t *testing.T) {
-	for name, text := range map[string]string{
-		"empty line":    "\n",
-		"cut":           "5 1 0:5 /\n",
-		"no options":    "5 1 0:5 / /a\n",
-		"one of two":    "5 1 0:5 / / rw - tmpfs tmpfs rw\n6 5\n",
-		"other content": "no such process",
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got, err := parseMounts([]byte(text)); err == nil {
-				t.Errorf("parsed to %+v", got)
-			}
-		})
-	}
-}
-
-func TestUnescape(t *testing.T) {
-	for in, want := range map[string]string{
-		"":                 "",
-		"/plain":           "/plain",
-		`\040`:             " ",
-		`/a\040b`:          "/a b",
-		`/a\134040`:        `/a\040`,
-		`\043\012\011`:     "#\n\t",
-		`\377`:             "\xff",
-		`/x//deleted`:      "/x//deleted",
-		`/x\040y//deleted`: "/x y//deleted",
-		// The kernel writes none of these: they stay as they are.
-		`\`:    `\`,
-		`\04`:  `\04`,
-		`\049`: `\049`,
-		`\400`: `\400`,
-		`\+40`: `\+40`,
-	} {
-		if got := unescape(in); got != want {
-			t.Errorf("unescape(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestUnder(t *testing.T) {
-	root := mount{"0:1", "/", "/"}
-	etc := mount{"0:2", "/etc", "/etc"}
-	web := mount{"0:3", "/v", "/etc/web"}
-	over := mount{"0:4", "/w", "/etc/web"}
+	root := procfs.Mount{Device: "0:1", Root: "/", Point: "/"}
+	etc := procfs.Mount{Device: "0:2", Root: "/etc", Point: "/etc"}
+	web := procfs.Mount{Device: "0:3", Root: "/v", Point: "/etc/web"}
+	over := procfs.Mount{Device: "0:4", Root: "/w", Point: "/etc/web"}
 	for name, test := range map[string]struct {
-		mounts []mount
+		mounts []procfs.Mount
 		path   string
-		want   mount
+		want   procfs.Mount
 	}{
-		"the only one":             {[]mount{root}, "/etc/web/x", root},
-		"the innermost":            {[]mount{root, etc, web}, "/etc/web/x", web},
-		"whatever the order":       {[]mount{web, etc, root}, "/etc/web/x", web},
-		"the point itself":         {[]mount{root, etc, web}, "/etc/web", web},
-		"not by a part of a name":  {[]mount{root, etc, web}, "/etc/website/x", etc},
-		"the last over each other": {[]mount{root, web, over}, "/etc/web/x", over},
-		"none":                     {[]mount{etc, web}, "/var/x", mount{}},
+		"the only one":             {[]procfs.Mount{root}, "/etc/web/x", root},
+		"the innermost":            {[]procfs.Mount{root, etc, web}, "/etc/web/x", web},
+		"whatever the order":       {[]procfs.Mount{web, etc, root}, "/etc/web/x", web},
+		"the point itself":         {[]procfs.Mount{root, etc, web}, "/etc/web", web},
+		"not by a part of a name":  {[]procfs.Mount{root, etc, web}, "/etc/website/x", etc},
+		"the last over each other": {[]procfs.Mount{root, web, over}, "/etc/web/x", over},
+		"none":                     {[]procfs.Mount{etc, web}, "/var/x", procfs.Mount{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, ok := under(test.mounts, test.path)
-			if got != test.want || ok != (test.want != mount{}) {
+			if got != test.want || ok != (test.want != procfs.Mount{}) {
 				t.Errorf("%+v, %t; want %+v", got, ok, test.want)
 			}
 		})

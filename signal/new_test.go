@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 // foundNew returns the pids of what FindNew finds; none is no failure.
@@ -27,13 +29,13 @@ func foundNew(t *testing.T, finder *Finder) (pids []int) {
 // Of what is known nothing is read but stat, as long as it is old enough to have the
 // title that it keeps.
 func TestFindNewReads(t *testing.T) {
-	config := mount{"254:1", configMap, "/etc/nginx"}
+	config := procfs.Mount{Device: "254:1", Root: configMap, Point: "/etc/nginx"}
 	titled, young := mounting(8, config), &proc{pid: 10, comm: "sh", args: []string{"sh"}}
 	titled.comm = "main"
 	young.started = time.Hour - settled + tick
 	f := podFake(t, mounting(7, config), titled, &proc{pid: 9, comm: "sh", args: []string{"sh"}}, young)
 	mounts := f.sys.mounts
-	f.sys.mounts = func(pid string) ([]mount, error) {
+	f.sys.mounts = func(pid string) ([]procfs.Mount, error) {
 		f.calls = append(f.calls, "mounts "+pid)
 		return mounts(pid)
 	}
@@ -111,7 +113,7 @@ func TestFindNewFinds(t *testing.T) {
 
 // What podsignal mounts itself Find reads each time.
 func TestFindReadsOwnMounts(t *testing.T) {
-	config := mount{"254:1", configMap, "/etc/nginx"}
+	config := procfs.Mount{Device: "254:1", Root: configMap, Point: "/etc/nginx"}
 	f := podFake(t, mounting(7, config), nginx(8))
 	ours := f.ours
 	f.ours = ours[:1]
@@ -127,7 +129,7 @@ func TestFindReadsOwnMounts(t *testing.T) {
 
 // The first look is whole, whichever it is, and targets are the same for both.
 func TestFindNewFirst(t *testing.T) {
-	config := mount{"254:1", configMap, "/etc/nginx"}
+	config := procfs.Mount{Device: "254:1", Root: configMap, Point: "/etc/nginx"}
 	f := podFake(t, mounting(7, config), nginx(8))
 	finder := f.finder(Options{Files: []string{"/volume/config"}})
 	if pids := foundNew(t, finder); !slices.Equal(pids, []int{7}) {
@@ -153,7 +155,7 @@ func TestFindTransientError(t *testing.T) {
 	if targets, err := finder.Find(t.Context()); !errors.Is(err, unix.EMFILE) || targets != nil {
 		t.Errorf("%v, %v", targets, err)
 	}
-	if err := before[1].Send(unix.SIGHUP, func() {}); !errors.Is(err, unix.EMFILE) {
+	if err := before[1].Send(unix.SIGHUP); !errors.Is(err, unix.EMFILE) {
 		t.Errorf("Send: %v", err)
 	}
 	f.sys.cmdline = cmdline

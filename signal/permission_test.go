@@ -37,7 +37,7 @@ func TestS1(t *testing.T) {
 				f := newFake(t, p)
 				f.sys.uid = test.ours
 				f.noPidfd, f.denied = noPidfd, unix.EPERM
-				err := only(t, f.finder(Options{})).Send(unix.SIGHUP, func() {})
+				err := only(t, f.finder(Options{})).Send(unix.SIGHUP)
 				if !errors.Is(err, unix.EPERM) || err.Error() != test.want {
 					t.Errorf("%v\nwant %s", err, test.want)
 				}

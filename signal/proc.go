@@ -16,6 +16,8 @@ import (
 	"github.com/shirou/gopsutil/v3/common"
 	"github.com/shirou/gopsutil/v3/process"
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 // tick is the unit of start times in /proc/PID/stat: USER_HZ is 100 on every
@@ -34,7 +36,7 @@ type system struct {
 	stat     func(pid int) (stat, error)
 	status   func(pid int) (status, error)   // of the first thread that lives
 	threads  func(pid int) ([]status, error) // of all that live
-	mounts   func(pid string) ([]mount, error)
+	mounts   func(pid string) ([]procfs.Mount, error)
 	children func(pid int) (map[int]bool, error)
 	open     func(pid int) (pidfd int, err error)
 	close    func(pidfd int) error
@@ -65,7 +67,7 @@ func newSystem() *system {
 		watchEnds: watchEnds,
 		send:      func(pidfd int, sig syscall.Signal) error { return unix.PidfdSendSignal(pidfd, sig, nil, 0) },
 		kill:      syscall.Kill,
-		now:       boottime,
+		now:       procfs.SinceBoot,
 		isLink: func(path string) bool {
 			info, err := os.Lstat(path)
 			return err == nil && info.Mode()&fs.ModeSymlink != 0
@@ -407,11 +409,4 @@ func eachThread(pid int, f func(folder string) error) error {
 			}
 		}
 	}
-}
-
-// boottime is the time since boot, in which start times count (clock_gettime(2)).
-func boottime() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
-	return time.Duration(ts.Nano())
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 func TestRealP1(t *testing.T) {
@@ -32,7 +34,7 @@ func TestRealP1(t *testing.T) {
 			if target.PID != p.Process.Pid {
 				t.Fatalf("found %d, want %d", target.PID, p.Process.Pid)
 			}
-			if err := target.Send(unix.SIGHUP, func() {}); err != nil {
+			if err := target.Send(unix.SIGHUP); err != nil {
 				t.Fatal(err)
 			}
 			p.says("HUP")
@@ -86,7 +88,7 @@ func TestRealP2Zombie(t *testing.T) {
 		st, err := readStat(p.Process.Pid)
 		return err == nil && st.state == 'Z'
 	})
-	if err := target.Send(unix.SIGTERM, func() {}); !errors.Is(err, ErrGone) {
+	if err := target.Send(unix.SIGTERM); !errors.Is(err, ErrGone) {
 		t.Errorf("Send: %v, want ErrGone", err)
 	}
 	for _, finder := range []*Finder{finder, finderOf(name)} {
@@ -106,7 +108,7 @@ func TestRealP2FirstThreadEnded(t *testing.T) {
 	if target.PID != p.Process.Pid || target.Ended() || told(finder) {
 		t.Fatalf("found %d, want %d; ended: %t", target.PID, p.Process.Pid, target.Ended())
 	}
-	if err := target.Send(unix.SIGHUP, func() {}); err != nil {
+	if err := target.Send(unix.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	p.says("HUP")
@@ -125,7 +127,7 @@ func TestRealP2FirstThreadEnded(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("its end is not told")
 	}
-	if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) || !target.Ended() {
+	if err := target.Send(unix.SIGHUP); !errors.Is(err, ErrGone) || !target.Ended() {
 		t.Errorf("after its end: %v", err)
 	}
 }
@@ -143,9 +145,9 @@ func TestRealP4NotItself(t *testing.T) {
 // D4 compares start times with the time of a change.
 func TestRealStartTime(t *testing.T) {
 	name := unique("a%s")
-	before := boottime().Truncate(tick)
+	before := procfs.SinceBoot().Truncate(tick)
 	script(t, name, scriptTraps)
-	after := boottime()
+	after := procfs.SinceBoot()
 	if target := only(t, finderOf(name)); target.Started < before || target.Started > after {
 		t.Errorf("started at %v, want from %v to %v", target.Started, before, after)
 	}
@@ -154,7 +156,7 @@ func TestRealStartTime(t *testing.T) {
 // What /proc tells of this process is what the system calls tell.
 func TestRealProc(t *testing.T) {
 	pid := os.Getpid()
-	if st, err := readStat(pid); err != nil || st.parent != os.Getppid() || st.ended() || st.started > boottime() {
+	if st, err := readStat(pid); err != nil || st.parent != os.Getppid() || st.ended() || st.started > procfs.SinceBoot() {
 		t.Errorf("stat: %+v, %v", st, err)
 	}
 	st, err := readStatus(procPath(pid, "status"))
@@ -169,7 +171,7 @@ func TestRealProc(t *testing.T) {
 		t.Errorf("%d threads, %v", len(threads), err)
 	}
 	mounts, err := readMounts("self")
-	if m, ok := under(mounts, "/proc/self"); err != nil || !ok || !within("/proc", m.point) {
+	if m, ok := under(mounts, "/proc/self"); err != nil || !ok || !within("/proc", m.Point) {
 		t.Errorf("mounts: %+v, %v", m, err)
 	}
 	if same, err := readMounts(fmt.Sprint(pid)); err != nil || !slices.Equal(same, mounts) {

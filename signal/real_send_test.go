@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 // realTarget finds the one target of a name.
@@ -22,7 +24,7 @@ func realTarget(t *testing.T, name string) *Target {
 // returns when to try again.
 func heldBack(t *testing.T, target *Target, why string) time.Duration {
 	t.Helper()
-	err := target.Send(unix.SIGHUP, func() {})
+	err := target.Send(unix.SIGHUP)
 	var unready *NotReadyError
 	if !errors.As(err, &unready) || !strings.Contains(err.Error(), why) {
 		t.Fatalf("Send: %v; want %q", err, why)
@@ -48,7 +50,7 @@ func TestRealSend(t *testing.T) {
 			}
 			p.lives() // without a word of a signal
 			for range 3 {
-				if err := target.Send(unix.SIGHUP, func() {}); err != nil {
+				if err := target.Send(unix.SIGHUP); err != nil {
 					t.Fatal(err)
 				}
 				p.says("HUP")
@@ -82,7 +84,7 @@ func TestRealG1Blocked(t *testing.T) {
 	if pending(t, target.PID) {
 		t.Error("sent at the first look")
 	}
-	until(t, "HUP can be sent", func() bool { return target.Send(unix.SIGHUP, func() {}) == nil })
+	until(t, "HUP can be sent", func() bool { return target.Send(unix.SIGHUP) == nil })
 	if !pending(t, target.PID) {
 		t.Error("not sent")
 	}
@@ -143,14 +145,14 @@ func TestRealG2(t *testing.T) {
 			// Long after its start, but in sight only now: a mask as of Go says nothing.
 			finder = finderOf(name)
 			finder.opts.Grace = time.Hour
-			finder.sys.now = func() time.Duration { return boottime() + 2*time.Hour }
+			finder.sys.now = func() time.Duration { return procfs.SinceBoot() + 2*time.Hour }
 			target := only(t, finder)
 			if what == "Go" {
 				heldBack(t, target, "has only just started")
 				p.lives()
 				return
 			}
-			if err := target.Send(unix.SIGHUP, func() {}); err != nil {
+			if err := target.Send(unix.SIGHUP); err != nil {
 				t.Fatal(err)
 			}
 			p.says("HUP")
@@ -172,7 +174,7 @@ func TestRealP4Ended(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = p.Wait()
-			if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
+			if err := target.Send(unix.SIGHUP); !errors.Is(err, ErrGone) {
 				t.Errorf("Send: %v, want ErrGone", err)
 			}
 			if pids := foundPIDs(t, finder); pids != nil {

@@ -21,16 +21,43 @@ type NotReadyError struct {
 
 func (e *NotReadyError) Error() string { return e.Why }
 
-// Send sends sig if the process is still the one found and is ready for it. The
-// error is ErrGone, a *NotReadyError, or wraps the errno of pidfd_send_signal(2);
-// then nothing was sent. before runs right before the signal, if all is well.
-func (t *Target) Send(sig syscall.Signal, before func()) error {
+// passedFor is for how long the gate's answer holds: programs that execute themselves anew,
+// and lose their handlers by that, do so at any time.
+const passedFor = 100 * time.Millisecond
+
+// A pass is what the gate has let through.
+type pass struct {
+	sig    syscall.Signal // 0: nothing
+	status status
+	at     time.Duration // since boot
+}
+
+// Ready says why sig may not be sent now: it is ErrGone, a *NotReadyError, or an error of
+// reading /proc; nil if it may. What has to be known before a signal is to be noted between
+// Ready and Send.
+func (t *Target) Ready(sig syscall.Signal) error {
 	st, err := t.ready(sig)
-	if err != nil {
-		return err
+	t.pass = pass{}
+	if err == nil {
+		t.pass = pass{sig, st, t.finder.sys.now()}
 	}
-	before()
-	return t.send(sig, sig, st)
+	return err
+}
+
+// Send sends sig if the process is still the one found and is ready for it, which it asks
+// unless Ready has just said so. The error is ErrGone, a *NotReadyError, or wraps the errno of
+// pidfd_send_signal(2); then nothing was sent.
+func (t *Target) Send(sig syscall.Signal) error {
+	passed := t.pass
+	t.pass = pass{}
+	if passed.sig != sig || t.finder.sys.now()-passed.at > passedFor {
+		st, err := t.ready(sig)
+		if err != nil {
+			return err
+		}
+		passed.status = st
+	}
+	return t.send(sig, sig, passed.status)
 }
 
 // send sends a signal now. What is said of a failure is said of the signal meant:
@@ -71,12 +98,6 @@ func (t *Target) permission(sig syscall.Signal, st status) error {
 	}
 	return fmt.Errorf("podsignal runs as uid %d, %s (pid %d) as uid %d: set securityContext.runAsUser: %d%s on this container (Compose: user: \"%d\"): %w",
 		f.sys.uid, t.Name, t.PID, st.uid, st.uid, also, st.uid, unix.EPERM)
-}
-
-// Ready does all that Send does, but sends nothing.
-func (t *Target) Ready(sig syscall.Signal) error {
-	_, err := t.ready(sig)
-	return err
 }
 
 // ready reads one file in the usual case. What it reads is of the process found

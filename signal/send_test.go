@@ -32,7 +32,7 @@ func TestSend(t *testing.T) {
 			if got := f.procs[7].got; got != nil {
 				t.Errorf("Ready has sent %v", got)
 			}
-			if err := target.Send(unix.SIGHUP, func() {}); err != nil {
+			if err := target.Send(unix.SIGHUP); err != nil {
 				t.Errorf("Send: %v", err)
 			}
 			if diff := cmp.Diff(fmt.Sprint([]string{"hangup"}), fmt.Sprint(f.procs[7].got)); diff != "" {
@@ -62,7 +62,7 @@ func TestP4ReplacedBeforeSend(t *testing.T) {
 				f.noPidfd = noPidfd
 				target := only(t, f.finder(Options{}))
 				change(f, p)
-				if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
+				if err := target.Send(unix.SIGHUP); !errors.Is(err, ErrGone) {
 					t.Errorf("Send: %v, want ErrGone", err)
 				}
 				if p.got != nil || f.procs[7] != nil && f.procs[7].got != nil {
@@ -105,7 +105,7 @@ func TestExecutesItselfAnew(t *testing.T) {
 				send := func(want string) {
 					t.Helper()
 					p.got = nil
-					err := target.Send(unix.SIGHUP, func() {})
+					err := target.Send(unix.SIGHUP)
 					var unready *NotReadyError
 					if want == "" && (err != nil || p.got == nil) || want != "" && (!errors.As(err, &unready) || !strings.Contains(err.Error(), want) || p.got != nil) {
 						t.Errorf("%v, sent %v; want %q", err, p.got, want)
@@ -149,7 +149,7 @@ func TestExecutesItselfAnewWithItsTitle(t *testing.T) {
 				target := only(t, finder)
 				_ = target.Ready(unix.SIGHUP)
 				f.now += blockedFor
-				if err := target.Send(unix.SIGHUP, func() {}); err != nil {
+				if err := target.Send(unix.SIGHUP); err != nil {
 					t.Fatal(err)
 				}
 				p.comm, p.got = "ruby3.1", nil
@@ -158,7 +158,7 @@ func TestExecutesItselfAnewWithItsTitle(t *testing.T) {
 					if again := only(t, finder); again != target {
 						t.Error("another target")
 					}
-				} else if err := target.Send(unix.SIGHUP, func() {}); err == nil || !strings.Contains(err.Error(), "executes itself anew") {
+				} else if err := target.Send(unix.SIGHUP); err == nil || !strings.Contains(err.Error(), "executes itself anew") {
 					t.Error(err)
 				}
 				try(t, f, target, unix.SIGHUP, []look{{0, blocks, blocked, blockedFor}, {blockedFor, blocks, sent, 0}})
@@ -191,7 +191,7 @@ func TestBecomesAnother(t *testing.T) {
 				t.Errorf("after %v: found %d", test.after, pids)
 			}
 		}
-		if err := target.Send(unix.SIGHUP, func() {}); err == nil || !strings.Contains(err.Error(), test.want) || f.procs[7].got != nil {
+		if err := target.Send(unix.SIGHUP); err == nil || !strings.Contains(err.Error(), test.want) || f.procs[7].got != nil {
 			t.Errorf("after %v: %v, sent %v", test.after, err, f.procs[7].got)
 		}
 	}
@@ -215,7 +215,7 @@ func TestEndsAfterExec(t *testing.T) {
 			f.procs[7].comm, f.procs[7].args = "sh", nil
 			only(t, finder)
 			change(f)
-			if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
+			if err := target.Send(unix.SIGHUP); !errors.Is(err, ErrGone) {
 				t.Errorf("%v, want ErrGone", err)
 			}
 			for _, again := range found(t, finder) {
@@ -243,7 +243,7 @@ func TestP4ReplacedWithin(t *testing.T) {
 				isFirst := len(targets) > 0 && targets[0].Started == first.started
 				for range 2 {
 					for _, target := range targets {
-						_ = target.Send(unix.SIGHUP, func() {})
+						_ = target.Send(unix.SIGHUP)
 					}
 					f.now += blockedFor
 				}
@@ -269,7 +269,7 @@ func TestP4ExecWithinFind(t *testing.T) {
 			p.comm, p.args = "sh", []string{"sh"}
 			for _, target := range targets {
 				var unready *NotReadyError
-				if err := target.Send(unix.SIGHUP, func() {}); !errors.As(err, &unready) || p.got != nil {
+				if err := target.Send(unix.SIGHUP); !errors.As(err, &unready) || p.got != nil {
 					t.Errorf("Send: %v, sent %v", err, p.got)
 				}
 			}
@@ -302,20 +302,78 @@ func TestSendFails(t *testing.T) {
 			f.noPidfd = noPidfd
 			target := only(t, f.finder(Options{}))
 			f.denied = unix.EAGAIN
-			err := target.Send(unix.SIGHUP, func() {})
+			err := target.Send(unix.SIGHUP)
 			const want = "sending HUP to nginx (pid 7): resource temporarily unavailable"
 			if !errors.Is(err, unix.EAGAIN) || err.Error() != want {
 				t.Errorf("Send: %v\nwant %s", err, want)
 			}
 			f.denied = unix.ESRCH
-			if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, ErrGone) {
+			if err := target.Send(unix.SIGHUP); !errors.Is(err, ErrGone) {
 				t.Errorf("Send: %v, want ErrGone", err)
 			}
 			broken := errors.New("broken")
 			f.procs[7].hidden = broken
-			if err := target.Send(unix.SIGHUP, func() {}); !errors.Is(err, broken) || errors.Is(err, ErrGone) {
+			if err := target.Send(unix.SIGHUP); !errors.Is(err, broken) || errors.Is(err, ErrGone) {
 				t.Errorf("Send: %v, want what reading failed with", err)
 			}
 		})
+	}
+}
+
+// After Ready, the status is not read once more, unless that was too long ago, or for another
+// signal.
+func TestSendAfterReady(t *testing.T) {
+	for name, test := range map[string]struct {
+		ready syscall.Signal // 0: nobody has asked
+		after time.Duration
+		looks int
+	}{
+		"at once":           {unix.SIGHUP, 0, 1},
+		"in time":           {unix.SIGHUP, passedFor, 1},
+		"too late":          {unix.SIGHUP, passedFor + 1, 2},
+		"of another signal": {unix.SIGUSR1, 0, 2},
+		"without it":        {0, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &proc{pid: 7, comm: "web", caught: mask(unix.SIGHUP) | mask(unix.SIGUSR1)}
+			f := newFake(t, p)
+			target := only(t, f.finder(Options{Name: "web"}))
+			looks, read := 0, f.sys.status
+			f.sys.status = func(pid int) (status, error) { looks++; return read(pid) }
+			if test.ready != 0 {
+				if err := target.Ready(test.ready); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.now += test.after
+			if err := target.Send(unix.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			if looks != test.looks {
+				t.Errorf("the status was read %d times, want %d", looks, test.looks)
+			}
+			if err := target.Send(unix.SIGHUP); err != nil || looks != test.looks+1 {
+				t.Errorf("a second signal: %v, with %d looks in all, want %d: one Ready is for one signal", err, looks, test.looks+1)
+			}
+			if len(p.got) != 2 {
+				t.Errorf("got %v, want two signals", p.got)
+			}
+		})
+	}
+}
+
+// What Ready has let through and has lost its handlers since is held back.
+func TestSendAfterReadyTooLate(t *testing.T) {
+	p := &proc{pid: 7, comm: "web", caught: mask(unix.SIGHUP)}
+	f := newFake(t, p)
+	target := only(t, f.finder(Options{Name: "web"}))
+	if err := target.Ready(unix.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.caught = 0
+	f.now += passedFor + 1
+	var unready *NotReadyError
+	if err := target.Send(unix.SIGHUP); !errors.As(err, &unready) || p.got != nil {
+		t.Errorf("%v, got %v; want a *NotReadyError and nothing sent", err, p.got)
 	}
 }

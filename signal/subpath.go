@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 // A SubPath is a mount that shows what was at some path when its container started, and
@@ -52,12 +54,12 @@ type Mounted struct {
 // (pkg/volume/util/atomic_writer.go and subpath in kubernetes/kubernetes).
 var stamped = regexp.MustCompile(`(^|/)\.\.\d{4}_[^/]*(/|$)`)
 
-// subPath tells whether the mount does not show what replaces its root; single says that
+// subPathOf tells whether a mount does not show what replaces its root; single says that
 // this is a file. The kernel marks a root that was removed (seq_path, fs/seq_file.c).
-func (m mount) subPath(single bool) (s SubPath, is bool) {
-	s = SubPath{m.point, KindFolder, strings.HasSuffix(m.root, removed)}
+func subPathOf(m procfs.Mount, single bool) (s SubPath, is bool) {
+	s = SubPath{m.Point, KindFolder, strings.HasSuffix(m.Root, removed)}
 	switch {
-	case stamped.MatchString(m.root):
+	case stamped.MatchString(m.Root):
 		s.Kind = KindSubPath
 	case single:
 		s.Kind = KindSingle
@@ -75,20 +77,20 @@ func isFile(path string) bool {
 
 // theirSubPath is subPath for a process's mount that overlaps one of ours. One of a single
 // file, or one that is stale for another reason, counts if it is of what the files hold.
-func (f *Finder) theirSubPath(our, their mount) (s SubPath, is bool) {
-	path := our.shows(their)
+func (f *Finder) theirSubPath(our, their procfs.Mount) (s SubPath, is bool) {
+	path := shownAt(our, their)
 	held := slices.ContainsFunc(f.opts.Files, func(file string) bool { return path != "" && within(path, realPath(file)) })
-	s, is = their.subPath(held && isFile(path))
+	s, is = subPathOf(their, held && isFile(path))
 	return s, is && (held || s.Kind == KindSubPath)
 }
 
-// shows tells where our mount shows the root of another: empty if it does not.
-func (m mount) shows(their mount) string {
-	root := strings.TrimSuffix(their.root, removed)
-	if their.device != m.device || !within(root, m.root) {
+// shownAt is where our mount shows the root of another: empty if it does not.
+func shownAt(our, their procfs.Mount) string {
+	root := strings.TrimSuffix(their.Root, removed)
+	if their.Device != our.Device || !within(root, our.Root) {
 		return ""
 	}
-	return filepath.Join(m.point, strings.TrimPrefix(root, m.root))
+	return filepath.Join(our.Point, strings.TrimPrefix(root, our.Root))
 }
 
 // SubPaths are the subPath mounts of podsignal's own, and the like, that path lies on, or
@@ -102,15 +104,15 @@ func (s *system) subPaths(path string) (on, below []SubPath, err error) {
 	}
 	path = realPath(path)
 	if m, ok := under(ours, path); ok {
-		if s, is := m.subPath(isFile(m.point)); is {
+		if s, is := subPathOf(m, isFile(m.Point)); is {
 			on = append(on, s)
 		}
 	}
 	for _, m := range ours {
-		if m.point == path || !within(m.point, path) {
+		if m.Point == path || !within(m.Point, path) {
 			continue
 		}
-		if s, is := m.subPath(isFile(m.point)); is {
+		if s, is := subPathOf(m, isFile(m.Point)); is {
 			below = append(below, s)
 		}
 	}
@@ -118,11 +120,11 @@ func (s *system) subPaths(path string) (on, below []SubPath, err error) {
 }
 
 // sharedBy are the mounts of a process that show a part of one of ours.
-func (s *system) sharedBy(pid int, ours []mount) (theirs []mount, err error) {
+func (s *system) sharedBy(pid int, ours []procfs.Mount) (theirs []procfs.Mount, err error) {
 	all, err := s.mounts(fmt.Sprint(pid))
 	for _, m := range all {
 		for _, our := range ours {
-			if our.overlaps(m) {
+			if overlap(our, m) {
 				theirs = append(theirs, m)
 				break
 			}
@@ -141,16 +143,16 @@ func (f *Finder) mountsOf(pid int) (all []Mounted, err error) {
 		if slices.Contains(ours[:i], our) {
 			continue
 		}
-		theirs, err := f.sys.sharedBy(pid, []mount{our})
+		theirs, err := f.sys.sharedBy(pid, []procfs.Mount{our})
 		if err != nil {
 			return nil, err
 		}
-		m := Mounted{Own: our.point}
+		m := Mounted{Own: our.Point}
 		for _, their := range theirs {
 			if s, is := f.theirSubPath(our, their); is {
 				m.SubPaths = append(m.SubPaths, s)
 			} else {
-				m.Folders = append(m.Folders, their.point)
+				m.Folders = append(m.Folders, their.Point)
 			}
 		}
 		all = append(all, m)
@@ -165,8 +167,8 @@ func (f *Finder) warnOfSubPaths(pid int) {
 		return // mounting has told
 	}
 	for _, our := range ours {
-		theirs, _ := f.sys.sharedBy(pid, []mount{our})
-		i := slices.IndexFunc(theirs, func(m mount) bool { _, is := f.theirSubPath(our, m); return is })
+		theirs, _ := f.sys.sharedBy(pid, []procfs.Mount{our})
+		i := slices.IndexFunc(theirs, func(m procfs.Mount) bool { _, is := f.theirSubPath(our, m); return is })
 		if i < 0 {
 			continue
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 func TestSubPath(t *testing.T) {
@@ -35,7 +37,7 @@ func TestSubPath(t *testing.T) {
 				case single:
 					kind = KindSingle
 				}
-				got, is := mount{"0:50", test.root, "/point"}.subPath(single)
+				got, is := subPathOf(procfs.Mount{Device: "0:50", Root: test.root, Point: "/point"}, single)
 				if is != (test.is || single) || got != (SubPath{"/point", kind, test.stale}) {
 					t.Errorf("single file: %t: %+v, %v", single, got, is)
 				}
@@ -48,8 +50,8 @@ func TestSubPathsOfOurOwn(t *testing.T) {
 	f := podFake(t)
 	stale := configMap + "/..2026_11_20_07_17_43.1/app.conf//deleted"
 	f.ours = append(f.ours,
-		mount{"254:1", stale, "/app/app.conf"},
-		mount{"254:1", configMap + "/..2026_11_21_07_17_43.2/sites", "/app/sites"})
+		procfs.Mount{Device: "254:1", Root: stale, Point: "/app/app.conf"},
+		procfs.Mount{Device: "254:1", Root: configMap + "/..2026_11_21_07_17_43.2/sites", Point: "/app/sites"})
 	app, sites := SubPath{"/app/app.conf", KindSubPath, true}, SubPath{"/app/sites", KindSubPath, false}
 	for path, want := range map[string][2][]SubPath{
 		"/app/app.conf":       {{app}, nil},
@@ -83,14 +85,14 @@ func TestSingleFileMount(t *testing.T) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	master := nginx(7)
 	f := newFake(t, master)
-	f.ours = []mount{{"8:1", "/srv/conf", in("conf")}, {"8:1", "/srv/web.conf", in("web.conf")}}
-	master.mounts = []mount{
-		{"8:1", "/srv/conf/web.conf", "/a"},
-		{"8:1", "/srv/conf/web.conf//deleted", "/b"},
-		{"8:1", "/srv/conf/sites", "/c"},
-		{"8:1", "/srv/conf", "/d"},
-		{"8:2", "/srv/conf/web.conf", "/e"},
-		{"8:1", "/srv/conf/gone", "/f"},
+	f.ours = []procfs.Mount{{Device: "8:1", Root: "/srv/conf", Point: in("conf")}, {Device: "8:1", Root: "/srv/web.conf", Point: in("web.conf")}}
+	master.mounts = []procfs.Mount{
+		{Device: "8:1", Root: "/srv/conf/web.conf", Point: "/a"},
+		{Device: "8:1", Root: "/srv/conf/web.conf//deleted", Point: "/b"},
+		{Device: "8:1", Root: "/srv/conf/sites", Point: "/c"},
+		{Device: "8:1", Root: "/srv/conf", Point: "/d"},
+		{Device: "8:2", Root: "/srv/conf/web.conf", Point: "/e"},
+		{Device: "8:1", Root: "/srv/conf/gone", Point: "/f"},
 	}
 	for path, want := range map[string][2][]SubPath{
 		in("web.conf"):      {{{in("web.conf"), KindSingle, false}}, nil},

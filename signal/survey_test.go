@@ -7,11 +7,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 var (
-	volumeMount = mount{"254:1", configMap, "/etc/nginx"}
-	staleMount  = mount{"254:1", configMap + "/..2026_11_20_07_17_43.1/nginx.conf//deleted", "/nginx.conf"}
+	volumeMount = procfs.Mount{Device: "254:1", Root: configMap, Point: "/etc/nginx"}
+	staleMount  = procfs.Mount{Device: "254:1", Root: configMap + "/..2026_11_20_07_17_43.1/nginx.conf//deleted", Point: "/nginx.conf"}
 )
 
 // The tree as podsignal sees it, and of a target all that a signal would meet.

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 // ErrNoTarget is wrapped by Find's error when nothing is to be signalled; the rest
@@ -42,8 +44,8 @@ type Finder struct {
 
 	known    map[int]known // the processes of the last look, by pid
 	looks    uint64
-	ours     []mount // of ours that the files lie on, for a target to share
-	required bool    // it has to
+	ours     []procfs.Mount // of ours that the files lie on, for a target to share
+	required bool           // it has to
 
 	ended chan struct{} // nil: nobody wants to know
 	ends  *endWatch     // of the targets; nil: of none
@@ -110,10 +112,11 @@ type Target struct {
 	blocked time.Duration // since boot; since when it blocks the signal; 0: it does not
 	catcher catcher       // the last that was told to be behind it
 	astray  time.Duration // since boot; since when it goes by another name; 0: it does not
+	pass    pass          // the last, until it is used
 }
 
 // Age is how long ago the process started.
-func (t *Target) Age() time.Duration { return boottime() - t.Started }
+func (t *Target) Age() time.Duration { return procfs.SinceBoot() - t.Started }
 
 // candidate is a process that matches.
 type candidate struct {

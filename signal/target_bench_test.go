@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 // crowd is a script that starts 90 processes. They end when their input does.
@@ -31,7 +33,7 @@ func benchmarkFind(b *testing.B, find func(*Finder, context.Context) ([]*Target,
 	name := unique("known%s")
 	script(b, name, scriptTraps)
 	f := finderOf(name)
-	f.sys.now = func() time.Duration { return boottime() + settled }
+	f.sys.now = func() time.Duration { return procfs.SinceBoot() + settled }
 	if _, err := f.Find(b.Context()); err != nil {
 		b.Fatal(err)
 	}

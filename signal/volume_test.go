@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 const configMap = "/var/lib/kubelet/pods/0a1b/volumes/kubernetes.io~configmap/web"
@@ -15,11 +17,11 @@ const configMap = "/var/lib/kubelet/pods/0a1b/volumes/kubernetes.io~configmap/we
 // In a pod: FILE lies in a ConfigMap, in a Secret, in an emptyDir or in the image.
 func podFake(t *testing.T, procs ...*proc) *fake {
 	f := newFake(t, procs...)
-	f.ours = []mount{
-		{"0:90", "/", "/"},
-		{"254:1", configMap, "/volume/config"},
-		{"0:50", "/", "/volume/secret"},
-		{"254:1", "/var/lib/kubelet/pods/0a1b/volumes/kubernetes.io~empty-dir/share", "/volume/share"},
+	f.ours = []procfs.Mount{
+		{Device: "0:90", Root: "/", Point: "/"},
+		{Device: "254:1", Root: configMap, Point: "/volume/config"},
+		{Device: "0:50", Root: "/", Point: "/volume/secret"},
+		{Device: "254:1", Root: "/var/lib/kubelet/pods/0a1b/volumes/kubernetes.io~empty-dir/share", Point: "/volume/share"},
 	}
 	f.links["/volume/config/..data"] = true
 	f.links["/volume/secret/..data"] = true
@@ -27,9 +29,9 @@ func podFake(t *testing.T, procs ...*proc) *fake {
 }
 
 // mounting returns an nginx with these mounts besides that of its image.
-func mounting(pid int, mounts ...mount) *proc {
+func mounting(pid int, mounts ...procfs.Mount) *proc {
 	p := nginx(pid)
-	p.mounts = append([]mount{{"0:91", "/", "/"}}, mounts...)
+	p.mounts = append([]procfs.Mount{{Device: "0:91", Root: "/", Point: "/"}}, mounts...)
 	return p
 }
 
@@ -37,23 +39,23 @@ func TestP3VolumeIsRequired(t *testing.T) {
 	config, secret := "/volume/config/nginx.conf", "/volume/secret/tls.key"
 	for name, test := range map[string]struct {
 		file   string
-		mounts []mount
+		mounts []procfs.Mount
 		want   bool
 	}{
-		"mounted elsewhere":           {config, []mount{{"254:1", configMap, "/etc/nginx"}}, true},
-		"the folder itself":           {"/volume/config", []mount{{"254:1", configMap, "/etc/nginx"}}, true},
-		"a file to come":              {"/volume/config/to/come", []mount{{"254:1", configMap, "/etc/nginx"}}, true},
-		"a part, by subPath":          {config, []mount{{"254:1", configMap + "/..2026_11_21/nginx.conf", "/nginx.conf"}}, true},
-		"a stale part, by subPath":    {config, []mount{{"254:1", configMap + "/..2026_11_20/nginx.conf//deleted", "/nginx.conf"}}, true},
-		"the disk that it lies on":    {config, []mount{{"254:1", "/", "/host"}}, true},
-		"a folder that it lies in":    {config, []mount{{"254:1", "/var/lib/kubelet", "/var/lib/kubelet"}}, true},
-		"Secret":                      {secret, []mount{{"0:50", "/", "/tls"}}, true},
+		"mounted elsewhere":           {config, []procfs.Mount{{Device: "254:1", Root: configMap, Point: "/etc/nginx"}}, true},
+		"the folder itself":           {"/volume/config", []procfs.Mount{{Device: "254:1", Root: configMap, Point: "/etc/nginx"}}, true},
+		"a file to come":              {"/volume/config/to/come", []procfs.Mount{{Device: "254:1", Root: configMap, Point: "/etc/nginx"}}, true},
+		"a part, by subPath":          {config, []procfs.Mount{{Device: "254:1", Root: configMap + "/..2026_11_21/nginx.conf", Point: "/nginx.conf"}}, true},
+		"a stale part, by subPath":    {config, []procfs.Mount{{Device: "254:1", Root: configMap + "/..2026_11_20/nginx.conf//deleted", Point: "/nginx.conf"}}, true},
+		"the disk that it lies on":    {config, []procfs.Mount{{Device: "254:1", Root: "/", Point: "/host"}}, true},
+		"a folder that it lies in":    {config, []procfs.Mount{{Device: "254:1", Root: "/var/lib/kubelet", Point: "/var/lib/kubelet"}}, true},
+		"Secret":                      {secret, []procfs.Mount{{Device: "0:50", Root: "/", Point: "/tls"}}, true},
 		"not at all":                  {config, nil, false},
-		"the same root, other device": {config, []mount{{"254:2", configMap, "/etc/nginx"}}, false},
-		"another of the same device":  {config, []mount{{"254:1", configMap + "-2", "/etc/nginx"}}, false},
-		"another that is its prefix":  {config, []mount{{"254:1", configMap[:len(configMap)-1], "/etc/nginx"}}, false},
-		"another Secret, the same /":  {secret, []mount{{"0:51", "/", "/tls"}}, false},
-		"only the other volume":       {secret, []mount{{"254:1", configMap, "/etc/nginx"}}, false},
+		"the same root, other device": {config, []procfs.Mount{{Device: "254:2", Root: configMap, Point: "/etc/nginx"}}, false},
+		"another of the same device":  {config, []procfs.Mount{{Device: "254:1", Root: configMap + "-2", Point: "/etc/nginx"}}, false},
+		"another that is its prefix":  {config, []procfs.Mount{{Device: "254:1", Root: configMap[:len(configMap)-1], Point: "/etc/nginx"}}, false},
+		"another Secret, the same /":  {secret, []procfs.Mount{{Device: "0:51", Root: "/", Point: "/tls"}}, false},
+		"only the other volume":       {secret, []procfs.Mount{{Device: "254:1", Root: configMap, Point: "/etc/nginx"}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := podFake(t, mounting(7, test.mounts...))
@@ -67,10 +69,10 @@ func TestP3VolumeIsRequired(t *testing.T) {
 
 func TestP3Several(t *testing.T) {
 	config, share := "/volume/config/nginx.conf", "/volume/share/nginx.conf"
-	shared := mount{"254:1", "/var/lib/kubelet/pods/0a1b/volumes/kubernetes.io~empty-dir/share", "/share"}
+	shared := procfs.Mount{Device: "254:1", Root: "/var/lib/kubelet/pods/0a1b/volumes/kubernetes.io~empty-dir/share", Point: "/share"}
 	none := mounting(7)
-	withConfig := mounting(8, mount{"254:1", configMap, "/etc/nginx"})
-	withSecret := mounting(9, mount{"0:50", "/", "/tls"})
+	withConfig := mounting(8, procfs.Mount{Device: "254:1", Root: configMap, Point: "/etc/nginx"})
+	withSecret := mounting(9, procfs.Mount{Device: "0:50", Root: "/", Point: "/tls"})
 	withShare := mounting(10, shared)
 	unreadable := mounting(11)
 	unreadable.unreadable = fs.ErrPermission
@@ -112,8 +114,8 @@ func TestP3FileIsALink(t *testing.T) {
 		os.WriteFile(filepath.Join(volume, "nginx.conf"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	f := podFake(t, mounting(7), mounting(8, mount{"0:60", "/", "/tls"}))
-	f.ours = append(f.ours, mount{"0:60", "/", volume})
+	f := podFake(t, mounting(7), mounting(8, procfs.Mount{Device: "0:60", Root: "/", Point: "/tls"}))
+	f.ours = append(f.ours, procfs.Mount{Device: "0:60", Root: "/", Point: volume})
 	f.links[filepath.Join(volume, "..data")] = true
 	if diff := cmp.Diff([]int{8}, foundPIDs(t, f.finder(Options{Files: []string{link}}))); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

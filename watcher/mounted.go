@@ -1,14 +1,14 @@
 package watcher
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 // MountedVolumes are the folders at which this container mounts a volume that the
@@ -41,77 +41,33 @@ func MountedVolumes() ([]string, error) {
 }
 
 // mountinfo are the mounts of this process.
-func mountinfo() ([]mount, error) {
+func mountinfo() ([]procfs.Mount, error) {
 	b, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
-	mounts, err := parseMounts(b)
+	mounts, err := procfs.ParseMounts(b)
 	if err != nil {
 		return nil, fmt.Errorf("parsing /proc/self/mountinfo: %w", err)
 	}
 	return mounts, nil
 }
 
-// mount is a line of /proc/PID/mountinfo (proc_pid_mountinfo(5)).
-type mount struct {
-	device string // major:minor
-	root   string // the folder of the file system that is mounted
-	point  string
-	fstype string
-}
-
-func parseMounts(b []byte) ([]mount, error) {
-	var all []mount
-	for line := range bytes.Lines(b) {
-		// Not Fields: the kernel escapes no other spaces than that of ASCII.
-		fields := strings.SplitN(string(line), " ", 6)
-		if len(fields) < 6 {
-			return nil, fmt.Errorf("too few fields: %q", string(line))
-		}
-		// Before the separator there is any number of optional fields.
-		_, rest, ok := strings.Cut(" "+fields[5], " - ")
-		if !ok {
-			return nil, fmt.Errorf("no type of file system: %q", string(line))
-		}
-		fstype, _, _ := strings.Cut(rest, " ")
-		all = append(all, mount{fields[2], unescape(fields[3]), unescape(fields[4]), unescape(fstype)})
-	}
-	return all, nil
-}
-
-// unescape undoes the kernel's octal escapes of spaces, tabs, newlines, # and
-// backslashes in mountinfo (mangle in fs/seq_file.c).
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
 // remote are file systems whose server may be gone, so that a look never ends.
 var remote = []string{"nfs", "nfs4", "cifs", "smb3", "ceph", "autofs"}
 
 // volumesOf is MountedVolumes for these mounts, whose points lie in the folder root.
-func volumesOf(mounts []mount, root string) (points []string) {
-	top := make(map[string]mount)
+func volumesOf(mounts []procfs.Mount, root string) (points []string) {
+	top := make(map[string]procfs.Mount)
 	for _, m := range mounts {
-		top[m.point] = m // the last is over the others
+		top[m.Point] = m // the last is over the others
 	}
 	type source struct{ device, root string }
 	known := make(map[source]bool)
 	for _, point := range slices.Sorted(maps.Keys(top)) {
 		m := top[point]
-		from := source{m.device, m.root}
-		if known[from] || slices.Contains(remote, m.fstype) || isToken(point) || !forPrograms(m, root+point) {
+		from := source{m.Device, m.Root}
+		if known[from] || slices.Contains(remote, m.FSType) || isToken(point) || !forPrograms(m, root+point) {
 			continue
 		}
 		known[from] = true
@@ -130,7 +86,7 @@ func isToken(point string) bool {
 
 // forPrograms tells whether dir is the folder of a volume, and one that shows what
 // a program reloads on.
-func forPrograms(m mount, dir string) bool {
+func forPrograms(m procfs.Mount, dir string) bool {
 	if _, err := os.Readlink(join(dir, dataLink)); err != nil {
 		return false
 	}
@@ -144,7 +100,7 @@ func forPrograms(m mount, dir string) bool {
 	case "ca.crt/namespace/token":
 		return false
 	case "labels", "annotations", "annotations/labels":
-		return m.fstype != "tmpfs"
+		return m.FSType != "tmpfs"
 	default:
 		return true
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/podsignal/podsignal/signal/procfs"
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
 
@@ -137,7 +138,7 @@ func TestVolumesOf(t *testing.T) {
 			for i, m := range test.mounts {
 				fmt.Fprintf(&info, "%d 30 %s\n", 100+i, m)
 			}
-			mounts, err := parseMounts(info.Bytes())
+			mounts, err := procfs.ParseMounts(info.Bytes())
 			must(t, err)
 			if diff := cmp.Diff(test.want, volumesOf(mounts, root)); diff != "" {
 				t.Errorf("volumes (-want +got)\n%s", diff)
@@ -150,41 +151,9 @@ func TestVolumesOf(t *testing.T) {
 func TestVolumesOfNoLink(t *testing.T) {
 	root := t.TempDir()
 	must(t, os.MkdirAll(filepath.Join(root, "a/..data"), 0o755))
-	if got := volumesOf([]mount{{"0:60", "/", "/a", "tmpfs"}}, root); got != nil {
+	if got := volumesOf([]procfs.Mount{{Device: "0:60", Root: "/", Point: "/a", FSType: "tmpfs"}}, root); got != nil {
 		t.Errorf("volumes %q, want none", got)
 	}
-}
-
-func TestParseMountsBad(t *testing.T) {
-	for text, want := range map[string]string{
-		"36 35 98:0 /mnt1\n": "too few fields",
-		"36 35 98:0 / /mnt rw,noatime master:1 ext3 /dev\n": "no type",
-	} {
-		if _, err := parseMounts([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: the error is %v, want one with %q", text, err, want)
-		}
-	}
-}
-
-// What the kernel makes of any mount gives that mount back, and nothing panics.
-func FuzzParseMounts(f *testing.F) {
-	f.Add([]byte("5 1"), "/a b", `/c\040#`, "fuse.a b", "shared:1")
-	f.Add([]byte("1 2 3 4 5 - 7\n\n"), "/", "/\u00a0\n\t", "tmpfs", "")
-	f.Fuzz(func(t *testing.T, raw []byte, root, point, fstype, optional string) {
-		_, _ = parseMounts(raw)
-		if strings.ContainsRune(root+point+fstype, 0) || strings.Trim(optional, "abcdefgh:123") != "" {
-			return // never so
-		}
-		escape := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`, "#", `\043`).Replace
-		if optional != "" {
-			optional += " "
-		}
-		line := fmt.Appendf(nil, "36 35 0:60 %s %s rw,relatime %s- %s %s rw\n", escape(root), escape(point), optional, escape(fstype), "tmpfs")
-		got, err := parseMounts(line)
-		if want := []mount{{"0:60", root, point, fstype}}; err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: %v, %v; want %v", line, got, err, want)
-		}
-	})
 }
 
 // Volumes that are really mounted.

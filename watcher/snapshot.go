@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 // gitEntry is git's own: in a clone a folder with its history, in a worktree, which git-sync
@@ -49,7 +51,7 @@ type Snapshot struct {
 }
 
 // Age is how long ago Digest came to be.
-func (s Snapshot) Age() time.Duration { return boottime() - s.Changed }
+func (s Snapshot) Age() time.Duration { return procfs.SinceBoot() - s.Changed }
 
 // A scan is one walk over the paths: it finds what they show and which folders
 // must be watched to notice when that changes.

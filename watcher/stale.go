@@ -29,11 +29,11 @@ func readTable() (mountTable, error) {
 	}
 	t := mountTable{roots: make(map[string]string), files: make(map[string]bool)}
 	for _, m := range mounts {
-		t.roots[m.point] = m.root // the last is over the others
-		delete(t.files, m.point)
+		t.roots[m.Point] = m.Root // the last is over the others
+		delete(t.files, m.Point)
 		var st unix.Stat_t
-		if !slices.Contains(remote, m.fstype) && unix.Lstat(m.point, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
-			t.files[m.point] = true
+		if !slices.Contains(remote, m.FSType) && unix.Lstat(m.Point, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			t.files[m.Point] = true
 		}
 	}
 	return t, nil

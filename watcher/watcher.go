@@ -18,7 +18,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-	"golang.org/x/sys/unix"
+
+	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 // attempts is how often a look walks the paths at once while they change under
@@ -200,7 +201,7 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 	if w.watched[ev.Name] != nil { // it may have been moved or replaced
 		w.remount = w.remount || len(w.fixed) > 0
 	}
-	w.lastEvent = boottime()
+	w.lastEvent = procfs.SinceBoot()
 	w.lastStep = w.burst.add(time.Now(), ev)
 	// The kubelet updates all volumes of a pod in one pass: of several, another may follow.
 	return w.lastStep && w.volumes <= 1
@@ -229,7 +230,7 @@ func (w *Watcher) failure(err error) {
 	w.stir()
 	w.stopNotify()
 	w.startNotify()
-	w.lastEvent = boottime()
+	w.lastEvent = procfs.SinceBoot()
 	w.burst.touch(time.Now())
 }
 
@@ -251,7 +252,7 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 		w.mounts.roots = nil
 	}
 	if err == nil && digest != w.seen { // without what is gone it would say nothing
-		w.seen, w.seenAt = digest, boottime()
+		w.seen, w.seenAt = digest, procfs.SinceBoot()
 		if w.good != nil {
 			w.stir()
 		}
@@ -342,7 +343,7 @@ func (w *Watcher) young(s *scan) bool {
 // changed is when the new digest came to be. The wall clock of ctimes can be
 // stepped, so that it serves only where there is nothing else, or to be later.
 func (w *Watcher) changed(s *scan) time.Duration {
-	now := boottime()
+	now := procfs.SinceBoot()
 	written := min(now, now-time.Since(s.newest))
 	switch {
 	case w.good == nil && s.newest.IsZero():
@@ -427,11 +428,4 @@ func (w *Watcher) walk(s *scan) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// boottime is the time since boot, which no one can set (clock_gettime(2)).
-func boottime() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
-	return time.Duration(ts.Nano())
 }

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podsignal/podsignal/signal/procfs"
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
 
@@ -236,7 +237,7 @@ func TestChangedByPolling(t *testing.T) {
 	if w.look(t.Context()) {
 		t.Fatal("seen once, it is taken for whole")
 	}
-	between := boottime()
+	between := procfs.SinceBoot()
 	if !w.look(t.Context()) || w.current.Digest == before.Digest {
 		t.Fatal("seen twice, it is not taken for whole")
 	}
@@ -436,13 +437,13 @@ func TestLoops(t *testing.T) {
 func TestChanged(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "file"), []byte("1"), 0o644))
-	written := boottime()
+	written := procfs.SinceBoot()
 	l := watch(t, dir, "file")
 	// The kernel's clock for ctimes ticks every 10 ms at the slowest.
 	if c := l.last.Changed; c < written-time.Second || c > written+10*ms {
 		t.Errorf("first snapshot: changed %v after the write, want about 0", c-written)
 	}
-	before := boottime()
+	before := procfs.SinceBoot()
 	l.write("file", "2")
 	l.changes("a write")
 	first := l.last.Changed
@@ -453,7 +454,7 @@ func TestChanged(t *testing.T) {
 		t.Errorf("changed %v before the snapshot, want at least the quiet time of 50ms", age)
 	}
 	// Until then a program may have read an empty file.
-	before = boottime()
+	before = procfs.SinceBoot()
 	l.write("file", "2")
 	s := l.next()
 	if s.Changed < before || s.Stirred.IsZero() {

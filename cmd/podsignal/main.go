@@ -64,11 +64,7 @@ type configError struct{ error }
 // run is the whole program, until ctx is done.
 func run(ctx context.Context, args []string, stdout io.Writer, log *logging.Writer) error {
 	if len(args) == 0 {
-		err := interruptible(ctx, func() error { return sidecar(ctx, log) })
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was asked to end
-		}
-		return err
+		return sidecar(ctx, log)
 	}
 	command, rest := args[0], args[1:]
 	if isHelp(command) {

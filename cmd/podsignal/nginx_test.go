@@ -289,7 +289,7 @@ func start(t *testing.T, pod *podtest.Pod, env []string, command ...string) *pro
 	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	// A test binary that is killed leaves none behind. The kernel means the end of
-	// the thread that started it, so that thread stays; a pod sees to it by itself.
+	// the thread that started it, so that thread stays; a pod does so automatically.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	started := make(chan error)
 	go func() {

@@ -323,7 +323,7 @@ func endCommand(ts *testscript.TestScript, _ bool, args []string) {
 		sig = unix.SignalNum("SIG" + args[1])
 	}
 	ts.Check(cmd.Process.Signal(sig))
-	defer time.AfterFunc(deadline, func() { _ = cmd.Process.Kill() }).Stop() // or it would hold up all tests
+	defer time.AfterFunc(deadline, func() { _ = cmd.Process.Kill() }).Stop() // or it would block all tests
 	err := cmd.Wait()
 	if strings.HasPrefix(args[0], "podsignal") && sig != unix.SIGKILL && err != nil {
 		ts.Fatalf("podsignal: %v, want exit code 0", err)
@@ -386,7 +386,7 @@ func gotCommand(ts *testscript.TestScript, _ bool, args []string) {
 // that it was about to do when the command began, it has then done.
 func quietCommand(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
-	looks := func() int { return strings.Count(podsignalLog(ts), "looked: no change") }
+	looks := func() int { return strings.Count(podsignalLog(ts), "files unchanged") }
 	for range 2 {
 		before := looks()
 		var changed time.Time
@@ -479,9 +479,9 @@ func bindCommand(ts *testscript.TestScript, _ bool, args []string) {
 var unsteady = []change{
 	{regexp.MustCompile(`\bweb\d+`), "web"},
 	{regexp.MustCompile(`\b(pid|parent) \d+`), "$1 N"},
-	{regexp.MustCompile(`uid \d+ has taken`), "uid N has taken"},
+	{regexp.MustCompile(`uid \d+ uses`), "uid N uses"},
 	{regexp.MustCompile(`\d+ of \d+ `), "N of N "},
-	{regexp.MustCompile(`\d+ processes in sight`), "N processes in sight"},
+	{regexp.MustCompile(`\d+ visible processes`), "N visible processes"},
 	{regexp.MustCompile(`\.\.\d{4}[\d_.]+`), "..STAMP"},
 }
 

@@ -17,20 +17,24 @@ import (
 	"github.com/podsignal/podsignal/watcher"
 )
 
-// sidecar does what podsignal is there for, until ctx is done or it cannot go on.
-func sidecar(ctx context.Context, out *logging.Writer) error {
-	cfg, err := config.Load()
-	if err != nil {
-		limited, cancel := context.WithTimeout(ctx, failWithin)
+// sidecar does what podsignal is there for, until it is asked to end or cannot go on.
+func sidecar(asked context.Context, out *logging.Writer) error {
+	var cfg config.Config
+	err := interruptible(asked, func() (err error) { cfg, err = config.Load(); return err })
+	switch {
+	case asked.Err() != nil:
+		return nil //nolint:nilerr // it was asked to end
+	case err != nil:
+		limited, cancel := context.WithTimeout(asked, failWithin)
 		defer cancel()
 		_ = interruptible(limited, func() error { logging.TerminationMessage(err); return nil })
 		return configError{err}
 	}
 	log := logging.New(out, cfg.LogLevel, cfg.LogJSON)
 	for _, typo := range cfg.Typos {
-		log.Warn("this is no variable of podsignal's: correct its name if it is misspelt", "variable", typo.Name, "likely", typo.Likely)
+		log.Warn("unknown variable: fix its name if it is misspelled", "variable", typo.Name, "likely", typo.Likely)
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := errgroup.WithContext(asked)
 	pages := serve.Options{Examine: func() ([]*check.Report, error) { return check.Examine(ctx, cfg) }}
 	var post func(notify.Notification)
 	if cfg.Notify != nil {
@@ -47,7 +51,7 @@ func sidecar(ctx context.Context, out *logging.Writer) error {
 		if rule.Name != "" {
 			log = log.With("rule", rule.Name)
 		}
-		log.Info("podsignal", append([]any{"version", build.Version}, rule.LogAttrs()...)...)
+		log.Info("starting podsignal", append([]any{"version", build.Version}, rule.LogAttrs()...)...)
 		w := watcher.New(rule.WatcherOptions(shared, log))
 		loop := deliver.New(rule, w, signal.NewFinder(rule.FinderOptions(log)), post, log)
 		pages.Status = append(pages.Status, loop.Status)
@@ -60,8 +64,12 @@ func sidecar(ctx context.Context, out *logging.Writer) error {
 		group.Go(func() error { return serve.Run(ctx, cfg.Listen, pages, log) })
 	}
 	err = interruptible(ctx, group.Wait)
+	if asked.Err() != nil {
+		log.Info("stopping")
+		return nil
+	}
 	if errors.Is(err, errLeft) {
-		return context.Cause(ctx) // the first error, if there was one
+		return context.Cause(ctx) // the first error
 	}
 	return err
 }

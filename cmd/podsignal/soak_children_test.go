@@ -74,7 +74,7 @@ func (s *soak) standBy(name, role string, args ...string) {
 	s.bystanders = append(s.bystanders, s.start(cmd))
 }
 
-// follow is for a process that is no child.
+// follow is for a process that is not a child.
 func (s *soak) follow(pid int) *ended {
 	process, err := os.FindProcess(pid)
 	check(s.t, err)
@@ -278,7 +278,7 @@ func (p *sidecar) read(s *soak) {
 		s.dropped += dropped
 		i := slices.IndexFunc(s.rules, func(r *rule) bool { return r.name == attr(ruleAttr, line) })
 		switch {
-		case i >= 0 && strings.Contains(line, `msg="looked: no change"`):
+		case i >= 0 && strings.Contains(line, `msg="files unchanged"`):
 			s.rules[i].looks++
 		case strings.Contains(line, `msg="inotify lost events`):
 			s.overflows++
@@ -330,7 +330,7 @@ func (p *sidecar) answer(s *soak) {
 	}
 }
 
-// measure looks at what may grow. A tenth of the samples is for warming up.
+// measure reads what may grow. A tenth of the samples is for warming up.
 func (p *sidecar) measure(s *soak) {
 	b, err := os.ReadFile(p.proc("status"))
 	check(s.t, err)

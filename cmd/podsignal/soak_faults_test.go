@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An action is a change or a fault. It leaves all paths there, podsignal running
+// An action is a change or a failure. It leaves all paths there, podsignal running
 // and all targets going.
 type action struct {
 	name     string

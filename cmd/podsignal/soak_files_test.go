@@ -125,7 +125,7 @@ func (s *soak) burst() {
 	}
 }
 
-// back changes a volume back while the change is told, or before or after that.
+// back changes a volume back while the change is delivered, or before or after that.
 func (s *soak) back() {
 	volume := s.volume()
 	before := s.volumes[volume]
@@ -135,7 +135,7 @@ func (s *soak) back() {
 	s.change(func() { check(s.t, volumetest.Write(s.path(volume), before)) }, volume)
 }
 
-// touch is no change. A target that may be reading when bytes are written is told once
+// touch is not a change. A target that may be reading when bytes are written is notified once
 // more all the same, but not when there is no more than new attributes.
 func (s *soak) touch() {
 	file := s.path("plain/two")
@@ -243,7 +243,7 @@ func (s *soak) point(to string) {
 	check(s.t, os.Rename(s.path("next"), s.path("link")))
 }
 
-// takenBack makes a change that may end as it was, which is told only to those that may
+// takenBack makes a change that may end as it was, of which only those are notified that may
 // be reading meanwhile. One that begins to read more than a second after its signal is
 // none of these, and nobody knows what it reads.
 func (s *soak) takenBack(edit func(), names ...string) {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Processes of the soak are this test binary under other names, told by these
+// Processes of the soak are this test binary under other names, chosen by these
 // variables what to be and where to note what happens to them.
 const (
 	roleVar   = "SOAK_ROLE"   // target, worker, listener or helpless

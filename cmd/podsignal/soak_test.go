@@ -34,7 +34,7 @@ const (
 	readWindow = 2 * time.Second
 )
 
-// A soak is a random mixture of faults, by a seed, against the real podsignal and
+// A soak is a random mixture of failures, by a seed, against the real podsignal and
 // several targets of several rules. At every quiet point all promises are checked.
 type soak struct {
 	*rand.Rand
@@ -57,7 +57,7 @@ type soak struct {
 	steady     bool                         // podsignal is not restarted any more
 
 	history           []string
-	caused            map[string]int // faults
+	caused            map[string]int // failures
 	changes, quiets   int
 	overflows, slowed int
 	lates             int                      // quiet points up to which podsignal was late
@@ -240,7 +240,7 @@ func (s *soak) look() {
 	s.await("podsignal looks", func() bool {
 		s.sidecar.read(s)
 		behind := slices.DeleteFunc(slices.Clone(s.rules), func(r *rule) bool { return r.looks > looks[r] })
-		if time.Since(touched) > time.Second { // again: podsignal may have only just started, or told of a change
+		if time.Since(touched) > time.Second { // again: podsignal may have just started, or reported a change
 			touched = time.Now()
 			for _, r := range behind {
 				check(s.t, os.Chtimes(s.path(r.touched), touched, touched))

@@ -59,7 +59,7 @@ func testWrongUID(t *testing.T, c *cluster, name string) {
 	p := a.pods()[0]
 	a.waitServed(p, "hello from nginx")
 	a.edit("hello", "goodbye")
-	fix := a.waitLog(p, "podsignal", `msg="signal failed, trying again" .*podsignal runs as uid 65532, nginx \(pid \d+\) as uid 0: `+
+	fix := a.waitLog(p, "podsignal", `msg="reload failed, retrying" .*podsignal runs as uid 65532, nginx \(pid \d+\) as uid 0: `+
 		`set securityContext.runAsUser: (\d+) and runAsNonRoot: (\w+) on this container`)
 	// The pod gets no traffic while its configuration cannot be delivered.
 	a.waitReady(p, false)

@@ -80,7 +80,7 @@ func TestGitSync(t *testing.T) {
 	}
 	await(t, "podsignal to find nginx", func() bool { return logged(`msg="process found"`) == 1 })
 
-	looks := func() int { return logged("looked: no change") }
+	looks := func() int { return logged("files unchanged") }
 	before := looks()
 	repository["README.md"] = "2"
 	sync.commit(t, repository)

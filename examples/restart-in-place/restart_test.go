@@ -98,7 +98,7 @@ func TestRestartInPlace(t *testing.T) {
 			env["LOG_LEVEL"] = "debug"
 			env["HOSTNAME"] = "restart-in-place-1" // its share of 30s is 1.08s
 			log := start(t, pod, env)
-			const hasRead = `msg="no signal: it started after the change"`
+			const hasRead = `msg="no reload needed: the process started after the change"`
 			log.await(t, hasRead, 1)
 
 			for i, greeting := range []string{"goodbye", "hello again"} {
@@ -106,10 +106,10 @@ func TestRestartInPlace(t *testing.T) {
 				config["GREETING"] = greeting
 				k.provide(config)
 				write(t, volume, config)
-				log.await(t, `level=INFO msg="signal waits for its share of SPLAY" .* splay=30s`, change)
+				log.await(t, `level=INFO msg="signal waiting for this replica's share of SPLAY" .* splay=30s`, change)
 				log.await(t, `msg=signalled .* signal=TERM`, change)
 				await(t, "the greeting "+greeting, func() bool { return k.greeted(greeting) })
-				log.await(t, `level=INFO msg="the signal's effect" .* outcome=`+test.outcome, change)
+				log.await(t, `level=INFO msg="reload outcome" .* outcome=`+test.outcome, change)
 				log.await(t, hasRead, change+1) // its successor
 			}
 

@@ -88,7 +88,7 @@ func examine(ctx context.Context, typos []config.Typo, rule config.Rule) (*Repor
 		r.add(LevelWarn, "config", "%v", typo).common = true
 	}
 	if rule.Files.Found {
-		r.add(LevelOK, "config", "FILE is not set, and stands for %s mounted here", count(len(rule.Files.Paths), "volume"))
+		r.add(LevelOK, "config", "FILE is not set and means the %s mounted here", count(len(rule.Files.Paths), "volume"))
 	}
 	r.files(files)
 	r.watches(files)
@@ -97,7 +97,7 @@ func examine(ctx context.Context, typos []config.Typo, rule config.Rule) (*Repor
 		if err != nil {
 			return nil, err
 		}
-		r.InSight, r.Shared = survey.InSight, survey.Shared
+		r.Visible, r.Shared = survey.InSight, survey.Shared
 		r.processes(survey)
 	}
 	if rule.Reload != nil {

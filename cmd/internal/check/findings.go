@@ -30,7 +30,7 @@ func (r *Report) files(d watcher.Description) {
 		case p.Err != nil:
 			r.add(LevelFail, "file", "%v", p.Err).File = p.Path
 		case p.Files == 0:
-			r.add(LevelWarn, "file", "%s (%s) shows no file: put one in, or correct FILE", p.Path, p.Kind).File = p.Path
+			r.add(LevelWarn, "file", "%s (%s) shows no file: put one in, or fix FILE", p.Path, p.Kind).File = p.Path
 		case p.Kind == watcher.KindFile:
 			r.add(LevelOK, "file", "%s is a file", p.Path).File = p.Path
 		default:
@@ -89,7 +89,7 @@ func (r *Report) watches(d watcher.Description) {
 	r.Inotify = InotifyReport{Instances: l.Instances, MaxInstances: l.MaxInstances, Watches: l.Watches, MaxWatches: l.MaxWatches}
 	if d.Inotify != nil {
 		r.Inotify.Error = d.Inotify.Error()
-		r.add(LevelWarn, "inotify", "cannot be had, so that podsignal polls every 2 s: %v (%s)", d.Inotify, r.taken()).common = true
+		r.add(LevelWarn, "inotify", "unavailable, so podsignal polls every 2 s: %v (%s)", d.Inotify, r.taken()).common = true
 		return
 	}
 	r.add(LevelOK, "inotify", "%s", r.available(len(d.Folders))).common = true
@@ -97,13 +97,13 @@ func (r *Report) watches(d watcher.Description) {
 
 // taken is what this uid has of inotify already.
 func (r *Report) taken() string {
-	return fmt.Sprintf("uid %d has taken %d of %d instances and %d of %d watches, as far as is in sight",
+	return fmt.Sprintf("uid %d uses %d of %d instances and %d of %d watches, as far as visible",
 		r.UID, r.Inotify.Instances, r.Inotify.MaxInstances, r.Inotify.Watches, r.Inotify.MaxWatches)
 }
 
 // available says that there is inotify for so many folders.
 func (r *Report) available(folders int) string {
-	return fmt.Sprintf("an instance and %s can be had; %s", count(folders, "watch"), r.taken())
+	return fmt.Sprintf("an instance and %s are available; %s", count(folders, "watch"), r.taken())
 }
 
 func (r *Report) processes(s signal.Survey) {
@@ -112,7 +112,7 @@ func (r *Report) processes(s signal.Survey) {
 		r.add(LevelFail, "namespace", "%s", why(s.Err)).common = true
 		return
 	}
-	r.add(LevelOK, "namespace", "the process namespace is shared: %s in sight", count(s.InSight, "process")).common = true
+	r.add(LevelOK, "namespace", "the process namespace is shared: %s", count(s.InSight, "visible process")).common = true
 
 	roles := make(map[signal.Role]int)
 	for _, p := range s.Processes {
@@ -142,7 +142,7 @@ func (r *Report) processes(s signal.Survey) {
 	}
 }
 
-// why is the reason alone: that there is no target, the finding says by itself.
+// why is the reason alone: the finding itself says that there is no target.
 func why(err error) string {
 	return strings.TrimPrefix(err.Error(), signal.ErrNoTarget.Error()+": ")
 }

@@ -23,7 +23,7 @@ func WarnOfSubPaths(files []string, log *slog.Logger) {
 			case signal.KindSingle:
 				log.Warn("file is a single-file mount: a file that replaces it on the host will not be seen here; mount its folder",
 					"file", file, "mount", s.Point, "stale", s.Stale)
-			} // that a folder's mount is stale the watcher says
+			} // the watcher reports stale mounts of folders
 		}
 	}
 }

@@ -124,7 +124,7 @@ func (r *Report) verdict() string {
 		warnings = ", with " + count(n[LevelWarn], "warning")
 	}
 	if n[LevelFail] > 0 {
-		return fmt.Sprintf("FAIL: podsignal would not work: %s to mend%s", count(n[LevelFail], "fault"), warnings)
+		return fmt.Sprintf("FAIL: podsignal would not work: %s to fix%s", count(n[LevelFail], "error"), warnings)
 	}
 	if r.URL != "" {
 		return fmt.Sprintf("%s: podsignal would work%s: a change calls %s", r.Verdict, warnings, r.URL)

@@ -24,7 +24,7 @@ type Report struct {
 	Files     []FileReport    `json:"files"`
 	Folders   []string        `json:"folders"` // to be watched
 	Inotify   InotifyReport   `json:"inotify"`
-	InSight   int             `json:"processes_in_sight"`
+	Visible   int             `json:"processes_visible"`
 	Shared    bool            `json:"process_namespace_shared"`
 	Processes []ProcessReport `json:"processes"` // that match; parents before children
 	Near      []NearReport    `json:"near,omitempty"`
@@ -36,7 +36,7 @@ type Finding struct {
 	About string `json:"about"` // file, watch, inotify, namespace, process, permission, handler, volume, url or config
 	PID   int    `json:"pid,omitempty"`
 	File  string `json:"file,omitempty"`
-	Text  string `json:"text"` // what was found, and the mend
+	Text  string `json:"text"` // what was found, and the fix
 
 	common bool // it is not about one of several rules
 }
@@ -57,14 +57,14 @@ type SubPathReport struct {
 	Stale bool   `json:"stale"` // an update has passed it by already
 }
 
-// InotifyReport counts what this uid has taken, as far as it is in sight. A limit
+// InotifyReport counts what this uid uses, as far as visible. A limit
 // of 0 is unknown.
 type InotifyReport struct {
 	Instances    int    `json:"instances"`
 	MaxInstances int    `json:"max_instances"`
 	Watches      int    `json:"watches"`
 	MaxWatches   int    `json:"max_watches"`
-	Error        string `json:"error,omitempty"` // why none can be had
+	Error        string `json:"error,omitempty"` // why it is unavailable
 }
 
 // ProcessReport is a process that matches.

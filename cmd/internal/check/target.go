@@ -63,7 +63,7 @@ func (r *Report) handling(p signal.Process, who string, add func(l Level, kind, 
 	case p.Handling == signal.Blocks:
 		add(LevelOK, "handler", "%s blocks %s, to take it by signalfd or sigwait", who, r.Signal)
 	case p.Runtime != "" && !meansEnd: // a runtime does end then
-		add(LevelWarn, "handler", "%s is a %s program, %s: look up that it reloads on %s", who, p.Runtime, runtimes[p.Runtime], r.Signal)
+		add(LevelWarn, "handler", "%s is a %s program, %s: verify that it reloads on %s", who, p.Runtime, runtimes[p.Runtime], r.Signal)
 	default:
 		add(LevelOK, "handler", "%s catches %s", who, r.Signal)
 	}

@@ -62,7 +62,7 @@ func TestCheckSameFileSystem(t *testing.T) {
 	}
 }
 
-// What is the same for all rules is told once, by the worst of what was found; the verdict
+// What is the same for all rules is printed once, by the worst of what was found; the verdict
 // of each rule counts it.
 func TestCheckRulesInCommon(t *testing.T) {
 	one, two := &Report{Rule: "web", UID: 7, Folders: []string{"/a", "/b"}}, &Report{Rule: "mail", UID: 7, Folders: []string{"/b", "/c"}, Signal: "HUP"}
@@ -94,10 +94,10 @@ rule mail
 ok    file        of its own
 
 `
-	const taken = "; uid 7 has taken 0 of 0 instances and 0 of 0 watches, as far as is in sight\n"
-	check("ok    inotify     an instance and 3 watches can be had" + taken + "ok    namespace   shared\n" + rest + "ok: podsignal would work: a change sends HUP to \n")
+	const taken = "; uid 7 uses 0 of 0 instances and 0 of 0 watches, as far as visible\n"
+	check("ok    inotify     an instance and 3 watches are available" + taken + "ok    namespace   shared\n" + rest + "ok: podsignal would work: a change sends HUP to \n")
 
 	two.Findings[0] = Finding{Level: LevelWarn, About: "inotify", Text: "none", common: true}
 	two.Findings[1] = Finding{Level: LevelFail, About: "namespace", Text: "not shared", common: true}
-	check("warn  inotify     none\nFAIL  namespace   not shared\n" + rest + "FAIL: podsignal would not work: 1 fault to mend, with 1 warning\n")
+	check("warn  inotify     none\nFAIL  namespace   not shared\n" + rest + "FAIL: podsignal would not work: 1 error to fix, with 1 warning\n")
 }

@@ -1,5 +1,5 @@
 // Package config reads the environment, once, into typed settings: it names every mistake
-// with its variable, its value and the fix, and the variables that look misspelt.
+// with its variable, its value and the fix, and the variables that look misspelled.
 package config
 
 import (
@@ -18,17 +18,17 @@ import (
 )
 
 // environment is every variable that podsignal reads once, as it was given; those of
-// the rules are in ruleEnvironment. All are strings, so that every fault is found here,
+// the rules are in ruleEnvironment. All are strings, so that every mistake is found here,
 // and told with all the others: envconfig stops at the first.
 type environment struct {
-	Rules        string `envconfig:"RULES" desc:"names of rules, comma-separated; each has the variables above for itself by prefix, such as WEB_FILE, else those without"`
-	Hostname     string `envconfig:"HOSTNAME" desc:"name that decides this replica's share of SPLAY; unset: the host's"`
+	Rules        string `envconfig:"RULES" desc:"names of rules, comma-separated; each may set the variables above with its own prefix, such as WEB_FILE"`
+	Hostname     string `envconfig:"HOSTNAME" desc:"name that determines this replica's share of SPLAY; unset: the host's"`
 	Listen       string `envconfig:"LISTEN" desc:"address of /metrics, /healthz, /readyz and /status, such as :9533, or a port; unset: off"`
-	NotifyURL    string `envconfig:"NOTIFY_URL" desc:"where to POST a JSON document when a reload has failed; unset: nowhere"`
-	NotifyCAFile string `envconfig:"NOTIFY_CA_FILE" desc:"PEM file of the authorities to trust there; unset: the system's"`
-	Notify       string `envconfig:"NOTIFY" default:"failures" desc:"failures, or all: after each reload"`
-	PodName      string `envconfig:"POD_NAME" desc:"this pod's name, for NOTIFY_URL, by the downward API"`
-	PodNamespace string `envconfig:"POD_NAMESPACE" desc:"this pod's namespace, the same"`
+	NotifyURL    string `envconfig:"NOTIFY_URL" desc:"webhook that gets a JSON document when a reload has failed; unset: off"`
+	NotifyCAFile string `envconfig:"NOTIFY_CA_FILE" desc:"PEM file of the authorities to trust for it; unset: the system's"`
+	Notify       string `envconfig:"NOTIFY" default:"failures" desc:"failures, or all: every reload"`
+	PodName      string `envconfig:"POD_NAME" desc:"this pod's name, for notifications, from the downward API"`
+	PodNamespace string `envconfig:"POD_NAMESPACE" desc:"this pod's namespace, likewise"`
 	LogLevel     string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	LogFormat    string `envconfig:"LOG_FORMAT" default:"text" desc:"text or json"`
 }
@@ -46,15 +46,19 @@ type Config struct {
 // mistakes are all that is wrong with the environment.
 type mistakes []error
 
-// add adds one, once: rules may share a variable.
-func (f *mistakes) add(name, value, fix string) {
-	err := fmt.Errorf("%s=%q %s", name, value, fix)
+// add adds what is wrong with a variable, and the fix, once: rules may share it. One that
+// is not set has no value.
+func (f *mistakes) add(name, value, text string) {
+	err := fmt.Errorf("%s=%q %s", name, value, text)
+	if value == "" {
+		err = fmt.Errorf("%s %s", name, text)
+	}
 	if !slices.ContainsFunc(*f, func(other error) bool { return other.Error() == err.Error() }) {
 		*f = append(*f, err)
 	}
 }
 
-// Load reads the environment. The error holds a line for each fault.
+// Load reads the environment. The error has a line for each mistake.
 func Load() (Config, error) {
 	var env environment
 	if err := envconfig.Process("", &env); err != nil {
@@ -75,8 +79,8 @@ func Load() (Config, error) {
 	return cfg, wrong.join(cfg.Typos)
 }
 
-// join is an error with a line for each fault, and then for each variable that may be the
-// reason of one, unless that is in one of these lines already; nil without a fault.
+// join is an error with a line for each mistake, and then for each variable that may be the
+// reason of one, unless that is in one of these lines already; nil without a mistake.
 func (f mistakes) join(typos []Typo) error {
 	all := errors.Join(f...)
 	if all == nil {
@@ -107,7 +111,7 @@ func (env *environment) validate(wrong *mistakes) Config {
 	if isAddress(":" + env.Listen) { // a port alone
 		cfg.Listen = ":" + env.Listen
 	} else if env.Listen != "" && !isAddress(env.Listen) {
-		wrong.add("LISTEN", env.Listen, "is no address: use a port such as :9533, or an address and a port such as 127.0.0.1:9533")
+		wrong.add("LISTEN", env.Listen, "is not a valid address: use a port such as :9533, or an address and a port such as 127.0.0.1:9533")
 	}
 	if env.NotifyURL != "" {
 		if err := notify.CheckURL(env.NotifyURL); err != nil {
@@ -122,12 +126,12 @@ func (env *environment) validate(wrong *mistakes) Config {
 		}
 	}
 	if !strings.EqualFold(env.Notify, "failures") && !strings.EqualFold(env.Notify, "all") {
-		wrong.add("NOTIFY", env.Notify, "is neither: use failures or all")
+		wrong.add("NOTIFY", env.Notify, "is not valid: use failures or all")
 	}
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	level, ok := levels[strings.ToLower(env.LogLevel)]
 	if !ok {
-		wrong.add("LOG_LEVEL", env.LogLevel, "is no level: use debug, info, warn or error")
+		wrong.add("LOG_LEVEL", env.LogLevel, "is not a valid level: use debug, info, warn or error")
 	}
 	cfg.LogLevel = level
 	switch strings.ToLower(env.LogFormat) {
@@ -135,7 +139,7 @@ func (env *environment) validate(wrong *mistakes) Config {
 	case "json":
 		cfg.LogJSON = true
 	default:
-		wrong.add("LOG_FORMAT", env.LogFormat, "is no format: use text or json")
+		wrong.add("LOG_FORMAT", env.LogFormat, "is not a valid format: use text or json")
 	}
 	return cfg
 }

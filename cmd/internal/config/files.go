@@ -14,31 +14,31 @@ import (
 )
 
 // files are those of FILE, or the volumes that are mounted here.
-func (env *ruleEnvironment) files(fault func(variable, value, fix string)) (files []string, found bool) {
+func (env *ruleEnvironment) files(invalid func(variable, value, fix string)) (files []string, found bool) {
 	if env.File == "" {
 		files, err := watcher.MountedVolumes()
 		switch {
 		case err != nil:
-			fault("FILE", "", fmt.Sprintf("is not set, and what is mounted here cannot be read (%v): set it", err))
+			invalid("FILE", "", fmt.Sprintf("is not set, and what is mounted here cannot be read (%v): set it", err))
 		case len(files) == 0:
-			fault("FILE", "", "is not set, and no ConfigMap, Secret or projected volume is mounted here: mount what the program reads into this container too, as a folder, or set FILE to files or folders, comma-separated")
+			invalid("FILE", "", "is not set, and no ConfigMap, Secret or projected volume is mounted here: mount what the program reads into this container too, as a folder, or set FILE to files or folders, comma-separated")
 		}
 		return files, true
 	}
 	for _, path := range split(env.File) {
 		absolute, err := filepath.Abs(path)
 		if err != nil {
-			fault("FILE", path, "is relative to a folder that is gone: use a path that begins with /")
+			invalid("FILE", path, "is relative to a folder that is gone: use a path that begins with /")
 		}
 		if folder, is := globbed(absolute); is {
-			fault("FILE", path, fmt.Sprintf("is a pattern, and nothing has that name: set FILE to the folder, %s, and EXCLUDE to patterns of what does not count in it", folder))
+			invalid("FILE", path, fmt.Sprintf("is a pattern, and nothing has that name: set FILE to the folder, %s, and EXCLUDE to patterns of what to ignore in it", folder))
 		}
 		if !slices.Contains(files, absolute) {
 			files = append(files, absolute)
 		}
 	}
 	if len(files) == 0 {
-		fault("FILE", env.File, "names nothing to watch: set it to files or folders, comma-separated, such as /etc/nginx/conf.d")
+		invalid("FILE", env.File, "has no path to watch: set it to files or folders, comma-separated, such as /etc/nginx/conf.d")
 	}
 	return files, false
 }
@@ -67,7 +67,7 @@ func splitPatterns(list string) (patterns []string) {
 		case class:
 			class = c != ']'
 		case c == '[':
-			class = strings.Contains(list[i:], "]") // else it is a fault, of this pattern alone
+			class = strings.Contains(list[i:], "]") // else it is a mistake in this pattern alone
 		case c == '{':
 			depth++
 		case c == '}':

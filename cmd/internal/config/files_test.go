@@ -20,7 +20,7 @@ func TestSplitPatterns(t *testing.T) {
 		"[{],b":                   {"[{]", "b"},
 		"[,]a,[^,}]b":             {"[,]a", "[^,}]b"},
 		`[\]{],b`:                 {`[\]{]`, "b"},
-		"[a,b":                    {"[a", "b"}, // a fault, as the next two
+		"[a,b":                    {"[a", "b"}, // invalid, as the next two
 		"{a,b":                    {"{a,b"},
 		"a},{b,c}":                {"a}", "{b,c}"},
 		"{[}],a},{[{],b},{[,],c}": {"{[}],a}", "{[{],b}", "{[,],c}"},

@@ -34,7 +34,7 @@ func parseDuration(value string) (time.Duration, error) {
 			return c
 		}, value)
 		if _, malformed := time.ParseDuration(zeros); malformed != nil {
-			return 0, errors.New("is no duration: use a number with a unit, such as 100ms, 1s or 5m")
+			return 0, errors.New("is not a valid duration: use a number with a unit, such as 100ms, 1s or 5m")
 		}
 		d = aYear + 1 // the number alone is too great
 	}

@@ -22,9 +22,9 @@ import (
 
 // ruleEnvironment is every variable that each rule may have for itself.
 type ruleEnvironment struct {
-	File          string `envconfig:"FILE" desc:"paths to watch, comma-separated; files or folders; unset: the ConfigMaps, Secrets and projected volumes that are mounted here"`
-	Exclude       string `envconfig:"EXCLUDE" desc:"patterns of paths below FILE that do not count, comma-separated, such as **/*.md"`
-	Process       string `envconfig:"PROCESS" desc:"name of the process to signal, in full, also beyond the 15 bytes that ps shows (required, but with RELOAD_URL)"`
+	File          string `envconfig:"FILE" desc:"paths to watch, comma-separated: files or folders; unset: the ConfigMaps, Secrets and projected volumes mounted here"`
+	Exclude       string `envconfig:"EXCLUDE" desc:"patterns of paths below FILE to ignore, comma-separated, such as **/*.md"`
+	Process       string `envconfig:"PROCESS" desc:"command name of the process to signal, in full, also beyond the 15 bytes that ps shows (required, except with RELOAD_URL)"`
 	Cmdline       string `envconfig:"CMDLINE" desc:"regular expression (RE2) that the command line must match too"`
 	Signal        string `envconfig:"SIGNAL" default:"HUP" desc:"signal to send: a name, with or without SIG, or a number"`
 	ReloadURL     string `envconfig:"RELOAD_URL" desc:"URL to call instead of sending a signal, such as http://127.0.0.1:9090/-/reload"`
@@ -33,13 +33,13 @@ type ruleEnvironment struct {
 	ReloadCAFile  string `envconfig:"RELOAD_CA_FILE" desc:"PEM file of the authorities to trust; unset: the system's"`
 	ReloadToken   string `envconfig:"RELOAD_BEARER_TOKEN_FILE" desc:"file with a bearer token for it"`
 	ReloadAuth    string `envconfig:"RELOAD_BASIC_AUTH_FILE" desc:"file with user:password for it"`
-	Debounce      string `envconfig:"DEBOUNCE" default:"100ms" desc:"quiet time that ends a burst of events; a burst lasts at most 20 of them"`
-	MinInterval   string `envconfig:"MIN_INTERVAL" default:"1s" desc:"least time between two signals to one process, or two calls"`
-	Resync        string `envconfig:"RESYNC" default:"1m" desc:"how often everything is looked at anyway; 0: never"`
-	StartGrace    string `envconfig:"START_GRACE" default:"1s" desc:"least age of a process before it is signalled"`
-	Splay         string `envconfig:"SPLAY" default:"0" desc:"time within which replicas signal, each after a steady share of it; 0: at once"`
-	Verify        string `envconfig:"VERIFY" default:"5s" desc:"how long the effect of a signal is watched; 0: not at all"`
-	DryRun        string `envconfig:"DRY_RUN" default:"false" desc:"true: say what would be done, and do nothing"`
+	Debounce      string `envconfig:"DEBOUNCE" default:"100ms" desc:"quiet time that ends a burst of events; a burst lasts at most 20 times as long"`
+	MinInterval   string `envconfig:"MIN_INTERVAL" default:"1s" desc:"minimum time between two signals to one process, or two calls"`
+	Resync        string `envconfig:"RESYNC" default:"1m" desc:"interval of a full rescan; 0 disables it"`
+	StartGrace    string `envconfig:"START_GRACE" default:"1s" desc:"minimum age of a process before it is signalled"`
+	Splay         string `envconfig:"SPLAY" default:"0" desc:"period over which replicas spread their signals, each after its own fixed share; 0: at once"`
+	Verify        string `envconfig:"VERIFY" default:"5s" desc:"how long the effect of a signal is watched; 0 disables it"`
+	DryRun        string `envconfig:"DRY_RUN" default:"false" desc:"true: log what would be sent, and send nothing"`
 }
 
 // A Rule is what to watch, and whom to notify of it.
@@ -75,7 +75,7 @@ func ruleNames(list string, wrong *mistakes) (names []string) {
 	const letters, more = "abcdefghijklmnopqrstuvwxyz", "0123456789_-"
 	for _, name := range split(list) {
 		if strings.Trim(name, letters+more) != "" || !strings.Contains(letters, name[:1]) {
-			wrong.add("RULES", name, "is no name of a rule: use small letters, digits and -, such as web")
+			wrong.add("RULES", name, "is not a valid rule name: use lowercase letters, digits and -, such as web")
 			continue
 		}
 		if slices.Contains(names, name) {
@@ -86,7 +86,7 @@ func ruleNames(list string, wrong *mistakes) (names []string) {
 		for field := range reflect.TypeFor[ruleEnvironment]().Fields() {
 			variable := prefix(name) + field.Tag.Get("envconfig")
 			if other, taken := owner[variable]; taken {
-				wrong.add("RULES", name, fmt.Sprintf("cannot be the name of a rule: %s would be a variable of %s too; choose another name", variable, other))
+				wrong.add("RULES", name, fmt.Sprintf("cannot be a rule name: %s would be a variable of %s too; choose another name", variable, other))
 			}
 			owner[variable] = name
 		}
@@ -106,7 +106,7 @@ func prefix(name string) string {
 }
 
 // loadRule reads a rule's variables: those with its prefix, else those without. Others
-// that are set may be misspelt ones.
+// that are set may be misspelled ones.
 func loadRule(name, hostname string, others []string, wrong *mistakes) Rule {
 	var env ruleEnvironment
 	if err := envconfig.Process(strings.TrimSuffix(prefix(name), "_"), &env); err != nil {
@@ -117,7 +117,7 @@ func loadRule(name, hostname string, others []string, wrong *mistakes) Rule {
 	// By itself envconfig does so only for what is not set, not for what is empty.
 	applyDefaults(&env, common)
 	// A variable is called as it was set, or else as it would have to be.
-	fault := func(variable, value, fix string) {
+	invalid := func(variable, value, fix string) {
 		if value == "" {
 			fix += meant(others, prefix(name)+variable, variable)
 		}
@@ -131,18 +131,18 @@ func loadRule(name, hostname string, others []string, wrong *mistakes) Rule {
 	switch {
 	case env.ReloadURL == "" || !bySignal && common("SIGNAL") == "":
 	case bySignal == byURL:
-		fault("RELOAD_URL", reload.ShownURL(env.ReloadURL), "is set, and SIGNAL as well: unset one of them")
+		invalid("RELOAD_URL", reload.ShownURL(env.ReloadURL), "is set, and SIGNAL as well: unset one of them")
 	case bySignal: // its own way counts more than the one without its name
 		env.ReloadURL = ""
 	}
-	return env.validate(name, hostname, fault)
+	return env.validate(name, hostname, invalid)
 }
 
-func (env *ruleEnvironment) validate(name, hostname string, fault func(variable, value, fix string)) Rule {
+func (env *ruleEnvironment) validate(name, hostname string, invalid func(variable, value, fix string)) Rule {
 	duration := func(name, value string) time.Duration {
 		d, err := parseDuration(value)
 		if err != nil {
-			fault(name, value, err.Error())
+			invalid(name, value, err.Error())
 		}
 		return d
 	}
@@ -159,63 +159,63 @@ func (env *ruleEnvironment) validate(name, hostname string, fault func(variable,
 	r.StartGrace = duration("START_GRACE", env.StartGrace)
 	r.Splay.Within = duration("SPLAY", env.Splay)
 	r.Verify = duration("VERIFY", env.Verify)
-	r.Files.Paths, r.Files.Found = env.files(fault)
+	r.Files.Paths, r.Files.Found = env.files(invalid)
 	for _, pattern := range r.Files.Exclude {
 		if err := watcher.ValidatePattern(pattern); err != nil {
-			fault("EXCLUDE", pattern, err.Error())
+			invalid("EXCLUDE", pattern, err.Error())
 		}
 	}
 	switch {
 	case env.Process == "" && env.ReloadURL == "":
-		fault("PROCESS", "", "names no process: set it to the name of the program, in full, also beyond the 15 bytes that ps shows, such as nginx")
+		invalid("PROCESS", "", "is required: the command name, in full, also beyond the 15 bytes that ps shows, such as nginx")
 	case strings.Contains(env.Process, "/"):
-		fault("PROCESS", env.Process, fmt.Sprintf("is a path: use the name alone, %s", filepath.Base(env.Process)))
+		invalid("PROCESS", env.Process, fmt.Sprintf("is a path: use the name alone, %s", filepath.Base(env.Process)))
 	}
 	var err error
 	if r.Signal, err = signal.Parse(env.Signal); err != nil {
-		fault("SIGNAL", env.Signal, err.Error())
+		invalid("SIGNAL", env.Signal, err.Error())
 	}
 	if env.ReloadURL != "" {
-		r.Reload = env.reload(duration("RELOAD_TIMEOUT", env.ReloadTimeout), fault)
+		r.Reload = env.reload(duration("RELOAD_TIMEOUT", env.ReloadTimeout), invalid)
 	}
 	if env.Cmdline != "" {
 		if r.Cmdline, err = regexp.Compile(env.Cmdline); err != nil {
-			fault("CMDLINE", env.Cmdline, fmt.Sprintf("is no regular expression (%v): use RE2's syntax, such as -jar .*app\\.jar", err))
+			invalid("CMDLINE", env.Cmdline, fmt.Sprintf("is not a valid regular expression (%v): use RE2's syntax, such as -jar .*app\\.jar", err))
 		}
 	}
 	if r.Splay.Hostname == "" {
 		if r.Splay.Hostname, err = os.Hostname(); err != nil {
-			fault("HOSTNAME", "", fmt.Sprintf("cannot be had from the host (%v): set it to this replica's name", err))
+			invalid("HOSTNAME", "", fmt.Sprintf("is unavailable from the host (%v): set it to this replica's name", err))
 		}
 	}
 	r.Splay.Share = shareOf(r.Splay.Hostname, r.Splay.Within)
 	if r.DryRun, err = strconv.ParseBool(env.DryRun); err != nil {
-		fault("DRY_RUN", env.DryRun, "is neither: use true or false")
+		invalid("DRY_RUN", env.DryRun, "is not valid: use true or false")
 	}
 	return r
 }
 
 // reload is RELOAD_URL and what goes with it.
-func (env *ruleEnvironment) reload(timeout time.Duration, fault func(variable, value, fix string)) *reload.Settings {
+func (env *ruleEnvironment) reload(timeout time.Duration, invalid func(variable, value, fix string)) *reload.Settings {
 	r := &reload.Settings{
 		URL: env.ReloadURL, Timeout: timeout,
 		CAFile: env.ReloadCAFile, TokenFile: env.ReloadToken, BasicAuthFile: env.ReloadAuth,
 	}
 	if err := reload.CheckURL(r.URL); err != nil {
-		fault("RELOAD_URL", reload.ShownURL(r.URL), err.Error())
+		invalid("RELOAD_URL", reload.ShownURL(r.URL), err.Error())
 	}
 	var err error
 	if r.Method, err = reload.ParseMethod(env.ReloadMethod); err != nil {
-		fault("RELOAD_METHOD", env.ReloadMethod, err.Error())
+		invalid("RELOAD_METHOD", env.ReloadMethod, err.Error())
 	}
 	if err := reload.CheckTimeout(timeout); err != nil {
-		fault("RELOAD_TIMEOUT", env.ReloadTimeout, err.Error())
+		invalid("RELOAD_TIMEOUT", env.ReloadTimeout, err.Error())
 	}
 	if err := reload.CheckCAFile(r.URL); r.CAFile != "" && err != nil {
-		fault("RELOAD_CA_FILE", r.CAFile, err.Error())
+		invalid("RELOAD_CA_FILE", r.CAFile, err.Error())
 	}
 	if err := reload.CheckBasicAuthFile(r.TokenFile); r.BasicAuthFile != "" && err != nil {
-		fault("RELOAD_BASIC_AUTH_FILE", r.BasicAuthFile, err.Error())
+		invalid("RELOAD_BASIC_AUTH_FILE", r.BasicAuthFile, err.Error())
 	}
 	return r
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/reload"
 )
 
-// Whoever takes the signal is no launcher; with a URL there is no signal to go by.
+// Whoever takes the signal is not a launcher; with a URL there is no signal to go by.
 func TestFinderOptions(t *testing.T) {
 	bySignal := &Rule{Process: "web", Signal: syscall.SIGUSR1}
 	if got := bySignal.FinderOptions(slog.Default()).Signal; got != syscall.SIGUSR1 {

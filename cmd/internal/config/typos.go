@@ -21,7 +21,7 @@ type Typo struct{ Name, Likely string }
 
 // Error asks whether the other was meant.
 func (t Typo) Error() string {
-	return fmt.Sprintf("%s is no variable of podsignal's: did you mean %s?", t.Name, t.Likely)
+	return fmt.Sprintf("%s is not a variable of podsignal: did you mean %s?", t.Name, t.Likely)
 }
 
 // Variables are the names of podsignal's, those of these rules among them.
@@ -62,7 +62,7 @@ func findTypos(others, known []string) (typos []Typo) {
 
 // meant asks, in the error about a variable that has to be set and is not, whether one
 // that is set was meant for it, or for the other name that it may have. Only there: one
-// word more, as in FILE_SERVER and PROCESS_TYPE, is no reason to Typo what works.
+// word more, as in FILE_SERVER and PROCESS_TYPE, is no reason to doubt what works.
 func meant(others []string, variables ...string) string {
 	for _, variable := range variables {
 		if name := likely(others, variable); name != "" {

@@ -211,7 +211,7 @@ func TestCallsDryRun(t *testing.T) {
 	r := byCall("")
 	r.DryRun = true
 	events, log := playAs(t, r, func(s *stage) { s.shows(1) })
-	if len(events) > 0 || !strings.Contains(log, `msg="would call"`) || !strings.Contains(log, "url=http://127.0.0.1/reload") {
+	if len(events) > 0 || !strings.Contains(log, `msg="dry run: nothing is sent"`) || !strings.Contains(log, "url=http://127.0.0.1/reload") {
 		t.Errorf("%v\n%s", events, log)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -50,7 +49,7 @@ func (l *Loop) deliver(ctx context.Context, targets []*targetState) {
 		}
 		if l.runs(t) {
 			if !t.due.IsZero() {
-				l.say(slog.LevelDebug, "no %s: the files are back to what it runs", t.pid(), "digest", l.digest())
+				l.log.Debug("no reload needed: the files are back to what it runs", t.pid(), "digest", l.digest())
 			}
 			t.failing, t.due = retrying{}, time.Time{}
 			continue
@@ -60,7 +59,7 @@ func (l *Loop) deliver(ctx context.Context, targets []*targetState) {
 		}
 		if t.due.IsZero() {
 			if t.applied == ([32]byte{}) && t.Started >= l.desired.Changed {
-				l.say(slog.LevelInfo, "the process started just after the files had changed, and may have read the old ones: a %s follows", t.pid(), "digest", l.digest())
+				l.log.Info("process started during the change and may have read the old files, reloading it", t.pid(), "digest", l.digest())
 			}
 			l.splay(t)
 		}
@@ -99,21 +98,21 @@ func (l *Loop) readWithin() time.Duration { return max(l.rule.MinInterval, readW
 func (l *Loop) splay(t *targetState) {
 	t.due = time.Now().Add(l.rule.Splay.Share)
 	if l.rule.Splay.Within > 0 {
-		l.say(slog.LevelInfo, "%s waits for its share of SPLAY", "digest", l.digest(), t.pid(), "splay", l.rule.Splay.Within, "until", t.due)
+		l.log.Info("waiting for this replica's share of SPLAY", "digest", l.digest(), t.pid(), "splay", l.rule.Splay.Within, "until", t.due)
 	}
 }
 
 // tell notifies a target, if it is ready for that.
 func (l *Loop) tell(ctx context.Context, t *targetState) {
 	a := attempt{target: t, shown: l.desired.Snapshot}
-	a.err = l.way.ready(t.Target.Target)
+	a.err = l.env.way.ready(t.Target.Target)
 	if a.err != nil || l.rule.DryRun {
 		l.attempted(a)
 		return
 	}
 	watched := l.verify.Prepare(&t.Target, l.digest(), shortOf(t.applied))
 	var answer <-chan error
-	answer, a.err = l.way.tell(ctx, t.Target.Target)
+	answer, a.err = l.env.way.tell(ctx, t.Target.Target)
 	if answer != nil {
 		t.doubtful = false // what changes from here on it may have read
 		l.calling = &call{a, answer}
@@ -134,11 +133,6 @@ func (l *Loop) answered(err error) {
 	l.attempted(a)
 }
 
-// say logs what is said alike of signals and of calls: %s is which of them it is.
-func (l *Loop) say(level slog.Level, format string, args ...any) {
-	l.log.Log(context.Background(), level, fmt.Sprintf(format, l.way.name()), args...) //nolint:sloglint // one of two constants
-}
-
 // attempted takes what has become of an attempt.
 func (l *Loop) attempted(a attempt) {
 	t := a.target
@@ -147,7 +141,7 @@ func (l *Loop) attempted(a attempt) {
 	case a.err == nil:
 		l.arrived(a)
 	case errors.Is(a.err, signal.ErrGone):
-		// Its successor has read what is there, or is told.
+		// Its successor has read what is there, or is notified.
 		if i := slices.Index(l.targets, t); i >= 0 {
 			l.targets = slices.Delete(l.targets, i, i+1)
 			l.logEnd(t)
@@ -160,7 +154,7 @@ func (l *Loop) attempted(a attempt) {
 			level = slog.LevelWarn
 		}
 		if t.failing.allow(level) {
-			l.say(level, "%s held back", t.pid(), "tries", t.failing.tries, "err", a.err)
+			l.log.Log(context.Background(), level, "reload held back, retrying", t.pid(), "tries", t.failing.tries, "err", a.err)
 		}
 		t.failing.fails(a.err)
 		t.failing.retry(retryReady)
@@ -184,18 +178,18 @@ func (l *Loop) arrived(a attempt) {
 	if !a.called {
 		t.doubtful, t.reading = false, t.sent.Add(l.readWithin())
 	}
-	after := a.shown.Age()
-	log := l.log.With(slog.String("digest", short(a.shown.Digest)), t.pid(), l.rule.Action(), slog.Duration("after", after), slog.String("reason", string(why)))
-	switch {
-	case l.rule.DryRun:
-		log.Info("would " + l.way.name()) //nolint:sloglint // one of two constants
-		return
-	case a.called:
-		log.Info("called")
-	default:
-		log.Info("signalled")
+	latency := a.shown.Age()
+	var was slog.Attr // left out if it is unknown
+	if before != ([32]byte{}) {
+		was = slog.String("was", short(before))
 	}
-	l.counts.sent(after, why == reasonStartup || why == reasonNewcomer)
+	log := l.log.With(slog.String("digest", short(t.applied)), was, t.pid(), l.rule.Action(), slog.Duration("latency", latency), slog.String("reason", string(why)))
+	if l.rule.DryRun {
+		log.Info("dry run: nothing is sent")
+		return
+	}
+	log.Info(l.env.way.done()) //nolint:sloglint // one of two constants
+	l.counts.sent(latency, why == reasonStartup || why == reasonNewcomer)
 
 	seen := verify.Accepted
 	if !a.called {
@@ -219,7 +213,7 @@ func (l *Loop) failed(a attempt) {
 		level = slog.LevelWarn
 	}
 	if t.failing.allow(level) {
-		l.say(level, "%s failed, trying again", t.pid(), "tries", t.failing.tries, "err", a.err)
+		l.log.Log(context.Background(), level, "reload failed, retrying", t.pid(), "tries", t.failing.tries, "err", a.err)
 	}
 	t.failing.fails(a.err)
 	t.failing.retry(retrySend)

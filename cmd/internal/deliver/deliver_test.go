@@ -39,7 +39,7 @@ type stage struct {
 	reload    func()                     // what a signal does
 	finding   time.Duration              // a search takes
 	broken    error                      // of a search
-	warming   bool                       // questions whether a target is ready are events too
+	warming   atomic.Bool                // questions whether a target is ready are events too
 	tellAgain bool                       // searches for newcomers are events too
 	exits     chan struct{}              // a target has ended
 	noPidfd   bool                       // exits does not tell
@@ -76,12 +76,12 @@ func playAs(t *testing.T, r config.Rule, act func(*stage), adjust ...func(*stage
 		s.began = time.Now()
 		l := New(r, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), nil, slog.New(slog.NewTextHandler(&s.log, nil)))
 		s.loop = l
-		l.files.settling = s.settling.Load
+		l.env.files.settling = s.settling.Load
 		s.begun = make(chan struct{})
-		l.files.begun = s.begun
-		l.files.opens = func() (*watcher.Opens, error) { return nil, syscall.EMFILE }
+		l.env.files.begun = s.begun
+		l.env.files.opens = func() (*watcher.Opens, error) { return nil, syscall.EMFILE }
 		s.exits = make(chan struct{})
-		l.procs = processes{
+		l.env.procs = processes{
 			find: func(context.Context) ([]*signal.Target, error) {
 				s.note("find")
 				time.Sleep(s.finding)
@@ -105,10 +105,10 @@ func playAs(t *testing.T, r config.Rule, act func(*stage), adjust ...func(*stage
 			},
 		}
 		if r.Reload == nil {
-			l.way = fakeSignal{s}
+			l.env.way = fakeSignal{s}
 		} else {
-			l.procs.targetsOfURL(r)
-			l.way = byURL{r.StartGrace, l.procs.ended, s.call}
+			l.env.procs.targetsOfURL(r)
+			l.env.way = byURL{r.StartGrace, l.env.procs.ended, s.call}
 		}
 		for _, adjust := range adjust {
 			adjust(s, l)
@@ -127,10 +127,10 @@ func playAs(t *testing.T, r config.Rule, act func(*stage), adjust ...func(*stage
 // fakeSignal is how the targets of a stage are signalled.
 type fakeSignal struct{ *stage }
 
-func (fakeSignal) name() string { return "signal" }
+func (fakeSignal) done() string { return "signalled" }
 
 func (s fakeSignal) ready(target *signal.Target) error {
-	if s.warming {
+	if s.warming.Load() {
 		s.note(fmt.Sprint("ready? ", target.PID))
 	}
 	if s.refuse != nil {
@@ -245,7 +245,7 @@ func TestDelivery(t *testing.T) {
 			time.Sleep(100 * ms)
 			s.shows(2)
 			time.Sleep(time.Minute)
-			s.warming = true
+			s.warming.Store(true)
 			s.begun <- struct{}{}
 			time.Sleep(time.Minute)
 		}, []string{
@@ -368,7 +368,7 @@ func TestDelivery(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s signal 7", "1m0.02s find", "1m0.02s signal 8"},
 	}, {
-		"a signal held back is tried again, ever more slowly", func(s *stage) {
+		"a reload held back is tried again, ever more slowly", func(s *stage) {
 			s.have(target(7))
 			s.refuse = func(*signal.Target) error {
 				s.note("held")
@@ -404,7 +404,7 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
-// What goes on for 30 s is a warning, once; what cannot mend itself is one at once.
+// What goes on for 30 s is a warning, once; what does not resolve itself is one at once.
 func TestDeliveryWarns(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -414,27 +414,27 @@ func TestDeliveryWarns(t *testing.T) {
 		want   string
 	}{{
 		"D3: no target", func(s *stage) { s.shows(1) }, 36 * time.Second, 30 * time.Second,
-		`level=WARN msg="no process to signal, looking for it" file=/v process=web tries=12 err="no target: none is there"`,
+		`level=WARN msg="no matching process, retrying" file=/v process=web tries=12 err="no target: none is there"`,
 	}, {
 		"G1: not ready", func(s *stage) {
 			s.have(target(7))
 			s.refuse = func(*signal.Target) error { return &signal.NotReadyError{Why: "web (pid 7) ignores HUP"} }
 			s.shows(1)
 		}, 32 * time.Second, 30 * time.Second,
-		`level=WARN msg="signal held back" file=/v process=web pid=7 tries=36 err="web (pid 7) ignores HUP"`,
+		`level=WARN msg="reload held back, retrying" file=/v process=web pid=7 tries=36 err="web (pid 7) ignores HUP"`,
 	}, {
 		"S1: not permitted", func(s *stage) {
 			s.have(target(7))
 			s.refuse = func(*signal.Target) error { return syscall.EPERM }
 			s.shows(1)
 		}, 4 * time.Minute, 0,
-		`level=WARN msg="signal failed, trying again" file=/v process=web pid=7 tries=1 err="operation not permitted"`,
+		`level=WARN msg="reload failed, retrying" file=/v process=web pid=7 tries=1 err="operation not permitted"`,
 	}, {
 		"W1: a file is gone", func(s *stage) { s.shows(1); s.fails(1, fs.ErrNotExist) }, 4 * time.Minute, 29 * time.Second,
-		`level=WARN msg="files cannot be read, no signal is sent until they can: mount or restore them" file=/v process=web tries=1 err="file does not exist"`,
+		`level=WARN msg="watched files unreadable; signals suspended: mount or restore them" file=/v process=web tries=1 err="file does not exist"`,
 	}, {
 		"S5: a file cannot be read", func(s *stage) { s.fails(1, fs.ErrPermission) }, 4 * time.Minute, 0,
-		`level=WARN msg="files cannot be read, no signal is sent until they can: mount or restore them" file=/v process=web tries=1 err="permission denied"`,
+		`level=WARN msg="watched files unreadable; signals suspended: mount or restore them" file=/v process=web tries=1 err="permission denied"`,
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			_, log := play(t, 0, func(s *stage) {
@@ -463,7 +463,7 @@ func TestDeliveryWarnsAgain(t *testing.T) {
 	})
 	var got []string
 	for line := range strings.Lines(log) {
-		if at, rest, ok := strings.Cut(line, "Z level=WARN"); ok && strings.Contains(rest, "trying again") {
+		if at, rest, ok := strings.Cut(line, "Z level=WARN"); ok && strings.Contains(rest, "retrying") {
 			got = append(got, strings.TrimPrefix(at, "time=2000-01-01T")[:5])
 		}
 	}

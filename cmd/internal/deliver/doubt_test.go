@@ -434,7 +434,7 @@ func TestStartedWithTheChange(t *testing.T) {
 		s.shows(1)
 		time.Sleep(time.Minute)
 	})
-	if n := strings.Count(log, "started just after the files had changed"); n != 1 {
+	if n := strings.Count(log, "process started during the change"); n != 1 {
 		t.Errorf("told %d times, want once, of 7:\n%s", n, log)
 	}
 }
@@ -447,13 +447,13 @@ func TestDryRun(t *testing.T) {
 		s.shows(1)
 		time.Sleep(time.Hour)
 	}, func(s *stage, l *Loop) {
-		l.notify = func(n notify.Notification) { posted = append(posted, n) }
+		l.env.notify = func(n notify.Notification) { posted = append(posted, n) }
 		s.refuse = func(*signal.Target) error { return &signal.NotReadyError{Why: "web (pid 7) ignores HUP"} }
 	})
 	if len(posted) > 0 {
 		t.Errorf("NOTIFY_URL got %+v", posted)
 	}
-	if !strings.Contains(log, "signal held back") || strings.Contains(log, "would signal") {
+	if !strings.Contains(log, "reload held back") || strings.Contains(log, "dry run") {
 		t.Error(log)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/verify"
 )
 
-// checkEffects looks at the targets that were signalled.
+// checkEffects checks the targets that were signalled.
 func (l *Loop) checkEffects() {
 	results, ended := l.verify.Look(l.newest())
 	if ended {
@@ -22,11 +22,11 @@ func (l *Loop) report(results []verify.Result) {
 		log := l.log.With("digest", r.Digest, "pid", r.Target.PID, "outcome", string(r.Outcome))
 		switch r.Outcome {
 		case verify.Died:
-			log.Warn("the process ended after the signal: read its container's log")
+			log.Warn("program died after the signal; see its log")
 		case verify.Kept:
-			log.Warn("the process kept its workers, so it refused what it has read: read its container's log")
+			log.Warn("program rejected the new configuration (workers not replaced); see its log")
 		default:
-			log.Info("the signal's effect")
+			log.Info("reload outcome")
 		}
 		l.post(r.Target.PID, r.Outcome, r.Was, r.Digest, nil)
 	}

@@ -25,21 +25,25 @@ import (
 type Loop struct {
 	rule   config.Rule
 	log    *slog.Logger
+	env    environment
+	verify *verify.Set
+	asked  chan chan<- *Status
+
+	desired desired
+	targets []*targetState
+	search  search
+	calling *call // whose answer is awaited; nil: none is
+	sync    syncState
+	counts  Counts
+	started time.Time
+}
+
+// environment is all that the loop asks of the world outside, and does to it.
+type environment struct {
 	files  files
 	procs  processes
 	way    way
-	verify *verify.Set
 	notify func(notify.Notification) // never blocks; nil: it is off
-	asked  chan chan<- *Status
-
-	desired      desired
-	targets      []*targetState
-	search       search
-	calling      *call    // whose answer is awaited; nil: none is
-	filesFailure retrying // that the files are gone or unreadable
-	sync         syncState
-	counts       Counts
-	started      time.Time
 }
 
 // files are what tells of the files.
@@ -56,6 +60,7 @@ type desired struct {
 	watcher.Snapshot
 	changed time.Time // when its digest came to be; zero: there is none yet
 	forced  bool      // it was taken though the files have not stopped changing
+	failing retrying  // that the files are gone or unreadable
 }
 
 // New is a loop for a rule. post posts notifications, and never blocks; nil: none are.
@@ -64,17 +69,19 @@ func New(rule config.Rule, w *watcher.Watcher, finder *signal.Finder, post func(
 	if rule.Process != "" {
 		log = log.With("process", rule.Process)
 	}
-	l := &Loop{
-		rule:   rule,
-		log:    log,
-		files:  files{settling: w.Settling, begun: w.Begun(), mode: w.Mode, errors: w.Errors, opens: w.Opens},
-		procs:  processesOf(rule, finder),
-		notify: post,
+	procs := processesOf(rule, finder)
+	return &Loop{
+		rule: rule,
+		log:  log,
+		env: environment{
+			files:  files{settling: w.Settling, begun: w.Begun(), mode: w.Mode, errors: w.Errors, opens: w.Opens},
+			procs:  procs,
+			way:    wayOf(rule, procs),
+			notify: post,
+		},
 		asked:  make(chan chan<- *Status),
 		counts: Counts{Outcomes: make(map[verify.Outcome]uint64)},
 	}
-	l.way = wayOf(rule, l.procs)
-	return l
 }
 
 // Run delivers until ctx is done, and then returns nil.
@@ -93,7 +100,7 @@ func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error
 			l.verify.Renew()
 			l.desire(s)
 			l.desired.forced = s.Unsettled
-		case <-l.files.begun:
+		case <-l.env.files.begun:
 			l.warmUp()
 			continue
 		case answer := <-l.asked:
@@ -101,7 +108,7 @@ func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error
 			continue
 		case err := <-l.answer():
 			l.answered(err)
-		case <-l.procs.exits:
+		case <-l.env.procs.exits:
 			l.dropEnded()
 		case <-timer.C:
 		}
@@ -126,10 +133,10 @@ func (l *Loop) verifyOptions() verify.Options {
 	options := verify.Options{
 		Within:   l.rule.Verify,
 		Signal:   l.rule.Signal,
-		Children: l.procs.children,
-		Ended:    l.procs.ended,
-		Opens:    l.files.opens,
-		Settling: l.files.settling,
+		Children: l.env.procs.children,
+		Ended:    l.env.procs.ended,
+		Opens:    l.env.files.opens,
+		Settling: l.env.files.settling,
 	}
 	if l.rule.Reload != nil {
 		options.Within = 0
@@ -139,13 +146,13 @@ func (l *Loop) verifyOptions() verify.Options {
 
 // whole tells whether nothing is changing just now: no program may be made to read half
 // of a change. It is asked right before each signal and each call.
-func (l *Loop) whole() bool { return l.desired.forced || !l.files.settling() }
+func (l *Loop) whole() bool { return l.desired.forced || !l.env.files.settling() }
 
 // warmUp looks whether a target is ready, for nothing but that this goes faster when
 // the change is whole: 30 to 60 µs are saved where code and data have left the caches.
 func (l *Loop) warmUp() {
 	if len(l.targets) > 0 {
-		_ = l.way.ready(l.targets[0].Target.Target) // what it says counts right before the signal
+		_ = l.env.way.ready(l.targets[0].Target.Target) // what it says counts right before the signal
 	}
 }
 
@@ -164,7 +171,7 @@ func (l *Loop) desire(s watcher.Snapshot) {
 			t.failing.renew()
 		}
 	} else {
-		l.log.Debug("looked: no change", "digest", l.digest())
+		l.log.Debug("files unchanged", "digest", l.digest())
 	}
 	l.desired.Snapshot = s
 	l.search.next = time.Now()
@@ -187,7 +194,7 @@ func (l *Loop) doubt(s watcher.Snapshot) {
 			continue // that has been said
 		}
 		t.repeats++
-		l.say(slog.LevelWarn, "the files change and change back after each %s, so no other follows: if the program writes there itself, leave that out by EXCLUDE", t.pid())
+		l.log.Warn("files change and change back after each reload, not reloading again: if the program writes there itself, leave that out with EXCLUDE", t.pid())
 	}
 }
 
@@ -196,10 +203,10 @@ func (l *Loop) pass(ctx context.Context) time.Time {
 	if err := l.desired.Err; err != nil {
 		return l.suspend(err)
 	}
-	if l.filesFailure.level >= slog.LevelWarn {
-		l.log.Info("files can be read again")
+	if l.desired.failing.level >= slog.LevelWarn {
+		l.log.Info("watched files readable again")
 	}
-	l.filesFailure = retrying{}
+	l.desired.failing = retrying{}
 
 	// Known targets first: to find others takes much longer than a signal.
 	l.deliver(ctx, slices.Clone(l.targets))
@@ -223,7 +230,7 @@ func earlier(a, b time.Time) time.Time {
 
 // suspend keeps what is pending until the files are back.
 func (l *Loop) suspend(err error) time.Time {
-	f := &l.filesFailure
+	f := &l.desired.failing
 	f.fails(err)
 	warnAt := f.since
 	if errors.Is(err, fs.ErrNotExist) {
@@ -233,7 +240,7 @@ func (l *Loop) suspend(err error) time.Time {
 		return warnAt
 	}
 	if f.allow(slog.LevelWarn) {
-		l.log.Warn("files cannot be read, no signal is sent until they can: mount or restore them", "tries", f.tries, "err", err)
+		l.log.Warn("watched files unreadable; signals suspended: mount or restore them", "tries", f.tries, "err", err)
 	}
 	return f.again
 }

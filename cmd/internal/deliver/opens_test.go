@@ -47,7 +47,7 @@ func playOnShelf(t *testing.T, act func(*shelf)) []string {
 		synctest.Wait()
 		act(v)
 		time.Sleep(time.Minute)
-	}, func(_ *stage, l *Loop) { l.files.opens = w.Opens })
+	}, func(_ *stage, l *Loop) { l.env.files.opens = w.Opens })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -157,7 +157,7 @@ func TestOpens(t *testing.T) {
 		"by podsignal, while files are changing and at its end", func(v *shelf) {
 			v.settling.Store(true)
 			v.open("a")
-			time.Sleep(time.Second) // in which podsignal looks at the target
+			time.Sleep(time.Second) // in which podsignal checks the target
 			v.settling.Store(false)
 			v.write("1")
 			v.snapshots <- <-v.out

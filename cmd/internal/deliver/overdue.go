@@ -9,7 +9,7 @@ import (
 	"github.com/podsignal/podsignal/signal"
 )
 
-// overdueAfter is how long a change may reach nobody before that is told by NOTIFY_URL.
+// overdueAfter is how long a change may reach nobody before a notification says so.
 const overdueAfter = time.Minute
 
 // overdue tells once of content that has not been delivered for so long, and returns
@@ -19,7 +19,7 @@ func (l *Loop) overdue() time.Time {
 		l.sync.notified = [32]byte{}
 	}
 	t, failing := l.oldest()
-	if l.notify == nil || l.sync.outOfSyncSince.IsZero() || failing.began.IsZero() || l.sync.notified == l.desired.Digest {
+	if l.env.notify == nil || l.sync.outOfSyncSince.IsZero() || failing.began.IsZero() || l.sync.notified == l.desired.Digest {
 		return time.Time{}
 	}
 	since := failing.began
@@ -50,7 +50,7 @@ func (l *Loop) oldest() (target *targetState, oldest failure) {
 	older := func(f failure) bool {
 		return !f.began.IsZero() && (oldest.began.IsZero() || f.began.Before(oldest.began))
 	}
-	for _, all := range []failure{l.filesFailure.failure, l.search.noTarget.failure} {
+	for _, all := range []failure{l.desired.failing.failure, l.search.noTarget.failure} {
 		if older(all) {
 			oldest = all
 		}
@@ -65,7 +65,7 @@ func (l *Loop) oldest() (target *targetState, oldest failure) {
 
 // post has a notification sent; pid 0: it is about all targets.
 func (l *Loop) post(pid int, seen verify.Outcome, before, after string, cause error) {
-	if l.notify == nil || l.rule.DryRun {
+	if l.env.notify == nil || l.rule.DryRun {
 		return
 	}
 	n := notify.Notification{
@@ -81,5 +81,5 @@ func (l *Loop) post(pid int, seen verify.Outcome, before, after string, cause er
 	if cause != nil {
 		n.Cause = cause.Error()
 	}
-	l.notify(n)
+	l.env.notify(n)
 }

@@ -24,7 +24,7 @@ var newcomersAfter = []time.Duration{time.Second, 5 * time.Second, 30 * time.Sec
 type search struct {
 	next       time.Time   // zero: it is not planned
 	newcomers  []time.Time // when to look for more of them, after a change
-	recheck    time.Time   // when to look whether those have ended of which no exit is told
+	recheck    time.Time   // when to check whether those have ended whose end is not reported
 	noTarget   retrying    // that there is none
 	targetGone backoff     // that targets end before they are signalled
 }
@@ -50,9 +50,9 @@ func (l *Loop) discover(ctx context.Context) time.Time {
 	}
 	var next time.Time
 	if all || more && s.next.IsZero() { // else one is planned anyway
-		find := l.procs.findNew
+		find := l.env.procs.findNew
 		if all {
-			find = l.procs.find
+			find = l.env.procs.find
 		}
 		news := l.refresh(ctx, find)
 		news = slices.DeleteFunc(news, l.readAtStart)
@@ -91,7 +91,7 @@ func (l *Loop) refresh(ctx context.Context, find func(context.Context) ([]*signa
 		level = slog.LevelDebug
 	}
 	if missing.allow(level) {
-		l.log.Log(ctx, level, "no process to signal, looking for it", "tries", missing.tries, "err", err)
+		l.log.Log(ctx, level, "no matching process, retrying", "tries", missing.tries, "err", err)
 	}
 	missing.fails(err)
 	l.search.next = missing.retry(retryFind)

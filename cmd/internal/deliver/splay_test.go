@@ -134,7 +134,7 @@ func TestSplay(t *testing.T) {
 	}
 }
 
-// What waits as it should is told once, and is nothing to be alarmed at.
+// What waits as it should is logged once, and is no reason for alarm.
 func TestSplayIsNoTrouble(t *testing.T) {
 	r := splay
 	r.Splay = config.Splay{Within: time.Hour, Share: 10 * time.Minute}
@@ -170,7 +170,7 @@ func TestSplayIsNoTrouble(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		want(false, 0, "", true)
 	})
-	const line = `level=INFO msg="signal waits for its share of SPLAY" file=/v process=web digest=010000000000 pid=7 splay=1h0m0s until=2000-01-01T00:10:00.000Z`
+	const line = `level=INFO msg="waiting for this replica's share of SPLAY" file=/v process=web digest=010000000000 pid=7 splay=1h0m0s until=2000-01-01T00:10:00.000Z`
 	if strings.Count(log, "SPLAY") != 1 || !strings.Contains(log, line) {
 		t.Errorf("want SPLAY once, as %s, in:\n%s", line, log)
 	}

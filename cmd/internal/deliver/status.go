@@ -124,12 +124,12 @@ func (l *Loop) status() *Status {
 		Files:     l.rule.Files.Paths,
 		Process:   l.rule.Process,
 		DryRun:    l.rule.DryRun,
-		Mode:      l.files.mode(),
+		Mode:      l.env.files.mode(),
 		Digest:    shortOf(l.desired.Digest),
 		Changed:   Moment{l.desired.changed},
 		OutOfSync: Moment{l.sync.outOfSyncSince},
 		Targets:   make([]TargetStatus, 0, len(l.targets)),
-		Figures:   Figures{At: time.Now(), Overdue: l.sync.overdueSince, Counts: l.counts, WatchErrors: l.files.errors()},
+		Figures:   Figures{At: time.Now(), Overdue: l.sync.overdueSince, Counts: l.counts, WatchErrors: l.env.files.errors()},
 	}
 	s.Figures.Counts.Outcomes = maps.Clone(l.counts.Outcomes)
 	if l.rule.Reload != nil {
@@ -137,7 +137,7 @@ func (l *Loop) status() *Status {
 	} else {
 		s.Signal = signal.Name(l.rule.Signal)
 	}
-	for _, all := range []failure{l.filesFailure.failure, l.search.noTarget.failure} {
+	for _, all := range []failure{l.desired.failing.failure, l.search.noTarget.failure} {
 		if !all.began.IsZero() {
 			s.Pending, s.Failing = all.err.Error(), Moment{all.began}
 			break
@@ -171,7 +171,7 @@ func (l *Loop) targetStatus(t *targetState) TargetStatus {
 	case time.Now().Before(t.due):
 		s.Pending = fmt.Sprintf("waits until %s, its share of SPLAY=%v", t.due.UTC().Format(time.RFC3339), l.rule.Splay.Within)
 	default:
-		s.Pending = fmt.Sprintf("MIN_INTERVAL=%v since the last %s is not over", l.rule.MinInterval, l.way.name())
+		s.Pending = fmt.Sprintf("MIN_INTERVAL=%v since the last reload is not over", l.rule.MinInterval)
 	}
 	return s
 }
@@ -180,7 +180,7 @@ func (l *Loop) targetStatus(t *targetState) TargetStatus {
 // mount been stale, for so long that somebody should know.
 func (s *Status) Ready() error {
 	if s.Digest == "" {
-		return config.InRule(s.Rule, errors.New(cmp.Or(s.Pending, "the first look at the files is not over")))
+		return config.InRule(s.Rule, errors.New(cmp.Or(s.Pending, "the first scan of the files is not finished")))
 	}
 	failing := slices.Concat([]TargetStatus{{Pending: s.Pending, Failing: s.Failing}, {Pending: s.Stale, Failing: s.StaleAt}}, s.Targets)
 	var errs []error

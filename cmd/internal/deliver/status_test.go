@@ -100,7 +100,7 @@ func TestReady(t *testing.T) {
 		answers []answer
 	}{{
 		"before the first look", func(*stage) {},
-		[]answer{{0, "the first look at the files is not over"}, {time.Hour, "the first look at the files is not over"}},
+		[]answer{{0, "the first scan of the files is not finished"}, {time.Hour, "the first scan of the files is not finished"}},
 	}, {
 		"a first look that failed", func(s *stage) { s.fails(0, fs.ErrPermission) },
 		[]answer{{0, "permission denied"}, {time.Hour, "permission denied"}},
@@ -232,7 +232,7 @@ func TestStatus(t *testing.T) {
 			s.shows(2)
 		},
 		`{"digest":"020000000000","mode":"inotify","out_of_sync_since":"2000-01-01T00:00:00.5Z","targets":[` +
-			`{"applied":"010000000000","pending":"MIN_INTERVAL=1s since the last signal is not over","pid":7,"signalled":"2000-01-01T00:00:00Z"}]}`,
+			`{"applied":"010000000000","pending":"MIN_INTERVAL=1s since the last reload is not over","pid":7,"signalled":"2000-01-01T00:00:00Z"}]}`,
 	}, {
 		"one of two fails", func(s *stage) {
 			s.have(target(7), target(8))

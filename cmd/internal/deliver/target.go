@@ -79,7 +79,7 @@ func (l *Loop) newest() (newest time.Time) {
 // dropEnded lets go of the targets that have ended, and has their successors looked for.
 func (l *Loop) dropEnded() {
 	l.targets = slices.DeleteFunc(l.targets, func(t *targetState) bool {
-		if t.PID == 0 || !l.procs.ended(t.Target.Target) {
+		if t.PID == 0 || !l.env.procs.ended(t.Target.Target) {
 			return false
 		}
 		l.logEnd(t)
@@ -92,7 +92,7 @@ func (l *Loop) dropEnded() {
 // checkUnwatched looks once a second whether targets have ended that have no pidfd, and
 // returns when to look again; zero: all have one.
 func (l *Loop) checkUnwatched() time.Time {
-	unwatched := func(t *targetState) bool { return t.PID != 0 && !l.procs.watched(t.Target.Target) }
+	unwatched := func(t *targetState) bool { return t.PID != 0 && !l.env.procs.watched(t.Target.Target) }
 	if !slices.ContainsFunc(l.targets, unwatched) {
 		return time.Time{}
 	}
@@ -115,7 +115,7 @@ func (l *Loop) readAtStart(t *targetState) bool {
 	if t.Started < l.desired.Changed+readBy {
 		return false
 	}
-	l.say(slog.LevelDebug, "no %s: it started after the change", t.pid(), "digest", l.digest())
+	l.log.Debug("no reload needed: the process started after the change", t.pid(), "digest", l.digest())
 	t.applied, l.sync.reached = l.desired.Digest, l.desired.Digest
 	t.reading = t.begun.Add(l.readWithin())
 	return true

@@ -126,7 +126,7 @@ func TestOutcome(t *testing.T) {
 			warnings := slices.ContainsFunc(test.want, func(s string) bool {
 				return regexp.MustCompile("died|kept").MatchString(s)
 			})
-			if warned := regexp.MustCompile(`level=WARN .*read its container's log`).MatchString(log); warned != warnings {
+			if warned := regexp.MustCompile(`level=WARN .*; see its log`).MatchString(log); warned != warnings {
 				t.Errorf("warned: %t, want %t:\n%s", warned, warnings, log)
 			}
 		})
@@ -159,22 +159,22 @@ func TestOutcomeOfFailure(t *testing.T) {
 }
 
 // That a process ends is what some signals are for, and no reason to warn. That no
-// other has come is told when the time for it is over.
+// other has come is logged when the time for it is over.
 func TestOutcomeEnded(t *testing.T) {
 	const found = `0s level=INFO msg="process found"`
 	ended := []string{
 		found,
 		`40ms level=INFO msg="process ended"`,
-		`5s level=INFO msg="the signal's effect" outcome=ended`,
-		`6.34s level=INFO msg="no process to signal, looking for it"`,
+		`5s level=INFO msg="reload outcome" outcome=ended`,
+		`6.34s level=INFO msg="no matching process, retrying"`,
 	}
 	for sig, want := range map[syscall.Signal][]string{
 		syscall.SIGTERM: ended, syscall.SIGINT: ended, syscall.SIGQUIT: ended,
 		syscall.SIGUSR1: {
 			found,
 			`40ms level=INFO msg="process ended"`,
-			`40ms level=INFO msg="no process to signal, looking for it"`,
-			`5s level=WARN msg="the process ended after the signal: read its container's log" outcome=died`,
+			`40ms level=INFO msg="no matching process, retrying"`,
+			`5s level=WARN msg="program died after the signal; see its log" outcome=died`,
 		},
 	} {
 		t.Run(signal.Name(sig), func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 
 // A way is how targets are notified of a change: by a signal, or by a call of a URL.
 type way interface {
-	// name is what a change leads to: signal or call.
-	name() string
+	// done is the message of the log when a target was notified.
+	done() string
 
 	// ready says why a target may not be notified now: signal.ErrGone, a
 	// *signal.NotReadyError, or another error; nil if it may.
@@ -29,12 +29,12 @@ type way interface {
 // bySignal sends a signal.
 type bySignal struct{ signal syscall.Signal }
 
-func (bySignal) name() string { return "signal" }
+func (bySignal) done() string { return "signalled" }
 
 func (w bySignal) ready(target *signal.Target) error { return target.Ready(w.signal) }
 
 func (w bySignal) tell(_ context.Context, target *signal.Target) (<-chan error, error) {
-	return nil, target.Send(w.signal, func() {})
+	return nil, target.Send(w.signal)
 }
 
 // byURL calls RELOAD_URL.
@@ -44,7 +44,7 @@ type byURL struct {
 	call  func(context.Context) error
 }
 
-func (byURL) name() string { return "call" }
+func (byURL) done() string { return "called" }
 
 func (w byURL) ready(target *signal.Target) error {
 	if target.PID == 0 {

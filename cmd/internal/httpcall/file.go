@@ -19,7 +19,7 @@ func ReadSetting(variable, path string) ([]byte, error) {
 	switch {
 	case err != nil:
 	case !info.Mode().IsRegular():
-		return nil, wrap("is no file: name the file itself")
+		return nil, wrap("is not a file: name the file itself")
 	case info.Size() > maxFile:
 		return nil, wrap("is larger than 1 MiB: name the right file")
 	default:
@@ -27,9 +27,9 @@ func ReadSetting(variable, path string) ([]byte, error) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, wrap("does not exist: mount the volume there, or correct the path")
+		return nil, wrap("does not exist: mount the volume there, or fix the path")
 	case errors.Is(err, fs.ErrPermission):
-		return nil, wrap(fmt.Sprintf("may not be read by uid %d, as which podsignal runs: set securityContext.runAsUser to its owner, "+
+		return nil, wrap(fmt.Sprintf("is not readable by podsignal's uid %d: set securityContext.runAsUser to its owner, "+
 			"or the pod's fsGroup and the volume's defaultMode: 0440", os.Geteuid()))
 	case err != nil:
 		return nil, fmt.Errorf("%s cannot be read: %w", variable, err)

@@ -59,7 +59,7 @@ func (e *Endpoint) Call(ctx context.Context, method string, header http.Header, 
 	defer cancel()
 	request, err := http.NewRequestWithContext(limited, method, e.URL, bytes.NewReader(body))
 	if err != nil {
-		return Answer{}, fmt.Errorf("%s_URL is no URL", e.Prefix)
+		return Answer{}, fmt.Errorf("%s_URL is not a valid URL", e.Prefix)
 	}
 	request.Header = header
 	request.Header.Set("User-Agent", e.UserAgent)
@@ -74,7 +74,7 @@ func (e *Endpoint) Call(ctx context.Context, method string, header http.Header, 
 	case ctx.Err() != nil:
 		return Answer{}, context.Cause(ctx)
 	case limited.Err() != nil:
-		return Answer{}, fmt.Errorf("no answer within %v: read its log: %w", e.Timeout, os.ErrDeadlineExceeded)
+		return Answer{}, fmt.Errorf("no answer within %v; see its log: %w", e.Timeout, os.ErrDeadlineExceeded)
 	default:
 		return Answer{}, e.explain(err)
 	}
@@ -103,7 +103,7 @@ func (e *Endpoint) Connect(ctx context.Context) error {
 	}
 	u, err := url.Parse(e.URL)
 	if err != nil {
-		return fmt.Errorf("%s_URL is no URL", e.Prefix)
+		return fmt.Errorf("%s_URL is not a valid URL", e.Prefix)
 	}
 	within := min(e.Timeout, connectWithin)
 	limited, cancel := context.WithTimeout(ctx, within)
@@ -119,7 +119,7 @@ func (e *Endpoint) Connect(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case limited.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("no connection within %v: start it, correct %s_URL, or permit the connection (NetworkPolicy)", within, e.Prefix)
+		return fmt.Errorf("no connection within %v: start it, fix %s_URL, or permit the connection (NetworkPolicy)", within, e.Prefix)
 	}
 	return e.explain(err)
 }
@@ -144,7 +144,7 @@ func (e *Endpoint) newTransport() (*http.Transport, error) {
 		}
 		roots = x509.NewCertPool()
 		if !roots.AppendCertsFromPEM(bundle) {
-			return nil, fmt.Errorf("%s_CA_FILE=%q holds no certificate: it must be in PEM, with BEGIN CERTIFICATE", e.Prefix, e.CAFile)
+			return nil, fmt.Errorf("%s_CA_FILE=%q contains no certificate: it must be in PEM, with BEGIN CERTIFICATE", e.Prefix, e.CAFile)
 		}
 	}
 	return &http.Transport{

@@ -63,12 +63,12 @@ func TestReadSetting(t *testing.T) {
 	}
 	for _, test := range []struct{ name, want string }{
 		{"token", ""},
-		{"none", `RELOAD_CA_FILE="DIR/none" does not exist: mount the volume there, or correct the path`},
-		{".", `RELOAD_CA_FILE="DIR" is no file: name the file itself`},
-		{"fifo", `RELOAD_CA_FILE="DIR/fifo" is no file: name the file itself`},
+		{"none", `RELOAD_CA_FILE="DIR/none" does not exist: mount the volume there, or fix the path`},
+		{".", `RELOAD_CA_FILE="DIR" is not a file: name the file itself`},
+		{"fifo", `RELOAD_CA_FILE="DIR/fifo" is not a file: name the file itself`},
 		{"large", `RELOAD_CA_FILE="DIR/large" is larger than 1 MiB: name the right file`},
 		{"loop", "RELOAD_CA_FILE cannot be read: stat DIR/loop: too many levels of symbolic links"},
-		{"closed", `RELOAD_CA_FILE="DIR/closed" may not be read by uid UID, as which podsignal runs: set securityContext.runAsUser to its owner, ` +
+		{"closed", `RELOAD_CA_FILE="DIR/closed" is not readable by podsignal's uid UID: set securityContext.runAsUser to its owner, ` +
 			"or the pod's fsGroup and the volume's defaultMode: 0440"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

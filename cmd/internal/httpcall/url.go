@@ -13,7 +13,7 @@ import (
 func CheckURL(raw, example string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return fmt.Errorf("is no URL that begins with http:// or https:// and a host: use one such as %s", example)
+		return fmt.Errorf("is not a valid http:// or https:// URL: use one such as %s", example)
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {

@@ -17,11 +17,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A UsageError is a fault of the command line or of an annotation, not of a manifest.
+// A UsageError is an error of the command line or of an annotation, not of a manifest.
 type UsageError struct{ error }
 
 const usage = `podsignal inject adds podsignal to the pods of the manifests on standard input, or
-updates the one that is there, and prints them. All else stays as it was:
+updates the one that is there, and prints them. Everything else stays as it was:
 
   kubectl get deploy web -o yaml | podsignal inject --process nginx | kubectl apply -f -
 
@@ -122,18 +122,18 @@ func inject(src []byte, opts options) (result []byte, remarks []string, err erro
 		return nil, nil, errors.New("no workload on standard input: podsignal is added to Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job and CronJob")
 	}
 	asked := 0
-	var faults []error
+	var errs []error
 	for _, w := range all {
 		want, err := w.settings(opts)
 		switch {
 		case err != nil:
-			faults = append(faults, err)
+			errs = append(errs, err)
 		case want.process == "":
 			continue
 		default:
 			said, err := w.inject(want)
 			if err != nil {
-				faults = append(faults, fmt.Errorf("%s: %w", w.name, err))
+				errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
 			}
 			for _, s := range said {
 				remarks = append(remarks, w.name+": "+s)
@@ -142,10 +142,10 @@ func inject(src []byte, opts options) (result []byte, remarks []string, err erro
 		asked++
 	}
 	if asked == 0 {
-		return nil, nil, UsageError{errors.New("no process is named: set --process, or the annotation podsignal/process on a workload, to the name that ps -o comm shows, such as nginx")}
+		return nil, nil, UsageError{errors.New("--process is required, or the annotation podsignal/process on a workload: the command name, such as nginx")}
 	}
-	if len(faults) > 0 {
-		return nil, nil, errors.Join(faults...)
+	if len(errs) > 0 {
+		return nil, nil, errors.Join(errs...)
 	}
 
 	result, err = splice(body, old, docs)

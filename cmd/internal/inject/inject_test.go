@@ -19,8 +19,8 @@ import (
 )
 
 // TestFiles runs each testdata/NAME.in.yaml or .json, with the flags in the comment that
-// it begins with. What is to be printed is in NAME.golden.yaml or .json, and what is told
-// in NAME.notes; or in NAME.error what is to be mended.
+// it begins with. What is to be printed is in NAME.golden.yaml or .json, and what is noted
+// in NAME.notes; or in NAME.error what is to be fixed.
 func TestFiles(t *testing.T) {
 	for _, file := range inputs(t) {
 		name, ext, _ := strings.Cut(filepath.Base(file), ".in")
@@ -178,7 +178,7 @@ func TestArguments(t *testing.T) {
 		{"a file", "", []string{"--process=nginx", "web.yaml"}, `unknown arguments "web.yaml": podsignal inject reads manifests from its standard input, see podsignal inject --help`, true},
 		{"only white space", " \n\t\n", []string{"--process=nginx"}, "standard input is empty: pipe manifests into it, such as those of kubectl get deploy web -o yaml", false},
 		{"UTF-16", "\xff\xfea\x00", nil, "standard input is UTF-16: use UTF-8", false},
-		{"no process", "kind: Pod\napiVersion: v1", []string{"--process= "}, "no process is named: set --process, or the annotation podsignal/process on a workload, to the name that ps -o comm shows, such as nginx", true},
+		{"no process", "kind: Pod\napiVersion: v1", []string{"--process= "}, "--process is required, or the annotation podsignal/process on a workload: the command name, such as nginx", true},
 		{"a path", "kind: Pod\napiVersion: v1", []string{"--process=/bin/a"}, `Pod/: --process="/bin/a" is a path: use the name alone, a`, true},
 		{"no signal", "kind: Pod\napiVersion: v1", []string{"--process=a", "--signal=HUPP"}, `Pod/: --signal="HUPP" is no signal: use a name such as HUP, USR1, USR2, QUIT or TERM, or a number from 1 to 64`, true},
 	}

@@ -42,7 +42,7 @@ func lookupOne(n *yaml.Node, key string, seen map[*yaml.Node]bool) *yaml.Node {
 	return nil
 }
 
-// resolve returns what an alias stands for, and nil for null.
+// resolve returns what an alias refers to, and nil for null.
 func resolve(n *yaml.Node) *yaml.Node {
 	if n != nil && n.Kind == yaml.AliasNode {
 		n = n.Alias

@@ -135,7 +135,7 @@ func findTarget(spec *yaml.Node, want settings) (*yaml.Node, []mount, error) {
 	case target == nil && slices.Contains(others, want.container):
 		return nil, nil, fmt.Errorf("--container=%q mounts none of the volumes %s: use %s", want.container, names(volumes, "and"), names(candidates, "or"))
 	case target == nil:
-		return nil, nil, fmt.Errorf("--container=%q is none in this pod that mounts the volumes: use %s", want.container, names(candidates, "or"))
+		return nil, nil, fmt.Errorf("--container=%q is not a container of this pod that mounts the volumes: use %s", want.container, names(candidates, "or"))
 	case want.container == "" && len(candidates) > 1:
 		return nil, nil, fmt.Errorf("several containers mount the volumes %s: set --container to the one whose program is to be signalled, %s", names(volumes, "and"), names(candidates, "or"))
 	}

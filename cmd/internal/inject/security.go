@@ -81,7 +81,7 @@ func idOf(n *yaml.Node, key, of string) (*yaml.Node, error) {
 	}
 	id, err := strconv.ParseUint(found.Value, 0, 32)
 	if err != nil || found.Kind != yaml.ScalarNode {
-		return nil, fmt.Errorf("line %d: %s %q of %s is no id: use a number, such as 0 or 101", found.Line, key, found.Value, of)
+		return nil, fmt.Errorf("line %d: %s %q of %s is not a valid id: use a number, such as 0 or 101", found.Line, key, found.Value, of)
 	}
 	return number(strconv.FormatUint(id, 10)), nil
 }

@@ -77,7 +77,7 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 	if want.image != "" || text(old, "image") == "" {
 		set(old, "image", str(imageOf(want)))
 	}
-	// As an ordinary init container it would hold up the pod for ever. Where it is
+	// As an ordinary init container it would block the pod for ever. Where it is
 	// among the containers, it may stay so.
 	if w.isInit(old) {
 		set(old, "restartPolicy", str("Always"))

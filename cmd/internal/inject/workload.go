@@ -15,7 +15,7 @@ type workload struct {
 	name   string     // Deployment/web
 	object *yaml.Node // perhaps an alias
 	pod    []string   // the keys that lead to the pod template
-	// shared are the nodes of the document that aliases stand for: what is changed in
+	// shared are the nodes of the document that aliases refer to: what is changed in
 	// one of them changes elsewhere too.
 	shared map[*yaml.Node]bool
 }
@@ -70,7 +70,7 @@ func workloads(doc *yaml.Node) []workload {
 	return all
 }
 
-// findShared adds all that aliases in n stand for, and what is in that.
+// findShared adds all that aliases in n refer to, and what is in that.
 func findShared(n *yaml.Node, shared map[*yaml.Node]bool) {
 	if n.Kind == yaml.AliasNode {
 		share(n.Alias, shared)
@@ -114,9 +114,9 @@ func (w workload) settings(opts options) (settings, error) {
 		return value, "annotation " + key
 	}
 	want := settings{container: opts.container, image: opts.image, version: opts.version}
-	var faults []error
-	fault := func(from, value, rest string) {
-		faults = append(faults, fmt.Errorf("%s: %s=%q %s", w.name, from, value, rest))
+	var errs []error
+	invalid := func(from, value, rest string) {
+		errs = append(errs, fmt.Errorf("%s: %s=%q %s", w.name, from, value, rest))
 	}
 
 	process, from := get("process", opts.process)
@@ -124,13 +124,13 @@ func (w workload) settings(opts options) (settings, error) {
 		return want, nil
 	}
 	if strings.Contains(process, "/") {
-		fault(from, process, "is a path: use the name alone, "+process[strings.LastIndex(process, "/")+1:])
+		invalid(from, process, "is a path: use the name alone, "+process[strings.LastIndex(process, "/")+1:])
 	}
 	name, from := get("signal", opts.signal)
 	if name != "" {
 		sig, err := signal.Parse(name)
 		if err != nil {
-			fault(from, name, err.Error())
+			invalid(from, name, err.Error())
 		}
 		want.signal = signal.Name(sig)
 	}
@@ -141,8 +141,8 @@ func (w workload) settings(opts options) (settings, error) {
 			want.volumes = append(want.volumes, volume)
 		}
 	}
-	if len(faults) > 0 {
-		return want, UsageError{errors.Join(faults...)}
+	if len(errs) > 0 {
+		return want, UsageError{errors.Join(errs...)}
 	}
 	return want, nil
 }

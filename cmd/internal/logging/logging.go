@@ -21,9 +21,19 @@ func New(out *Writer, least slog.Level, asJSON bool) *slog.Logger {
 func logTo(out io.Writer, least slog.Level, asJSON bool) *slog.Logger {
 	options := &slog.HandlerOptions{Level: least}
 	if asJSON {
+		options.ReplaceAttr = inSeconds
 		return slog.New(slog.NewJSONHandler(out, options))
 	}
 	return slog.New(slog.NewTextHandler(out, options))
+}
+
+// inSeconds has a duration logged as a number, under a key that tells the unit: latency_s.
+// slog's own JSON has nanoseconds, and nothing says so.
+func inSeconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.Float64(a.Key+"_s", a.Value.Duration().Seconds())
+	}
+	return a
 }
 
 // reportDropped is a warning, or an error where no warnings are logged: then all that was

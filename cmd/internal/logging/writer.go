@@ -26,7 +26,7 @@ type Writer struct {
 	waiting []byte // whole lines, the one that is being written among them
 	dropped int    // lines
 	ended   bool
-	report  func(out io.Writer, dropped int) // nil: nobody is told
+	report  func(out io.Writer, dropped int) // nil: it is not reported
 }
 
 // NewWriter writes to out.

@@ -39,7 +39,7 @@ func newStalled() (*stalledPipe, *Writer) {
 // lineOf is a line of 1 KiB.
 func lineOf(i int) string { return fmt.Sprintf("%-1023d\n", i) }
 
-// What waits for a reader is bound in bytes. What was dropped is told once, where it is
+// What waits for a reader is bound in bytes. What was dropped is reported once, where it is
 // missing, and nothing is lost from then on.
 func TestLogWithoutReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -14,13 +14,13 @@ import (
 type Notification struct {
 	Text         string         `json:"text"` // by Post, as are Pod, Namespace and Time
 	Rule         string         `json:"rule,omitempty"`
-	File         string         `json:"file"`                   // FILE, comma-separated
-	DigestBefore string         `json:"digestBefore,omitempty"` // as the log has it; what the process runs if the delivery failed
-	DigestAfter  string         `json:"digestAfter"`
+	File         string         `json:"file"`                    // FILE, comma-separated
+	DigestBefore string         `json:"digest_before,omitempty"` // as the log has it; what the process runs if the delivery failed
+	DigestAfter  string         `json:"digest_after"`
 	Process      string         `json:"process,omitempty"`
 	PID          int            `json:"pid,omitempty"`
 	Signal       string         `json:"signal,omitempty"`
-	ReloadURL    string         `json:"reloadUrl,omitempty"` // Post leaves the query out
+	ReloadURL    string         `json:"reload_url,omitempty"` // Post leaves the query out
 	Outcome      verify.Outcome `json:"outcome"`
 	Cause        string         `json:"cause,omitempty"` // the error of the last attempt, if undelivered
 	Pod          string         `json:"pod,omitempty"`
@@ -53,26 +53,26 @@ func (n *Notification) sentence() string {
 	}
 	switch n.Outcome {
 	case verify.Died, verify.Ended:
-		fmt.Fprintf(&b, "%s %s%s: it was told of %s", who, n.Outcome, after, what)
+		fmt.Fprintf(&b, "%s %s%s for %s", who, n.Outcome, after, what)
 	case verify.Restarted:
-		fmt.Fprintf(&b, "%s was restarted%s: it was told of %s", who, after, what)
+		fmt.Fprintf(&b, "%s was restarted%s for %s", who, after, what)
 	case verify.Kept:
-		fmt.Fprintf(&b, "%s kept its workers%s: it refused %s", who, after, what)
+		fmt.Fprintf(&b, "%s rejected %s%s: its workers were not replaced", who, what, after)
 	case verify.Undelivered:
-		fmt.Fprintf(&b, "%s has not been told of %s", who, what)
+		fmt.Fprintf(&b, "%s was not notified of %s", who, what)
 		if n.Cause != "" {
 			b.WriteString(": " + n.Cause)
 		}
 	case verify.Replaced:
-		fmt.Fprintf(&b, "%s replaced its workers%s: it was told of %s", who, after, what)
+		fmt.Fprintf(&b, "%s replaced its workers%s for %s", who, after, what)
 	case verify.Read:
 		fmt.Fprintf(&b, "%s read %s%s", who, what, after)
 	case verify.Accepted:
 		fmt.Fprintf(&b, "%s accepted %s%s", who, what, after)
 	case verify.Unseen:
-		fmt.Fprintf(&b, "%s showed no effect%s: it was told of %s", who, after, what)
+		fmt.Fprintf(&b, "%s showed no effect%s for %s", who, after, what)
 	default:
-		fmt.Fprintf(&b, "%s was told of %s", who, what)
+		fmt.Fprintf(&b, "%s was notified of %s", who, what)
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
 }

@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// noticesWaiting is how many notifications may wait for one that is tried again.
-	noticesWaiting = 16
+	// maxWaiting is how many notifications may wait for one that is tried again.
+	maxWaiting = 16
 
 	// notifyTimeout is for one try.
 	notifyTimeout = 10 * time.Second
 
-	// notifyPatience is the age at which a notice is given up: it is no news any more.
+	// notifyPatience is the age at which a notification is given up: it is not news any more.
 	notifyPatience = 10 * time.Minute
 )
 
@@ -37,8 +37,8 @@ type Notifier struct {
 	endpoint httpcall.Endpoint
 	log      *slog.Logger
 	queue    chan queued
-	lastErr  atomic.Pointer[error] // of the notice that is being tried; nil: none yet
-	troubled atomic.Bool           // a notice was lost, and none has arrived since
+	lastErr  atomic.Pointer[error] // of the notification that is being tried; nil: none yet
+	troubled atomic.Bool           // a notification was lost, and none has arrived since
 
 	sent, failed, dropped atomic.Uint64
 }
@@ -66,7 +66,7 @@ func New(s Settings, log *slog.Logger) *Notifier {
 			Proxy: http.ProxyFromEnvironment, UserAgent: build.UserAgent(),
 		},
 		log:   log,
-		queue: make(chan queued, noticesWaiting),
+		queue: make(chan queued, maxWaiting),
 	}
 }
 
@@ -104,7 +104,7 @@ func (n *Notifier) Post(note Notification) {
 		if last := n.lastErr.Load(); last != nil {
 			err = *last
 		}
-		n.lost(fmt.Errorf("%d others wait already: %w", noticesWaiting, err))
+		n.lost(fmt.Errorf("%d others wait already: %w", maxWaiting, err))
 	}
 }
 
@@ -127,15 +127,15 @@ func (n *Notifier) Run(ctx context.Context) error {
 	return nil
 }
 
-// lost tells that a notice was given up or dropped: once, until one arrives again.
+// lost logs that a notification was given up or dropped: once, until one arrives again.
 func (n *Notifier) lost(err error) {
 	if n.troubled.CompareAndSwap(false, true) {
-		n.log.Warn("a notice is lost, later ones may be too: look at NOTIFY_URL and its host", "host", Host(n.settings.URL), "err", err)
+		n.log.Warn("notification lost, later ones may be too: check NOTIFY_URL and its host", "host", Host(n.settings.URL), "err", err)
 	}
 }
 
-// deliver tries to send a notice until that has succeeded, cannot succeed any more, or
-// the notice is too old. The first try is made in any case.
+// deliver tries to send a notification until that has succeeded, cannot succeed any more, or
+// the notification is too old. The first try is made in any case.
 func (n *Notifier) deliver(ctx context.Context, q queued) {
 	defer n.lastErr.Store(nil)
 	var body bytes.Buffer
@@ -181,7 +181,7 @@ func (n *Notifier) try(ctx context.Context, body []byte) (again bool, err error)
 	case a.Code == http.StatusTooManyRequests, a.Code >= 500:
 		return true, fmt.Errorf("it answers %s", httpcall.StatusText(a.Code))
 	case a.Code/100 == 3:
-		return false, fmt.Errorf("it answers %s, and redirects are not followed: correct NOTIFY_URL", httpcall.StatusText(a.Code))
+		return false, fmt.Errorf("it answers %s, and redirects are not followed: fix NOTIFY_URL", httpcall.StatusText(a.Code))
 	}
-	return false, fmt.Errorf("it answers %s: correct NOTIFY_URL", httpcall.StatusText(a.Code))
+	return false, fmt.Errorf("it answers %s: fix NOTIFY_URL", httpcall.StatusText(a.Code))
 }

@@ -48,23 +48,23 @@ func TestSentence(t *testing.T) {
 		of   Notification
 		want string
 	}{
-		{"kept", nginx(verify.Kept), "podsignal: prod/web-5d9c: nginx kept its workers after HUP: it refused /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"died", nginx(verify.Died), "podsignal: prod/web-5d9c: nginx died after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"ended", nginx(verify.Ended), "podsignal: prod/web-5d9c: nginx ended after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"restarted", nginx(verify.Restarted), "podsignal: prod/web-5d9c: nginx was restarted after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"replaced", nginx(verify.Replaced), "podsignal: prod/web-5d9c: nginx replaced its workers after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"kept", nginx(verify.Kept), "podsignal: prod/web-5d9c: nginx rejected /etc/nginx/conf.d (digest 24bb1dda9425) after HUP: its workers were not replaced"},
+		{"died", nginx(verify.Died), "podsignal: prod/web-5d9c: nginx died after HUP for /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"ended", nginx(verify.Ended), "podsignal: prod/web-5d9c: nginx ended after HUP for /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"restarted", nginx(verify.Restarted), "podsignal: prod/web-5d9c: nginx was restarted after HUP for /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"replaced", nginx(verify.Replaced), "podsignal: prod/web-5d9c: nginx replaced its workers after HUP for /etc/nginx/conf.d (digest 24bb1dda9425)"},
 		{"read", nginx(verify.Read), "podsignal: prod/web-5d9c: nginx read /etc/nginx/conf.d (digest 24bb1dda9425) after HUP"},
-		{"unseen", nginx(verify.Unseen), "podsignal: prod/web-5d9c: nginx showed no effect after HUP: it was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"unseen", nginx(verify.Unseen), "podsignal: prod/web-5d9c: nginx showed no effect after HUP for /etc/nginx/conf.d (digest 24bb1dda9425)"},
 		{
 			"accepted",
 			Notification{ReloadURL: "http://127.0.0.1:9090/-/reload", File: "/etc/prometheus", DigestAfter: "24bb1dda9425", Outcome: verify.Accepted},
 			"podsignal: http://127.0.0.1:9090/-/reload accepted /etc/prometheus (digest 24bb1dda9425)",
 		},
-		{"no outcome", nginx(""), "podsignal: prod/web-5d9c: nginx was told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
-		{"undelivered", nginx(verify.Undelivered), "podsignal: prod/web-5d9c: nginx has not been told of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"no outcome", nginx(""), "podsignal: prod/web-5d9c: nginx was notified of /etc/nginx/conf.d (digest 24bb1dda9425)"},
+		{"undelivered", nginx(verify.Undelivered), "podsignal: prod/web-5d9c: nginx was not notified of /etc/nginx/conf.d (digest 24bb1dda9425)"},
 		{
 			"undelivered, and why", with(nginx(verify.Undelivered), func(n *Notification) { n.Cause = "no process is named nginx\nno other either" }),
-			"podsignal: prod/web-5d9c: nginx has not been told of /etc/nginx/conf.d (digest 24bb1dda9425): no process is named nginx no other either",
+			"podsignal: prod/web-5d9c: nginx was not notified of /etc/nginx/conf.d (digest 24bb1dda9425): no process is named nginx no other either",
 		},
 		{
 			"a rule", with(nginx(verify.Read), func(n *Notification) { n.Rule = "certificates" }),
@@ -78,14 +78,14 @@ func TestSentence(t *testing.T) {
 			"no pod", with(nginx(verify.Read), func(n *Notification) { n.Pod = "" }),
 			"podsignal: nginx read /etc/nginx/conf.d (digest 24bb1dda9425) after HUP",
 		},
-		{"a URL", prometheus, "podsignal: monitoring/prometheus-0: http://127.0.0.1:9090/-/reload was told of /etc/prometheus,/etc/rules (digest 24bb1dda9425)"},
+		{"a URL", prometheus, "podsignal: monitoring/prometheus-0: http://127.0.0.1:9090/-/reload was notified of /etc/prometheus,/etc/rules (digest 24bb1dda9425)"},
 		{
 			"a URL and a process", with(prometheus, func(n *Notification) { n.Process, n.Outcome = "prometheus", verify.Died }),
-			"podsignal: monitoring/prometheus-0: prometheus died after a call of http://127.0.0.1:9090/-/reload: it was told of /etc/prometheus,/etc/rules (digest 24bb1dda9425)",
+			"podsignal: monitoring/prometheus-0: prometheus died after a call of http://127.0.0.1:9090/-/reload for /etc/prometheus,/etc/rules (digest 24bb1dda9425)",
 		},
 		{
 			"a URL that refuses", with(prometheus, func(n *Notification) { n.Outcome, n.Cause = verify.Undelivered, "500 Internal Server Error" }),
-			"podsignal: monitoring/prometheus-0: http://127.0.0.1:9090/-/reload has not been told of /etc/prometheus,/etc/rules (digest 24bb1dda9425): 500 Internal Server Error",
+			"podsignal: monitoring/prometheus-0: http://127.0.0.1:9090/-/reload was not notified of /etc/prometheus,/etc/rules (digest 24bb1dda9425): 500 Internal Server Error",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -162,7 +162,7 @@ func (h *hook) want(t *testing.T, sent, failed, dropped uint64, warnings ...stri
 	var got []string
 	for line := range strings.Lines(h.log.String()) {
 		_, line, _ = strings.Cut(strings.TrimSpace(line), "level=")
-		got = append(got, strings.TrimPrefix(line, `WARN msg="a notice is lost, later ones may be too: look at NOTIFY_URL and its host" host=hooks.example err=`))
+		got = append(got, strings.TrimPrefix(line, `WARN msg="notification lost, later ones may be too: check NOTIFY_URL and its host" host=hooks.example err=`))
 	}
 	if diff := cmp.Diff(warnings, got); diff != "" {
 		t.Errorf("warnings -want +got\n%s", diff)
@@ -186,7 +186,7 @@ func TestNotifyTries(t *testing.T) {
 			}
 		}
 	}
-	// From 1 s to 1 min, as long as the notice is not older than 10 min.
+	// From 1 s to 1 min, as long as the notification is not older than 10 min.
 	whole := []string{
 		"0s a", "1s a", "3s a", "7s a", "15s a", "31s a", "1m3s a", "2m3s a", "3m3s a", "4m3s a", "5m3s a", "6m3s a", "7m3s a", "8m3s a", "9m3s a",
 	}
@@ -202,7 +202,7 @@ func TestNotifyTries(t *testing.T) {
 		{name: "after some failures", answer: first(io.EOF, 500, 429, 503), tries: whole[:5], sent: 1},
 		{
 			name: "never there", answer: func(*http.Request, int) (int, error) { return 0, io.EOF }, tries: whole, failed: 1,
-			warnings: []string{`"given up after 10m0s: it closed the connection without an answer: read its log, and use https:// in NOTIFY_URL if it speaks TLS"`},
+			warnings: []string{`"given up after 10m0s: it closed the connection without an answer: see its log, and use https:// in NOTIFY_URL if it speaks TLS"`},
 		},
 		{
 			name: "never well", answer: always(502), tries: whole, failed: 1,
@@ -218,19 +218,19 @@ func TestNotifyTries(t *testing.T) {
 				"0s a", "11s a", "23s a", "37s a", "55s a", "1m21s a", "2m3s a", "3m13s a", "4m23s a", "5m33s a", "6m43s a", "7m53s a", "9m3s a",
 			},
 			failed:   1,
-			warnings: []string{`"given up after 10m0s: no answer within 10s: read its log: i/o timeout"`},
+			warnings: []string{`"given up after 10m0s: no answer within 10s; see its log: i/o timeout"`},
 		},
 		{
 			name: "a wrong address", answer: always(404), tries: []string{"0s a"}, failed: 1,
-			warnings: []string{`"it answers 404 Not Found: correct NOTIFY_URL"`},
+			warnings: []string{`"it answers 404 Not Found: fix NOTIFY_URL"`},
 		},
 		{
 			name: "no notice for this one", answer: first(503, 400), tries: []string{"0s a", "1s a"}, failed: 1,
-			warnings: []string{`"it answers 400 Bad Request: correct NOTIFY_URL"`},
+			warnings: []string{`"it answers 400 Bad Request: fix NOTIFY_URL"`},
 		},
 		{
 			name: "a redirect", answer: always(302), tries: []string{"0s a"}, failed: 1,
-			warnings: []string{`"it answers 302 Found, and redirects are not followed: correct NOTIFY_URL"`},
+			warnings: []string{`"it answers 302 Found, and redirects are not followed: fix NOTIFY_URL"`},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestNotifyTries(t *testing.T) {
 	}
 }
 
-// While one is tried again, 16 more wait. Others are dropped, which is told once with
+// While one is tried again, 16 more wait. Others are dropped, which is logged once with
 // the cause, and again only when one has arrived meanwhile.
 func TestNotifyDrops(t *testing.T) {
 	var down atomic.Bool
@@ -256,7 +256,7 @@ func TestNotifyDrops(t *testing.T) {
 		}
 		return 200, nil
 	}
-	const dropped = `"16 others wait already: what answers there is not HTTP/1.1: correct the port in NOTIFY_URL, or use https:// if it speaks TLS"`
+	const dropped = `"16 others wait already: what answers there is not HTTP/1.1: fix the port in NOTIFY_URL, or use https:// if it speaks TLS"`
 	inFakeTime(t, answer, func(h *hook) {
 		post := func(n int) {
 			for i := range n {
@@ -274,7 +274,7 @@ func TestNotifyDrops(t *testing.T) {
 		synctest.Wait()
 		h.want(t, 17, 0, 4, dropped)
 		var got, want []string
-		for i, try := range h.tries[2:] { // after the first notice's two
+		for i, try := range h.tries[2:] { // after the first one's two
 			got, want = append(got, try), append(want, fmt.Sprint("1s ", i))
 		}
 		if diff := cmp.Diff(want, got); diff != "" || len(got) != 16 {
@@ -287,7 +287,7 @@ func TestNotifyDrops(t *testing.T) {
 		post(1)
 		time.Sleep(time.Hour)
 		h.want(t, 17, 2, 4, dropped,
-			`"given up after 10m0s: what answers there is not HTTP/1.1: correct the port in NOTIFY_URL, or use https:// if it speaks TLS"`)
+			`"given up after 10m0s: what answers there is not HTTP/1.1: fix the port in NOTIFY_URL, or use https:// if it speaks TLS"`)
 	})
 }
 
@@ -305,7 +305,7 @@ func TestNotifyAge(t *testing.T) {
 	})
 }
 
-// A notifier that hangs in a try ends as fast as one that waits for the next, or for a notice.
+// A notifier that hangs in a try ends as fast as one that waits for the next, or for a notification.
 func TestNotifyEnds(t *testing.T) {
 	hangs := func(r *http.Request, _ int) (int, error) {
 		<-r.Context().Done()
@@ -349,8 +349,8 @@ func TestNotifyDocument(t *testing.T) {
 				Rule: "site", File: "/etc/nginx/conf.d", DigestBefore: "0123456789ab", DigestAfter: "24bb1dda9425",
 				Process: "nginx", PID: 7, Signal: "HUP", Outcome: verify.Kept,
 			},
-			`{"text":"podsignal: prod/web-5d9c: site: nginx kept its workers after HUP: it refused /etc/nginx/conf.d (digest 24bb1dda9425)",
-"rule":"site","file":"/etc/nginx/conf.d","digestBefore":"0123456789ab","digestAfter":"24bb1dda9425",
+			`{"text":"podsignal: prod/web-5d9c: site: nginx rejected /etc/nginx/conf.d (digest 24bb1dda9425) after HUP: its workers were not replaced",
+"rule":"site","file":"/etc/nginx/conf.d","digest_before":"0123456789ab","digest_after":"24bb1dda9425",
 "process":"nginx","pid":7,"signal":"HUP","outcome":"kept","pod":"web-5d9c","namespace":"prod","time":"NOW"}
 `,
 		},
@@ -360,8 +360,8 @@ func TestNotifyDocument(t *testing.T) {
 				File: "/a <b> & c", DigestAfter: "24bb1dda9425", ReloadURL: "http://user:s3cret@app/reload?s3cret",
 				Outcome: verify.Undelivered, Cause: "500",
 			},
-			`{"text":"podsignal: prod/web-5d9c: http://app/reload has not been told of /a <b> & c (digest 24bb1dda9425): 500",
-"file":"/a <b> & c","digestAfter":"24bb1dda9425","reloadUrl":"http://app/reload","outcome":"undelivered","cause":"500",
+			`{"text":"podsignal: prod/web-5d9c: http://app/reload was not notified of /a <b> & c (digest 24bb1dda9425): 500",
+"file":"/a <b> & c","digest_after":"24bb1dda9425","reload_url":"http://app/reload","outcome":"undelivered","cause":"500",
 "pod":"web-5d9c","namespace":"prod","time":"NOW"}
 `,
 		},
@@ -390,10 +390,10 @@ func TestNotifyDocument(t *testing.T) {
 		t.Errorf("the log says %s", log.String())
 	}
 
-	// Without the authority nothing arrives, and why is told without the URL.
+	// Without the authority nothing arrives, and the error does not have the URL.
 	n := New(Settings{URL: address}, discard)
 	again, err := n.try(t.Context(), nil)
-	if want := "its certificate is of an unknown authority: set NOTIFY_CA_FILE to a file with the authority's, in PEM"; !again || err == nil || err.Error() != want {
+	if want := "its certificate's authority is unknown: set NOTIFY_CA_FILE to a PEM file with it"; !again || err == nil || err.Error() != want {
 		t.Errorf("another try: %v, error %v, want true and %s", again, err, want)
 	}
 }
@@ -439,8 +439,8 @@ func TestNotifyFailures(t *testing.T) {
 func TestCheckURL(t *testing.T) {
 	for value, want := range map[string]string{
 		"https://user:s3cret@hooks.example/services/s3cret?s3cret": "",
-		"hooks.example/services/s3cret":                            "is no URL that begins with http:// or https:// and a host: use one such as https://hooks.example.com/services/ID",
-		"https://hooks.example/%s3cret":                            "is no URL that begins with http:// or https:// and a host: use one such as https://hooks.example.com/services/ID",
+		"hooks.example/services/s3cret":                            "is not a valid http:// or https:// URL: use one such as https://hooks.example.com/services/ID",
+		"https://hooks.example/%s3cret":                            "is not a valid http:// or https:// URL: use one such as https://hooks.example.com/services/ID",
 	} {
 		got := ""
 		if err := CheckURL(value); err != nil {
@@ -489,7 +489,7 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// A proxy that is not to be used is told without its address, which holds a password.
+// The error about a proxy does not have its address, which holds a password.
 func TestProxyFailure(t *testing.T) {
 	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusProxyAuthRequired)
@@ -497,7 +497,7 @@ func TestProxyFailure(t *testing.T) {
 	defer refuses.Close()
 	for _, test := range []struct{ name, proxy, want string }{
 		{"refuses", strings.Replace(refuses.URL, "//", "//user:s3cret@", 1), "the proxy answers 407 Proxy Authentication Required: permit the host there"},
-		{"is down", "http://user:s3cret@" + calltest.ClosedPort(t), "the proxy cannot be reached: correct HTTPS_PROXY or HTTP_PROXY, or name the host in NO_PROXY: connection refused"},
+		{"is down", "http://user:s3cret@" + calltest.ClosedPort(t), "the proxy cannot be reached: fix HTTPS_PROXY or HTTP_PROXY, or name the host in NO_PROXY: connection refused"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if os.Getenv("PROXIED") != "" {

@@ -41,21 +41,21 @@ func TestConnect(t *testing.T) {
 		{"over TCP", Settings{URL: overHTTP.URL}, ""},
 		{"over TLS", Settings{URL: overTLS.URL, CAFile: calltest.Authority(t, overTLS)}, ""},
 		{"nothing is sent", Settings{URL: "http://" + raw}, ""},
-		{"refused", Settings{URL: "http://" + calltest.ClosedPort(t)}, "connection refused: nothing listens there: start it, or correct the host and port in RELOAD_URL"},
-		{"an unknown authority", Settings{URL: overTLS.URL}, "its certificate is of an unknown authority: set RELOAD_CA_FILE to a file with the authority's, in PEM"},
+		{"refused", Settings{URL: "http://" + calltest.ClosedPort(t)}, "connection refused: nothing listens there: start it, or fix the host and port in RELOAD_URL"},
+		{"an unknown authority", Settings{URL: overTLS.URL}, "its certificate's authority is unknown: set RELOAD_CA_FILE to a PEM file with it"},
 		{
 			"another name",
 			Settings{URL: otherName.URL, CAFile: calltest.Authority(t, otherName)},
-			"x509: certificate is valid for 127.0.0.2, not 127.0.0.1: call it in RELOAD_URL by a name that its certificate has",
+			"x509: certificate is valid for 127.0.0.2, not 127.0.0.1: use a name in RELOAD_URL that its certificate has",
 		},
 		{"TLS to http's port", Settings{URL: strings.Replace(overHTTP.URL, "http", "https", 1)}, "it does not speak TLS: use http:// in RELOAD_URL, or another port"},
 		{
 			"no handshake",
 			Settings{URL: "https://" + silent.Addr().String(), Timeout: short},
-			"no connection within 50ms: start it, correct RELOAD_URL, or permit the connection (NetworkPolicy)",
+			"no connection within 50ms: start it, fix RELOAD_URL, or permit the connection (NetworkPolicy)",
 		},
-		{"a CA file without certificates", Settings{URL: overTLS.URL, CAFile: notPEM}, `RELOAD_CA_FILE="CA" holds no certificate: it must be in PEM, with BEGIN CERTIFICATE`},
-		{"no CA file", Settings{URL: overTLS.URL, CAFile: "/nowhere"}, `RELOAD_CA_FILE="CA" does not exist: mount the volume there, or correct the path`},
+		{"a CA file without certificates", Settings{URL: overTLS.URL, CAFile: notPEM}, `RELOAD_CA_FILE="CA" contains no certificate: it must be in PEM, with BEGIN CERTIFICATE`},
+		{"no CA file", Settings{URL: overTLS.URL, CAFile: "/nowhere"}, `RELOAD_CA_FILE="CA" does not exist: mount the volume there, or fix the path`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.settings.URL += "/-/reload?token=" + calltest.Hidden

@@ -27,7 +27,7 @@ type Settings struct {
 func (s *Settings) Shown() string { return ShownURL(s.URL) }
 
 // endpoint uses no proxy, whatever the environment says: the application is in this
-// pod, or in this Compose project. What net/http leaves out by itself is localhost, but
+// pod, or in this Compose project. What net/http leaves out automatically is localhost, but
 // neither the pod's address nor a service's name.
 func (s *Settings) endpoint() *httpcall.Endpoint {
 	return &httpcall.Endpoint{Prefix: "RELOAD", URL: s.URL, CAFile: s.CAFile, Timeout: s.Timeout, UserAgent: build.UserAgent()}
@@ -72,7 +72,7 @@ func (s *Settings) credentials() (http.Header, error) {
 		}
 		token := strings.TrimSpace(string(content))
 		if token == "" || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
-			return nil, fmt.Errorf("%s=%q holds no token: write the token into it, and nothing else", variable, s.TokenFile)
+			return nil, fmt.Errorf("%s=%q contains no token: put the token into it, and nothing else", variable, s.TokenFile)
 		}
 		request.Header.Set("Authorization", "Bearer "+token)
 	case s.BasicAuthFile != "":
@@ -84,14 +84,14 @@ func (s *Settings) credentials() (http.Header, error) {
 		line := strings.TrimRight(string(content), "\r\n")
 		user, password, ok := strings.Cut(line, ":")
 		if !ok || user == "" || strings.ContainsFunc(line, unicode.IsControl) {
-			return nil, fmt.Errorf("%s=%q holds no user:password: write these two into it, parted by a colon, and nothing else", variable, s.BasicAuthFile)
+			return nil, fmt.Errorf("%s=%q contains no user:password: put these two into it, separated by a colon, and nothing else", variable, s.BasicAuthFile)
 		}
 		request.SetBasicAuth(user, password)
 	}
 	return request.Header, nil
 }
 
-// A StatusError is an answer that is no success.
+// A StatusError is an answer other than 2xx.
 type StatusError struct {
 	method, url string // the URL as ShownURL has it
 	code        int
@@ -116,19 +116,19 @@ func (s *Settings) fix(a httpcall.Answer) string {
 	}
 	switch {
 	case a.Location != "":
-		return fmt.Sprintf("it leads to %s, and redirects are not followed: set RELOAD_URL to where it reloads", a.Location)
+		return fmt.Sprintf("it redirects to %s, and redirects are not followed: set RELOAD_URL to the final URL", a.Location)
 	case a.Code == http.StatusUnauthorized && s.TokenFile == "" && s.BasicAuthFile == "":
-		return "it asks who is calling: set " + credentials
+		return "it requires credentials: set " + credentials
 	case a.Code == http.StatusUnauthorized:
-		return "it does not know the caller: correct the file that " + credentials + " names"
+		return "it rejects the credentials: fix the file that " + credentials + " names"
 	case a.Code == http.StatusForbidden:
-		return "it does not permit this: permit reloads by HTTP (" + prometheus + "), or correct " + credentials
+		return "it forbids this: enable reloads by HTTP (" + prometheus + "), or fix " + credentials
 	case a.Code == http.StatusNotFound:
-		return "it has no such page: correct the path in RELOAD_URL, or permit reloads by HTTP (" + prometheus + ")"
+		return "it has no such page: fix the path in RELOAD_URL, or enable reloads by HTTP (" + prometheus + ")"
 	case a.Code == http.StatusMethodNotAllowed:
-		return "it takes another method: correct RELOAD_METHOD, or permit reloads by HTTP (" + prometheus + ")"
+		return "it does not accept this method: fix RELOAD_METHOD, or enable reloads by HTTP (" + prometheus + ")"
 	case a.Code == http.StatusBadRequest && strings.HasPrefix(s.URL, "http:"):
-		return "the program refused: read its log, and use https:// in RELOAD_URL if it speaks TLS"
+		return "the program rejected it; see its log, and use https:// in RELOAD_URL if it speaks TLS"
 	}
-	return "the program refused: read its log"
+	return "the program rejected it; see its log"
 }

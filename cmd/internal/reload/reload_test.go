@@ -125,7 +125,7 @@ func listenRaw(t *testing.T, response string) (address string, requests <-chan s
 func TestReloadStatus(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")
 	calltest.Write(t, token, calltest.Hidden)
-	const refused = "the program refused: read its log"
+	const refused = "the program rejected it; see its log"
 	for _, test := range []struct {
 		name     string
 		code     int
@@ -140,31 +140,31 @@ func TestReloadStatus(t *testing.T) {
 		{name: "503", code: 503, want: "503 Service Unavailable: " + refused},
 		{name: "a 5xx without a name", code: 599, want: "599: " + refused},
 		{name: "400", code: 400, want: "400 Bad Request: " + refused + ", and use https:// in RELOAD_URL if it speaks TLS"},
-		{name: "401", code: 401, want: "401 Unauthorized: it asks who is calling: set RELOAD_BEARER_TOKEN_FILE or RELOAD_BASIC_AUTH_FILE"},
+		{name: "401", code: 401, want: "401 Unauthorized: it requires credentials: set RELOAD_BEARER_TOKEN_FILE or RELOAD_BASIC_AUTH_FILE"},
 		{
 			name: "401 for a token", code: 401, settings: Settings{TokenFile: token},
-			want: "401 Unauthorized: it does not know the caller: correct the file that RELOAD_BEARER_TOKEN_FILE names",
+			want: "401 Unauthorized: it rejects the credentials: fix the file that RELOAD_BEARER_TOKEN_FILE names",
 		},
 		{
 			name: "403", code: 403,
-			want: "403 Forbidden: it does not permit this: permit reloads by HTTP (Prometheus: start it with --web.enable-lifecycle), " +
-				"or correct RELOAD_BEARER_TOKEN_FILE or RELOAD_BASIC_AUTH_FILE",
+			want: "403 Forbidden: it forbids this: enable reloads by HTTP (Prometheus: start it with --web.enable-lifecycle), " +
+				"or fix RELOAD_BEARER_TOKEN_FILE or RELOAD_BASIC_AUTH_FILE",
 		},
 		{
 			name: "404", code: 404,
-			want: "404 Not Found: it has no such page: correct the path in RELOAD_URL, or permit reloads by HTTP (Prometheus: start it with --web.enable-lifecycle)",
+			want: "404 Not Found: it has no such page: fix the path in RELOAD_URL, or enable reloads by HTTP (Prometheus: start it with --web.enable-lifecycle)",
 		},
 		{
 			name: "405", code: 405,
-			want: "405 Method Not Allowed: it takes another method: correct RELOAD_METHOD, or permit reloads by HTTP (Prometheus: start it with --web.enable-lifecycle)",
+			want: "405 Method Not Allowed: it does not accept this method: fix RELOAD_METHOD, or enable reloads by HTTP (Prometheus: start it with --web.enable-lifecycle)",
 		},
 		{
 			name: "a redirect", code: 301, location: "https://user:s3cret@app.example/reload?token=s3cret",
-			want: "301 Moved Permanently: it leads to https://app.example/reload, and redirects are not followed: set RELOAD_URL to where it reloads",
+			want: "301 Moved Permanently: it redirects to https://app.example/reload, and redirects are not followed: set RELOAD_URL to the final URL",
 		},
 		{
 			name: "a redirect to a path", code: 307, location: "/login?from=s3cret",
-			want: "307 Temporary Redirect: it leads to SERVER/login, and redirects are not followed: set RELOAD_URL to where it reloads",
+			want: "307 Temporary Redirect: it redirects to SERVER/login, and redirects are not followed: set RELOAD_URL to the final URL",
 		},
 		{name: "no redirect", code: 304, want: "304 Not Modified: " + refused},
 	} {
@@ -239,32 +239,32 @@ func TestReloadFailure(t *testing.T) {
 		address, _ := listenRaw(t, response)
 		return "http://" + address
 	}
-	const notHTTP = "what answers there is not HTTP/1.1: correct the port in RELOAD_URL, or use https:// if it speaks TLS"
+	const notHTTP = "what answers there is not HTTP/1.1: fix the port in RELOAD_URL, or use https:// if it speaks TLS"
 	for _, test := range []struct {
 		name     string
 		settings Settings
 		want     string
 	}{
-		{"refused", Settings{URL: closed}, "connection refused: nothing listens there: start it, or correct the host and port in RELOAD_URL"},
-		{"slow", Settings{URL: slow.URL, Timeout: 50 * time.Millisecond}, "no answer within 50ms: read its log: i/o timeout"},
-		{"no answer", Settings{URL: raw("")}, "it closed the connection without an answer: read its log, and use https:// in RELOAD_URL if it speaks TLS"},
-		{"half an answer", Settings{URL: raw("HTTP/1.1 200 OK\r\nX: s3c")}, "it closed the connection without an answer: read its log, and use https:// in RELOAD_URL if it speaks TLS"},
+		{"refused", Settings{URL: closed}, "connection refused: nothing listens there: start it, or fix the host and port in RELOAD_URL"},
+		{"slow", Settings{URL: slow.URL, Timeout: 50 * time.Millisecond}, "no answer within 50ms; see its log: i/o timeout"},
+		{"no answer", Settings{URL: raw("")}, "it closed the connection without an answer: see its log, and use https:// in RELOAD_URL if it speaks TLS"},
+		{"half an answer", Settings{URL: raw("HTTP/1.1 200 OK\r\nX: s3c")}, "it closed the connection without an answer: see its log, and use https:// in RELOAD_URL if it speaks TLS"},
 		{"not HTTP", Settings{URL: raw("s3cret\r\n\r\n")}, notHTTP},
 		{"a broken status", Settings{URL: raw("HTTP/1.1 s3cret OK\r\n\r\n")}, notHTTP},
 		{"a broken header", Settings{URL: raw("HTTP/1.1 200 OK\r\ns3cret\r\n\r\n")}, notHTTP},
 		{"a header without an end", Settings{URL: raw("HTTP/1.1 200 OK\r\nX: " + strings.Repeat(calltest.Hidden, 20<<10))}, notHTTP},
 		{"http to TLS' port", Settings{URL: strings.Replace(speaksTLS.URL, "https", "http", 1)}, "400"},
 		{"TLS to http's port", Settings{URL: strings.Replace(speaksHTTP.URL, "http", "https", 1)}, "it does not speak TLS: use http:// in RELOAD_URL, or another port"},
-		{"unknown authority", Settings{URL: speaksTLS.URL}, "its certificate is of an unknown authority: set RELOAD_CA_FILE to a file with the authority's, in PEM"},
+		{"unknown authority", Settings{URL: speaksTLS.URL}, "its certificate's authority is unknown: set RELOAD_CA_FILE to a PEM file with it"},
 		{
 			"another authority",
 			Settings{URL: otherCA.URL, CAFile: calltest.Authority(t, speaksTLS)},
-			`its certificate is of an authority that RELOAD_CA_FILE="CA" does not hold: write the authority's into it`,
+			`its certificate's authority is not in RELOAD_CA_FILE="CA": add it`,
 		},
 		{
 			"another name",
 			Settings{URL: otherName.URL, CAFile: calltest.Authority(t, otherName)},
-			"x509: certificate is valid for 127.0.0.2, not 127.0.0.1: call it in RELOAD_URL by a name that its certificate has",
+			"x509: certificate is valid for 127.0.0.2, not 127.0.0.1: use a name in RELOAD_URL that its certificate has",
 		},
 		{"expired", Settings{URL: expired.URL, CAFile: calltest.Authority(t, expired)}, "x509: certificate has expired or is not yet valid: replace its certificate"},
 		{
@@ -350,10 +350,10 @@ func TestReloadFiles(t *testing.T) {
 	certificate := calltest.Read(t, calltest.Authority(t, server))
 
 	const (
-		noToken = `RELOAD_BEARER_TOKEN_FILE="DIR/token" holds no token: write the token into it, and nothing else`
-		noAuth  = `RELOAD_BASIC_AUTH_FILE="DIR/auth" holds no user:password: write these two into it, parted by a colon, and nothing else`
-		noCA    = `RELOAD_CA_FILE="DIR/ca" holds no certificate: it must be in PEM, with BEGIN CERTIFICATE`
-		unknown = "401 Unauthorized: it does not know the caller: correct the file that "
+		noToken = `RELOAD_BEARER_TOKEN_FILE="DIR/token" contains no token: put the token into it, and nothing else`
+		noAuth  = `RELOAD_BASIC_AUTH_FILE="DIR/auth" contains no user:password: put these two into it, separated by a colon, and nothing else`
+		noCA    = `RELOAD_CA_FILE="DIR/ca" contains no certificate: it must be in PEM, with BEGIN CERTIFICATE`
+		unknown = "401 Unauthorized: it rejects the credentials: fix the file that "
 	)
 	byToken := &Settings{URL: server.URL, Method: "POST", Timeout: deadline, CAFile: ca, TokenFile: token}
 	byAuth := &Settings{URL: server.URL, Method: "POST", Timeout: deadline, CAFile: ca, BasicAuthFile: auth}
@@ -363,17 +363,17 @@ func TestReloadFiles(t *testing.T) {
 		file, content string // written before the call; no file if empty
 		want          string // the error after its beginning; empty: success
 	}{
-		{"token missing", byToken, "", "", `RELOAD_BEARER_TOKEN_FILE="DIR/token" does not exist: mount the volume there, or correct the path`},
+		{"token missing", byToken, "", "", `RELOAD_BEARER_TOKEN_FILE="DIR/token" does not exist: mount the volume there, or fix the path`},
 		{"token empty", byToken, token, "\n", noToken},
 		{"token of two words", byToken, token, "s3cret s3cret", noToken},
 		{"token of two lines", byToken, token, "s3cret\r\nX: s3cret", noToken},
 		{"token with letters that no header may have", byToken, token, "s3crét", noToken},
-		{"CA missing", byToken, token, "s3cret", `RELOAD_CA_FILE="DIR/ca" does not exist: mount the volume there, or correct the path`},
+		{"CA missing", byToken, token, "s3cret", `RELOAD_CA_FILE="DIR/ca" does not exist: mount the volume there, or fix the path`},
 		{"CA empty", byToken, ca, "", noCA},
 		{"CA not PEM", byToken, ca, "s3cret", noCA},
 		{"CA is there", byToken, ca, certificate, unknown + "RELOAD_BEARER_TOKEN_FILE names"},
 		{"token is new", byToken, token, "new\n", ""},
-		{"auth missing", byAuth, "", "", `RELOAD_BASIC_AUTH_FILE="DIR/auth" does not exist: mount the volume there, or correct the path`},
+		{"auth missing", byAuth, "", "", `RELOAD_BASIC_AUTH_FILE="DIR/auth" does not exist: mount the volume there, or fix the path`},
 		{"auth empty", byAuth, auth, "", noAuth},
 		{"auth without a colon", byAuth, auth, "s3cret", noAuth},
 		{"auth without a user", byAuth, auth, ":s3cret", noAuth},
@@ -408,7 +408,7 @@ func TestParseReloadMethod(t *testing.T) {
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q is %q (%v), want %q", value, got, err, want)
 		}
-		if err != nil && err.Error() != "is no method to reload by: use POST, PUT, PATCH or GET" {
+		if err != nil && err.Error() != "is not a valid method: use POST, PUT, PATCH or GET" {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
@@ -424,7 +424,7 @@ func TestCheckReloadSettings(t *testing.T) {
 		{"no timeout", CheckTimeout(0), "leaves no time for an answer: use more than 0, such as 10s"},
 		{"CA and https", CheckCAFile("https://app/"), ""},
 		{"CA and http", CheckCAFile("HTTP://app/"), "is not used with http://: unset it, or use https:// in RELOAD_URL"},
-		{"CA and a URL that is none", CheckCAFile("app/"), ""}, // one fault is enough
+		{"CA and a URL that is invalid", CheckCAFile("app/"), ""}, // one error is enough
 		{"basic auth", CheckBasicAuthFile(""), ""},
 		{"basic auth and token", CheckBasicAuthFile("/token"), "cannot be used with RELOAD_BEARER_TOKEN_FILE: unset one of them"},
 	} {
@@ -440,7 +440,7 @@ func TestCheckReloadSettings(t *testing.T) {
 
 func TestCheckURL(t *testing.T) {
 	const (
-		none = "is no URL that begins with http:// or https:// and a host: use one such as http://127.0.0.1:9090/-/reload"
+		none = "is not a valid http:// or https:// URL: use one such as http://127.0.0.1:9090/-/reload"
 		user = "has a user in it: put it into a file, as user:password, and name that by RELOAD_BASIC_AUTH_FILE"
 		port = "has no valid port: use one from 1 to 65535"
 		hash = "has a fragment, which is never sent: leave out all from the # on"

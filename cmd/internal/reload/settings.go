@@ -31,12 +31,12 @@ var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.Met
 func ParseMethod(value string) (string, error) {
 	method := strings.ToUpper(value)
 	if !slices.Contains(methods, method) {
-		return "", errors.New("is no method to reload by: use POST, PUT, PATCH or GET")
+		return "", errors.New("is not a valid method: use POST, PUT, PATCH or GET")
 	}
 	return method, nil
 }
 
-// CheckTimeout is for RELOAD_TIMEOUT: a call without an end would hold up all that
+// CheckTimeout is for RELOAD_TIMEOUT: a call without an end would block all that
 // follows.
 func CheckTimeout(timeout time.Duration) error {
 	if timeout <= 0 {

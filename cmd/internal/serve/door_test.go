@@ -201,7 +201,7 @@ func TestRoom(t *testing.T) {
 		if !slices.Contains(closed, all[0]) {
 			t.Error("it was not the one that had been silent for longest")
 		}
-		door.note(all[0], http.StateClosed) // of which it is told later
+		door.note(all[0], http.StateClosed) // of which it hears later
 		door.note(all[2], http.StateClosed)
 		accept()
 		check("one was closed", maxConns+2, 1)

@@ -20,7 +20,7 @@ func TestExaminationsAreShared(t *testing.T) {
 		e := newExaminer(func() ([]*check.Report, error) {
 			begun = append(begun, time.Since(began)) // a second one at a time would be a race
 			time.Sleep(2 * time.Second)
-			return []*check.Report{{InSight: len(begun)}}, nil
+			return []*check.Report{{Visible: len(begun)}}, nil
 		})
 		var all sync.WaitGroup
 		for i := range 200 {
@@ -29,7 +29,7 @@ func TestExaminationsAreShared(t *testing.T) {
 				time.Sleep(at)
 				found, err := e.find(t.Context())
 				want := 1 + int(at/(3*time.Second)) // 2 s of an examination, 1 s of its finds
-				if err != nil || len(found) != 1 || found[0].InSight != want {
+				if err != nil || len(found) != 1 || found[0].Visible != want {
 					t.Errorf("asked after %v: %v, %v, want those of examination %d", at, found, err, want)
 				}
 			})

@@ -71,37 +71,37 @@ func metrics(rules []*deliver.Status, notifications func() (sent, failed, droppe
 		label{"commit", build.Commit}, label{"goversion", runtime.Version()}, label{"version", build.Version})
 	each(func(s *deliver.Status, rule []label) {
 		for _, mode := range []string{"inotify", "poll"} {
-			gauge("watch_mode", "1 for how changes are noticed now: inotify, or poll where it cannot be had.",
+			gauge("watch_mode", "1 for the way changes are detected now: inotify, or poll where inotify is unavailable.",
 				truth(s.Mode == mode), with(rule, label{"mode", mode})...)
 		}
 	})
 	each(func(s *deliver.Status, rule []label) {
-		counter("watch_errors_total", "Times that inotify lost events or could not be had, and looks at which a path was gone or unreadable.",
+		counter("watch_errors_total", "Times that inotify lost events or was unavailable, and scans in which a path was gone or unreadable.",
 			s.Figures.WatchErrors, rule...)
 	})
 	each(func(s *deliver.Status, rule []label) {
 		if s.Digest != "" {
-			gauge("config_digest_info", "What the files show, as the log names it; always 1.", 1, with(rule, label{"digest", s.Digest})...)
+			gauge("config_digest_info", "Digest of the watched files, as in the log; always 1.", 1, with(rule, label{"digest", s.Digest})...)
 		}
 	})
 	each(func(s *deliver.Status, rule []label) {
-		counter("config_changes_total", "Changes of what the files show, since podsignal started.", s.Figures.Counts.Changes, rule...)
+		counter("config_changes_total", "Changes of the watched files since podsignal started.", s.Figures.Counts.Changes, rule...)
 	})
 	each(func(s *deliver.Status, rule []label) {
-		gauge("config_last_change_timestamp_seconds", "When what the files show came to be; 0 before the first look.", stamp(s.Changed.Time), rule...)
+		gauge("config_last_change_timestamp_seconds", "When the watched files last changed; 0 before the first scan.", stamp(s.Changed.Time), rule...)
 	})
 	each(func(s *deliver.Status, rule []label) {
 		gauge("targets", "Processes that are signalled, as of the last search.", float64(len(s.Targets)), rule...)
 	})
 	each(func(s *deliver.Status, rule []label) {
-		gauge("out_of_sync", "1 if what the files show has not reached every target, or cannot be read; else 0.", truth(!s.OutOfSync.IsZero()), rule...)
+		gauge("out_of_sync", "1 if the watched files have not reached every target, or are unreadable; else 0.", truth(!s.OutOfSync.IsZero()), rule...)
 	})
 	each(func(s *deliver.Status, rule []label) {
 		var late time.Duration
 		if !s.Figures.Overdue.IsZero() {
 			late = max(0, s.Figures.At.Sub(s.Figures.Overdue))
 		}
-		gauge("out_of_sync_seconds", "For how long out_of_sync has been 1, but for a wait for SPLAY; 0 while it is not.", late.Seconds(), rule...)
+		gauge("out_of_sync_seconds", "How long out_of_sync has been 1, without waits for SPLAY; 0 while it is 0.", late.Seconds(), rule...)
 	})
 	each(func(s *deliver.Status, rule []label) {
 		by := label{"signal", s.Signal}
@@ -112,7 +112,7 @@ func metrics(rules []*deliver.Status, notifications func() (sent, failed, droppe
 			result string
 			n      uint64
 		}{{"sent", s.Figures.Counts.Arrived}, {"held_back", s.Figures.Counts.HeldBack}, {"failed", s.Figures.Counts.Failed}} {
-			counter("signals_total", "Signals sent, or calls of RELOAD_URL answered, and attempts that were held back until the target is ready or failed; these are made again.",
+			counter("signals_total", "Signals sent or calls of RELOAD_URL answered, and attempts that failed or were held back until the target is ready; these are retried.",
 				attempts.n, with(rule, label{"result", attempts.result}, by)...)
 		}
 	})
@@ -121,13 +121,13 @@ func metrics(rules []*deliver.Status, notifications func() (sent, failed, droppe
 	})
 	each(func(s *deliver.Status, rule []label) {
 		for seen, n := range s.Figures.Counts.ByOutcome() {
-			counter("reload_outcome_total", "Signals by what was seen of their effect within VERIFY, and calls that were accepted.",
+			counter("reload_outcome_total", "Signals by the effect that was seen within VERIFY, and calls that were accepted.",
 				n, with(rule, label{"outcome", string(seen)})...)
 		}
 	})
 	each(func(s *deliver.Status, rule []label) {
 		latency := func(suffix string, value float64, labels ...label) {
-			p.add("histogram", "change_to_signal_seconds", suffix, "From the end of a change of the files to the signal, or to the answer to the call.", value, with(rule, labels...)...)
+			p.add("histogram", "change_to_signal_seconds", suffix, "Time from the end of a change of the files to the signal, or to the answer to the call.", value, with(rule, labels...)...)
 		}
 		for i, bound := range deliver.Buckets {
 			latency("_bucket", float64(s.Figures.Counts.Latency.Below[i]), label{"le", strconv.FormatFloat(bound, 'g', -1, 64)})
@@ -146,7 +146,7 @@ func metrics(rules []*deliver.Status, notifications func() (sent, failed, droppe
 			result string
 			n      uint64
 		}{{"sent", sent}, {"failed", failed}, {"dropped", dropped}} {
-			counter("notifications_total", "Documents posted to NOTIFY_URL, given up after several attempts, and dropped because too many were waiting.",
+			counter("notifications_total", "Notifications posted to NOTIFY_URL, given up after several attempts, and dropped because too many were waiting.",
 				posts.n, label{"result", posts.result})
 		}
 	}

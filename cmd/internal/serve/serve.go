@@ -46,7 +46,7 @@ func Run(ctx context.Context, address string, opts Options, log *slog.Logger) er
 			err = serve(ctx, listener, handler, log)
 		}
 		if err != nil && ctx.Err() == nil {
-			log.Log(ctx, level, "cannot listen, trying again; signals are sent all the same: set LISTEN to an address that is free", "every", relisten, "err", err)
+			log.Log(ctx, level, "cannot bind LISTEN, retrying; signals are unaffected: set it to a free address", "every", relisten, "err", err)
 			level = slog.LevelDebug // said once
 		}
 		select {

@@ -89,7 +89,7 @@ func TestStuckLoop(t *testing.T) {
 	}
 }
 
-// With RULES each fault is told with the name of its rule.
+// With RULES each error has the name of its rule.
 func TestPagesOfRules(t *testing.T) {
 	long := time.Now().Add(-time.Hour)
 	handler := newPages(Options{

@@ -1,7 +1,7 @@
 // Package verify watches what becomes of signals that were sent.
 package verify
 
-// An Outcome is what was seen of a signal's effect, no more. None of them but Died
+// An Outcome is what was seen of a signal's effect, and no more. None of them but Died
 // and Kept says whether the program likes what it has read.
 type Outcome string
 

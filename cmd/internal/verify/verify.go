@@ -110,7 +110,7 @@ func (s *Set) Sent(v *Signal, newest time.Time) (results []Result) {
 	return results
 }
 
-// Look looks at the targets whose turn it is. It returns the results of the signals whose
+// Look checks the targets whose turn it is. It returns the results of the signals whose
 // time is over, and whether a target was seen to have ended, so that its successor should
 // be looked for. newest is when the newest of the targets was found.
 func (s *Set) Look(newest time.Time) (results []Result, ended bool) {
