@@ -8,12 +8,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/podsignal/podsignal/cmd/internal/check"
+	"github.com/podsignal/podsignal/cmd/internal/deliver"
+	"github.com/podsignal/podsignal/cmd/internal/notify"
 )
 
 // page reads one of the pages beside the code.
@@ -106,23 +112,164 @@ func TestPageOfGuarantees(t *testing.T) {
 // goTests are the names of all Go tests and fuzz tests below a folder.
 func goTests(t *testing.T, dir string) (names []string) {
 	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
+	eachFile(t, dir, func(path string, file *ast.File) {
 		for _, decl := range file.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasSuffix(path, "_test.go") {
 				names = append(names, f.Name.Name)
 			}
 		}
-		return nil
+	})
+	return names
+}
+
+// eachFile parses the Go files below a folder.
+func eachFile(t *testing.T, dir string, f func(path string, file *ast.File)) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err == nil {
+			f(path, file)
+		}
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return names
+}
+
+// TestPageOfMessages: Troubleshooting has every message that is logged as a warning or an
+// error, as far as its fix.
+func TestPageOfMessages(t *testing.T) {
+	text := page(t, "OPERATIONS.md")
+	for _, dir := range []string{"..", "../../signal", "../../watcher"} {
+		for _, message := range warnings(t, dir) {
+			event, _, _ := strings.Cut(message, ": ")
+			if !strings.Contains(text, "`"+event) {
+				t.Errorf("OPERATIONS.md does not have the message %q", message)
+			}
+		}
+	}
+}
+
+// warnings are the messages of all calls of Warn, Error and Log of a slog.Logger, in the Go
+// files below a folder, and those of constants that are called message.
+func warnings(t *testing.T, dir string) (messages []string) {
+	t.Helper()
+	argument := map[string]int{"Warn": 0, "Error": 0, "Log": 2}
+	add := func(e ast.Expr) {
+		if literal, ok := e.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+			message, err := strconv.Unquote(literal.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			messages = append(messages, message)
+		}
+	}
+	inspect := func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			f, ok := n.Fun.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if i, ok := argument[f.Sel.Name]; ok && i < len(n.Args) {
+				add(n.Args[i])
+			}
+		case *ast.AssignStmt:
+			if name, ok := n.Lhs[0].(*ast.Ident); ok && name.Name == "message" {
+				add(n.Rhs[0])
+			}
+		}
+		return true
+	}
+	eachFile(t, dir, func(path string, file *ast.File) {
+		if !strings.HasSuffix(path, "_test.go") {
+			ast.Inspect(file, inspect)
+		}
+	})
+	if len(messages) == 0 {
+		t.Fatalf("no message in %s", dir)
+	}
+	return messages
+}
+
+// TestPageOfMetrics holds the table of metrics in OPERATIONS.md against the code.
+func TestPageOfMetrics(t *testing.T) {
+	code := page(t, "../internal/serve/metrics.go")
+	var want, got []string
+	for _, m := range regexp.MustCompile(`(?:gauge|counter)\("(\w+)"|p\.add\("histogram", "(\w+)"`).FindAllStringSubmatch(code, -1) {
+		want = append(want, "podsignal_"+m[1]+m[2])
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(podsignal_\\w+)").FindAllStringSubmatch(page(t, "OPERATIONS.md"), -1) {
+		got = append(got, m[1])
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the metrics of OPERATIONS.md are not those of the code (-code +page):\n%s", diff)
+	}
+}
+
+// TestPageOfJSON: the fields of each document are those of its table, and what may be left out
+// is in italics there.
+func TestPageOfJSON(t *testing.T) {
+	for _, test := range []struct {
+		page, section string
+		document      any
+		more          string // fields that package serve adds
+	}{
+		{"README.md", "JSON of podsignal check", check.Report{}, ""},
+		{"README.md", "JSON of /status", deliver.Status{}, "*version* check"},
+		{"OPERATIONS.md", "Notifications", notify.Notification{}, ""},
+	} {
+		_, section, ok := strings.Cut(page(t, test.page), "\n## "+test.section+"\n")
+		if !ok {
+			t.Errorf("%s has no section %s", test.page, test.section)
+		}
+		section, _, _ = strings.Cut(section, "\n## ")
+		var got []string
+		row := regexp.MustCompile("(?m)^\\| (\\*?`[^|]+) \\|")
+		for _, cells := range row.FindAllStringSubmatch(section, -1) {
+			for field := range strings.SplitSeq(strings.ReplaceAll(cells[1], "`", ""), ", ") {
+				got = append(got, field)
+			}
+		}
+		want := append(fields(reflect.TypeOf(test.document), ""), strings.Fields(test.more)...)
+		slices.Sort(want)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s, %s (-code +page):\n%s", test.page, test.section, diff)
+		}
+	}
+}
+
+// fields are the fields of a type in JSON, those of what it holds among them.
+func fields(of reflect.Type, prefix string) (all []string) {
+	for field := range of.Fields() {
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		name = prefix + name
+		if shown := "*" + name + "*"; strings.HasPrefix(options, "omit") {
+			all = append(all, shown)
+		} else {
+			all = append(all, name)
+		}
+		held, below := field.Type, name+"."
+		if held.Kind() == reflect.Slice {
+			held, below = held.Elem(), name+"[]."
+		}
+		if held.Kind() == reflect.Pointer {
+			held = held.Elem()
+		}
+		// The fields of a mount without updates are told once for all places.
+		if held.Kind() == reflect.Struct && held != reflect.TypeFor[check.SubPathReport]() {
+			all = append(all, fields(held, below)...)
+		}
+	}
+	return all
 }
