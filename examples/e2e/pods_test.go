@@ -85,8 +85,8 @@ func testWrongUID(t *testing.T, c *cluster, name string) {
 	a.waitReady(p, true)
 }
 
-// listen has podsignal serve its pages, with the probes that the README has. They are
-// asked more often, so that the case does not take long.
+// listen has podsignal serve its pages, with the probes that cmd/podsignal/OPERATIONS.md has.
+// They are asked more often, so that the case does not take long.
 func (m manifest) listen() {
 	m.set(object{"LISTEN": ":9533"})
 	c := m.container("podsignal")
