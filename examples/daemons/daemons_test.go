@@ -1,5 +1,5 @@
 // Package daemons_test runs real daemons with podsignal beside them, and holds the
-// table of them in README.md against what is seen.
+// tables of them in README.md, beside it, against what is seen.
 package daemons_test
 
 import (

@@ -3,6 +3,7 @@ package daemons_test
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,9 +11,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// The columns of the tables. README.md at the top has some of the first's.
+const (
+	fitHeader   = "| program | `PROCESS` | `SIGNAL` | runs as | with a broken configuration it | a reload closes |"
+	unfitHeader = "| program | `PROCESS` | `SIGNAL` | what the signal does |"
+	topHeader   = "| program | `PROCESS` | `SIGNAL` | runs as | with a broken configuration it |"
+)
+
 // TestTables holds README.md's two tables against what TestDaemons sees.
 func TestTables(t *testing.T) {
-	content, err := os.ReadFile("../../README.md")
+	content, err := os.ReadFile("README.md")
 	check(t, err)
 	var fit, unfit []string
 	for _, d := range slices.SortedFunc(slices.Values(daemons), byName) {
@@ -24,13 +32,73 @@ func TestTables(t *testing.T) {
 		}
 	}
 	for header, want := range map[string][]string{
-		"| program | `PROCESS` | `SIGNAL` | runs as | with a broken configuration it | a reload closes |": fit,
-		"| program | `PROCESS` | `SIGNAL` | what the signal does |":                                       unfit,
+		fitHeader:   fit,
+		unfitHeader: unfit,
 	} {
 		if diff := cmp.Diff(want, table(string(content), header)); diff != "" {
 			t.Errorf("README.md's table %s differs from what is tested (-tested +README):\n%s", header, diff)
 		}
 	}
+}
+
+// TestTablesOfReadme holds the programs in the README.md at the top against the page here.
+func TestTablesOfReadme(t *testing.T) {
+	here, err := os.ReadFile("README.md")
+	check(t, err)
+	top, err := os.ReadFile("../../README.md")
+	check(t, err)
+	want := make(map[string]row)
+	for _, r := range rows(t, string(here), fitHeader) {
+		want[r["program"]] = r
+	}
+	got := rows(t, string(top), topHeader)
+	if len(got) == 0 {
+		t.Fatalf("the README.md at the top has no table of programs with the header\n%s", topHeader)
+	}
+	for _, r := range got {
+		w, found := want[r["program"]]
+		if !found {
+			t.Errorf("the README.md at the top has the program %q, which examples/daemons/README.md does not have", r["program"])
+			continue
+		}
+		for column, cell := range r {
+			if cell != w[column] {
+				t.Errorf("%s, column %q: the README.md at the top has %q, examples/daemons/README.md %q",
+					r["program"], column, cell, w[column])
+			}
+		}
+	}
+}
+
+// A row has its cells by the names of their columns, with the text of links only.
+type row map[string]string
+
+// rows returns those below a header.
+func rows(t *testing.T, page, header string) []row {
+	t.Helper()
+	columns := cells(header)
+	var all []row
+	for _, line := range table(page, header) {
+		r, values := make(row), cells(line)
+		if len(values) != len(columns) {
+			t.Fatalf("not %d columns: %s", len(columns), line)
+		}
+		for i, cell := range values {
+			r[columns[i]] = linkMark.ReplaceAllString(cell, "$1")
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+var linkMark = regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`)
+
+func cells(line string) []string {
+	cells := strings.Split(strings.Trim(line, "| "), "|")
+	for i, cell := range cells {
+		cells[i] = strings.TrimSpace(cell)
+	}
+	return cells
 }
 
 func byName(a, b daemon) int {
@@ -42,7 +110,7 @@ func (d daemon) title() string {
 	if d.folder == "" {
 		return d.name
 	}
-	return fmt.Sprintf("[%s](examples/%s)", d.name, d.folder)
+	return fmt.Sprintf("[%s](../%s)", d.name, d.folder)
 }
 
 // match is PROCESS, and CMDLINE where it takes both to find the process.

@@ -14,7 +14,7 @@ import (
 
 const (
 	// A process that starts right when its files change may have read the old
-	// ones: podsignal dry run it once to be sure, and spoil the first figure.
+	// ones: podsignal would signal it once to be sure, and spoil the first figure.
 	beforeStart = 100 * time.Millisecond
 	// A little over the defaults of MIN_INTERVAL and START_GRACE, so that no
 	// figure contains a wait for them.

@@ -106,7 +106,7 @@ func TestRestartInPlace(t *testing.T) {
 				config["GREETING"] = greeting
 				k.provide(config)
 				write(t, volume, config)
-				log.await(t, `level=INFO msg="signal waiting for this replica's share of SPLAY" .* splay=30s`, change)
+				log.await(t, `level=INFO msg="waiting for this replica's share of SPLAY" .* splay=30s`, change)
 				log.await(t, `msg=signalled .* signal=TERM`, change)
 				await(t, "the greeting "+greeting, func() bool { return k.greeted(greeting) })
 				log.await(t, `level=INFO msg="reload outcome" .* outcome=`+test.outcome, change)

@@ -101,7 +101,7 @@ func TestNotices(t *testing.T) {
 			time.Sleep(time.Hour)
 		}, nil,
 	}, {
-		"nor while it waiting for this replica's share of SPLAY", config.Rule{Signal: syscall.SIGHUP, Splay: config.Splay{Within: time.Hour, Share: 30 * time.Minute}}, false, func(s *stage) {
+		"nor while it waits for its share of SPLAY", config.Rule{Signal: syscall.SIGHUP, Splay: config.Splay{Within: time.Hour, Share: 30 * time.Minute}}, false, func(s *stage) {
 			s.have(target(7))
 			s.shows(1)
 			time.Sleep(20 * time.Minute)
