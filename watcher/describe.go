@@ -28,7 +28,7 @@ const (
 type Description struct {
 	Paths   []PathDescription
 	Folders []string // to be watched, without links
-	Inotify error    // why not, with the mend; nil: an instance and all watches can be had
+	Inotify error    // why not, with the fix; nil: an instance and all watches are available
 	Limits  InotifyLimits
 }
 
@@ -37,10 +37,10 @@ type PathDescription struct {
 	Path  string
 	Kind  Kind
 	Files int   // that it shows
-	Err   error // of an absent or unusable one, with the mend
+	Err   error // of an absent or unusable one, with the fix
 }
 
-// Describe looks at the paths once, as a Watcher with these options would, and tries
+// Describe scans the paths once, as a Watcher with these options would, and tries
 // to watch them for a moment. It does not open the files: that would pass for a
 // program that reads its configuration anew (see Opens). The error is ctx's.
 func Describe(ctx context.Context, opts Options) (Description, error) {
@@ -82,14 +82,14 @@ func absent(path string, err error) error {
 	if at, ok := errors.AsType[*fs.PathError](err); ok && at.Path != path {
 		missing = fmt.Sprintf(" (%s is missing)", at.Path)
 	}
-	return fmt.Errorf("%s does not exist%s: correct FILE, or mount the volume there into podsignal's container", path, missing)
+	return fmt.Errorf("%s does not exist%s: fix FILE, or mount the volume there into podsignal's container", path, missing)
 }
 
 // tryNotify watches the paths for a moment.
 func tryNotify(paths []string) error {
 	n, err := newNotifier()
 	if err != nil {
-		return withMend(err)
+		return withHint(err)
 	}
 	defer func() { _ = n.close() }() // of no use any more whatever it says
 	for _, path := range paths {
@@ -98,7 +98,7 @@ func tryNotify(paths []string) error {
 			continue // gone since the walk
 		}
 		if err != nil {
-			return withMend(fmt.Errorf("watching %s: %w", path, err))
+			return withHint(fmt.Errorf("watching %s: %w", path, err))
 		}
 	}
 	return nil

@@ -75,7 +75,7 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// Instances and watches of this very process are in sight.
+// Instances and watches of this very process are visible.
 func TestInotifyLimits(t *testing.T) {
 	before := readLimits()
 	n, err := newNotifier()

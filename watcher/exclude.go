@@ -11,7 +11,7 @@ import (
 )
 
 // ValidatePattern tells what is wrong with a pattern for Options.Exclude, and the
-// mend; nil if it can be used. The error goes on after the pattern: `"" is empty: …`.
+// fix; nil if it can be used. The error goes on after the pattern: `"" is empty: …`.
 //
 // The patterns are doublestar's: * is any part of one name, ** as a whole name is any
 // number of folders, none too, and ?, [a-z] and {a,b} are as in a shell. A pattern
@@ -31,7 +31,7 @@ func ValidatePattern(pattern string) error {
 	case strings.HasPrefix(pattern, "/"):
 		return errors.New("is absolute, but is matched against paths relative to FILE: use a pattern such as cache/** or **/*.tmp")
 	case !doublestar.ValidatePattern(pattern):
-		return errors.New(`is no pattern: use *, **, ?, [a-z] and {a,b} as in **/*.tmp, each [ and { closed, and \ before one that is meant as it is`)
+		return errors.New(`is not a valid pattern: use *, **, ?, [a-z] and {a,b} as in **/*.tmp, each [ and { closed, and \ before one that is meant as it is`)
 	case clean == "":
 		return errors.New("names FILE itself: use a pattern such as **/*.tmp")
 	case pattern != clean:

@@ -29,9 +29,9 @@ func TestValidatePattern(t *testing.T) {
 		`\{a\}`:                     "",
 		"":                          "is empty",
 		"/etc/conf/*.tmp":           "is absolute",
-		"[a":                        "is no pattern",
-		"{a":                        "is no pattern",
-		`a\`:                        "is no pattern",
+		"[a":                        "is not a valid pattern",
+		"{a":                        "is not a valid pattern",
+		`a\`:                        "is not a valid pattern",
 		".":                         "names FILE itself",
 		"cache/":                    "use cache",
 		"./cache":                   "use cache",
@@ -43,7 +43,7 @@ func TestValidatePattern(t *testing.T) {
 		"**/*":                      "leaves out all",
 		"*/**":                      "leaves out all",
 		"**/**/*/**":                "leaves out all",
-		strings.Repeat("{", 10_000): "is no pattern",
+		strings.Repeat("{", 10_000): "is not a valid pattern",
 	} {
 		err := ValidatePattern(pattern)
 		switch {
@@ -98,7 +98,7 @@ func TestExclude(t *testing.T) {
 			kind, err := s.path(opts.Paths[0])
 			must(t, err)
 			var shown []string
-			for _, f := range s.shown {
+			for _, f := range s.entries {
 				rel, err := filepath.Rel(opts.Paths[0], f.path)
 				must(t, err)
 				if rel == "." {
@@ -222,7 +222,7 @@ func TestExcludedKey(t *testing.T) {
 	}
 }
 
-// An excluded file that may not be read, or is not whole, is no matter.
+// An excluded file that is unreadable, or incomplete, does not matter.
 func TestExcludedIsNotOpened(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "a"), []byte("1"), 0o644))
@@ -245,7 +245,7 @@ func TestExcludedIsNotOpened(t *testing.T) {
 	}
 }
 
-// FILE and EXCLUDE that contradict each other are told, once.
+// FILE and EXCLUDE that contradict each other are logged, once.
 func TestExcludedFileIsTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.log")
 	var log bytes.Buffer
@@ -307,7 +307,7 @@ func TestGit(t *testing.T) {
 			}
 		})
 	}
-	f := folder{shown: []string{""}, names: map[string]bool{}}
+	f := folder{relative: []string{""}, names: map[string]bool{}}
 	if f.matters(gitEntry) {
 		t.Error("events of git's matter")
 	}

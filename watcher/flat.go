@@ -11,33 +11,33 @@ import (
 // names and the files are the same, so is what it shows: a look at 10,000 of them then
 // makes no paths, and asks for each file by its name in the folder.
 type flat struct {
-	id    id
-	real  string // where links lead
-	root  string // the path of FILE that it was found below
-	names []string
-	files []*content // of these names
-	shown []shown
-	room  int64  // for their paths
-	used  uint64 // the scan that last came across it
+	id     id
+	real   string // where links lead
+	root   string // the path of FILE that it was found below
+	names  []string
+	files  []*content // of these names
+	sorted []entry    // what it showed, by path
+	room   int64      // for their paths
+	used   uint64     // the scan that last came across it
 }
 
 // remember keeps what a folder showed, if it was flat and none of its files has to be
 // read again.
-func (s *scan) remember(path string, at *place, names []string, shown []shown) {
-	if s.cache == nil || at.frozen() || len(names) == 0 || len(shown) != len(names) {
+func (s *scan) remember(path string, at *place, names []string, entries []entry) {
+	if s.cache == nil || at.frozen() || len(names) == 0 || len(entries) != len(names) {
 		return
 	}
 	f := &flat{id: at.id(), real: at.real, root: s.root, names: names, used: s.cache.scan}
 	for i, name := range names {
-		c := s.cache.files[shown[i].real]
-		if c == nil || !c.racy.IsZero() || shown[i].real != join(at.real, name) {
+		c := s.cache.files[entries[i].real]
+		if c == nil || !c.racy.IsZero() || entries[i].real != join(at.real, name) {
 			return
 		}
 		f.files = append(f.files, c)
-		f.room += int64(len(shown[i].path)) * pathByteBytes
+		f.room += int64(len(entries[i].path)) * pathByteBytes
 	}
-	f.shown = slices.Clone(shown)
-	slices.SortFunc(f.shown, byPath) // so that the digest has nothing left to sort
+	f.sorted = slices.Clone(entries)
+	slices.SortFunc(f.sorted, byPath) // so that the digest has nothing left to sort
 	s.cache.flats[path] = f
 }
 
@@ -71,8 +71,8 @@ func (s *scan) recallFlat(path string, at *place, names []string) bool {
 		}
 	}
 	f.used = s.cache.scan
-	s.shown = append(s.shown, f.shown...)
-	s.files += len(f.shown)
+	s.entries = append(s.entries, f.sorted...)
+	s.files += len(f.sorted)
 	s.room.hold(f.room)
 	s.thawed = true
 	if t := time.Unix(newest.Unix()); t.After(s.newest) {

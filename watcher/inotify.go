@@ -18,7 +18,7 @@ const queued = 512
 // follow is watched once. The instance is there while a Watcher runs.
 //
 // Each Watcher gets all events of the folders that it follows, in order. One that
-// is busy holds up no other: when too many wait for it, it is told that some were
+// is busy blocks no other: when too many wait for it, it learns that some were
 // lost, and looks at everything. An event takes a few microseconds more than
 // in an instance of a Watcher's own, which is what one that is alone should have.
 //
@@ -157,7 +157,7 @@ func (in *instance) event(ev fsnotify.Event) {
 	}
 	for m, path := range parent.holders {
 		name := join(path, filepath.Base(ev.Name))
-		if its == nil || its.holders[m] != name { // else it has been told
+		if its == nil || its.holders[m] != name { // else it knows already
 			m.send(ev, name)
 		}
 	}
@@ -184,7 +184,7 @@ func (m *member) send(ev fsnotify.Event, name string) {
 	}
 }
 
-// lose tells a Watcher, once, that it must look at everything and open a notifier anew.
+// lose has a Watcher, once, rescan everything and open a notifier anew.
 func (m *member) lose(err error) {
 	if !m.lost {
 		m.lost = true

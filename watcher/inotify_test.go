@@ -268,7 +268,7 @@ func TestSharedTwoPaths(t *testing.T) {
 	takes(t, taken{1, 3})
 }
 
-// pausing is a context that holds up a Watcher as soon as it reads.
+// pausing is a context that blocks a Watcher as soon as it reads.
 type pausing struct {
 	context.Context
 	paused atomic.Bool
@@ -284,7 +284,7 @@ func (p *pausing) Err() error {
 	return p.Context.Err()
 }
 
-// One that is busy for long holds up no other, and has lost nothing in the end.
+// One that is busy for long blocks no other, and has lost nothing in the end.
 func TestSharedBusy(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(dir, "d"), 0o755))

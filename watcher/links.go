@@ -22,11 +22,11 @@ const (
 
 // A folder is one to be watched.
 type folder struct {
-	id      id
-	path    string          // without links
-	names   map[string]bool // the entries that matter, besides those of shown
-	shown   []string        // where, relative to FILE, all entries are shown that are not excluded
-	exclude exclusion
+	id       id
+	path     string          // without links
+	names    map[string]bool // the entries that matter, besides those of relative
+	relative []string        // where, relative to FILE, all entries are visible that are not excluded
+	exclude  exclusion
 }
 
 // matters tells whether an event on the named entry can change what is shown.
@@ -38,13 +38,13 @@ func (f *folder) matters(name string) bool {
 	if name == gitEntry {
 		return false // not named by FILE, it does not count
 	}
-	if strings.HasPrefix(name, "..") && (f.names[dataLink] || f.shown != nil) {
+	if strings.HasPrefix(name, "..") && (f.names[dataLink] || f.relative != nil) {
 		return true
 	}
 	if len(f.exclude) == 0 {
-		return f.shown != nil
+		return f.relative != nil
 	}
-	return slices.ContainsFunc(f.shown, func(rel string) bool {
+	return slices.ContainsFunc(f.relative, func(rel string) bool {
 		return !f.exclude.has(filepath.Join(rel, name))
 	})
 }
@@ -95,8 +95,8 @@ func (s *scan) watchAll(path string, st *unix.Stat_t, rel string) {
 	if len(s.exclude) == 0 {
 		rel = "" // one is as good as another
 	}
-	if !slices.Contains(f.shown, rel) {
-		f.shown = append(f.shown, rel)
+	if !slices.Contains(f.relative, rel) {
+		f.relative = append(f.relative, rel)
 	}
 }
 
@@ -202,7 +202,7 @@ func (s *scan) resolveIn(at place, path string) (place, error) {
 	return at, nil
 }
 
-// next looks at the entry of a folder. If it is a link, target is where that leads.
+// next reads the entry of a folder. If it is a link, target is where that leads.
 func (s *scan) next(in *place, name string, at *place) (target string, err error) {
 	if target := s.recall(in, name); target != "" {
 		s.watch(in.real, &in.stat, name)

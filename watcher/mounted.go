@@ -29,8 +29,8 @@ import (
 //     names, customary but free, can tell. One with others is listed, and a Secret
 //     with just these two keys, or one of them, is not.
 //
-// A subPath mount has no ..data of its own, for it is never updated, and is no volume here.
-// Network file systems are not looked at: the kubelet keeps no such volume there, and
+// A subPath mount has no ..data of its own, for it is never updated, and is not a volume here.
+// Network file systems are skipped: the kubelet keeps no such volume there, and
 // they may hang.
 func MountedVolumes() ([]string, error) {
 	mounts, err := mountinfo()

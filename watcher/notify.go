@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// pollEvery is how often everything is looked at where inotify cannot be had.
+	// pollEvery is how often everything is scanned where inotify is unavailable.
 	pollEvery = 2 * time.Second
 
 	// never is a time that does not come.
@@ -54,7 +54,7 @@ func newNotifier() (*notifier, error) {
 	return &notifier{w.Events, failures, w.Add, w.Remove, w.WatchList, w.Close}, nil
 }
 
-// startNotify asks for inotify, and plans for polling if it cannot be had.
+// startNotify asks for inotify, and plans for polling if it is unavailable.
 func (w *Watcher) startNotify() {
 	now := time.Now()
 	w.opened = now
@@ -102,11 +102,11 @@ func (w *Watcher) degrade(err error) {
 	if w.degraded.Swap(true) {
 		return
 	}
-	w.opts.Log.Warn("inotify cannot be had: polling instead", "every", pollEvery, "err", withMend(err))
+	w.opts.Log.Warn("inotify unavailable, falling back to polling", "every", pollEvery, "err", withHint(err))
 }
 
-// withMend says what gives inotify back.
-func withMend(err error) error {
+// withHint says what gives inotify back.
+func withHint(err error) error {
 	switch {
 	case errors.Is(err, unix.EMFILE):
 		return fmt.Errorf("%w: raise the sysctl fs.inotify.max_user_instances on the node", err)
@@ -140,7 +140,7 @@ func (w *Watcher) syncWatches(needed map[id]*folder) (complete bool) {
 	complete = true
 	for key, f := range needed {
 		if old := kept[key]; old != nil {
-			old.names, old.shown = f.names, f.shown
+			old.names, old.relative = f.names, f.relative
 			continue
 		}
 		complete = false
@@ -155,7 +155,7 @@ func (w *Watcher) syncWatches(needed map[id]*folder) (complete bool) {
 		w.watched[f.path] = f
 	}
 	if complete && w.degraded.Swap(false) {
-		w.opts.Log.Info("inotify is back", "folders", len(w.watched))
+		w.opts.Log.Info("inotify available again", "folders", len(w.watched))
 	}
 	return complete
 }

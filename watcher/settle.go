@@ -8,7 +8,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// longest is how many quiet times a burst may last before it is looked at anyway.
+// longest is how many quiet times a burst may last before the paths are scanned anyway.
 const longest = 20
 
 // A burst is a run of events that belong together, such as the steps of one
@@ -90,7 +90,7 @@ func (b *burst) end() time.Time {
 }
 
 // reset ends the burst. A volume that is still in the middle of an update then
-// (the kubelet died, or is slow) no longer holds up the others; its swap, should
+// (the kubelet died, or is slow) no longer blocks the others; its swap, should
 // it come, begins a burst of its own.
 func (b *burst) reset() {
 	b.first, b.last, b.more = time.Time{}, time.Time{}, false

@@ -20,7 +20,7 @@ type shared struct {
 // the list that follows each add tells.
 func (in *instance) add(m *member, path string) error {
 	if !in.usable() {
-		return nil // m has been told
+		return nil // m knows already
 	}
 	_ = in.remove(m, path)
 	key, err := identify(path)
@@ -75,7 +75,7 @@ func (in *instance) drop(s *shared) {
 	}
 }
 
-// forget takes a watch that is no more off the routes.
+// forget takes a watch that is gone off the routes.
 func (in *instance) forget(s *shared) {
 	s.dead = true
 	delete(in.paths, s.path)

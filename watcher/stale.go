@@ -46,7 +46,7 @@ func (w *Watcher) readMounts() {
 	}
 	t, err := readTable()
 	if err != nil {
-		w.opts.Log.Debug("mounts cannot be read", "err", err)
+		w.opts.Log.Debug("mounts unreadable", "err", err)
 		return
 	}
 	w.mounts, w.remount = t, false
@@ -86,7 +86,7 @@ type fixed struct {
 	stale error  // why it is; nil: it is not
 }
 
-// deleted tells what the kernel says of a root that is no more (seq_path, fs/seq_file.c).
+// deleted tells whether the kernel says that a root is gone (seq_path, fs/seq_file.c).
 func deleted(root string) bool { return strings.HasSuffix(root, "//deleted") }
 
 // judge compares the mounts that a look has found with what they were. One that is not
@@ -108,7 +108,7 @@ func (w *Watcher) judge(s *scan, whole bool) {
 		if root == f.root && !deleted(root) {
 			continue
 		}
-		fix := "start the container again"
+		fix := "restart the container"
 		if s.mounts.files[point] {
 			fix = "mount its folder, and " + fix
 		}

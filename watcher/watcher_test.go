@@ -211,7 +211,7 @@ func TestVolumeBecomesFolder(t *testing.T) {
 	l := watch(t, dir, "v")
 	must(t, os.RemoveAll(l.path("v")))
 	must(t, os.Mkdir(l.path("v"), 0o755))
-	for err := l.fails("empty"); !strings.Contains(err.Error(), "is no volume any more"); err = l.fails("empty") {
+	for err := l.fails("empty"); !strings.Contains(err.Error(), "is not a volume any more"); err = l.fails("empty") {
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}

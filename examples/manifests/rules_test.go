@@ -36,7 +36,7 @@ var standards = func() policy.Evaluator {
 	return evaluator
 }()
 
-// faults returns what is wrong with a pod, each as `rule: what, and the mend`.
+// faults returns what is wrong with a pod, each as `rule: what, and the fix`.
 func faults(pod corev1.PodTemplateSpec) []string {
 	var found faultList
 	if token := pod.Spec.AutomountServiceAccountToken; token == nil || *token {
