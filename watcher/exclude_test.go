@@ -257,7 +257,7 @@ func TestExcludedFileIsTold(t *testing.T) {
 	for range 2 {
 		must(t, w.walk(newScan(t.Context(), w.cache, w.opts.Exclude)))
 	}
-	for _, said := range []string{"does not exist yet", "EXCLUDE leaves out"} {
+	for _, said := range []string{"does not exist yet", "EXCLUDE matches"} {
 		if n := strings.Count(log.String(), said); n != 1 {
 			t.Errorf("%q is said %d times, want 1:\n%s", said, n, log.String())
 		}
