@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -54,7 +55,7 @@ func TestEntrypoint(t *testing.T) {
 				}
 			}
 			write("hello")
-			program := append(tt.entrypoint, filepath.Join(volume, "template"), file, filepath.Join(bin, "greeter"))
+			program := append(slices.Clone(tt.entrypoint), filepath.Join(volume, "template"), file, filepath.Join(bin, "greeter"))
 			launch(t, program, "PATH="+os.Getenv("PATH"), "NAME=Ada", "CONFIG="+file, "LISTEN="+address)
 			answers := func(want string) {
 				t.Helper()

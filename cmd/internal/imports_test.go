@@ -41,7 +41,7 @@ func TestImports(t *testing.T) {
 	const module, top = "github.com/podsignal/podsignal/", "../.."
 	got := make(map[string]map[string]bool)
 	for _, root := range []string{"cmd", "signal", "watcher"} {
-		err := filepath.WalkDir(filepath.Join(top, root), func(path string, entry fs.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join(top, root), func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err
 			}

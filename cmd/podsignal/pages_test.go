@@ -158,7 +158,7 @@ func TestPageOfMessages(t *testing.T) {
 // files below a folder, and those of constants that are called message.
 func warnings(t *testing.T, dir string) (messages []string) {
 	t.Helper()
-	argument := map[string]int{"Warn": 0, "Error": 0, "Log": 2}
+	argument := map[string]int{"Warn": 0, "Error": 0, "Log": 2, "logFailure": 1}
 	add := func(e ast.Expr) {
 		if literal, ok := e.(*ast.BasicLit); ok && literal.Kind == token.STRING {
 			message, err := strconv.Unquote(literal.Value)
@@ -168,26 +168,23 @@ func warnings(t *testing.T, dir string) (messages []string) {
 			messages = append(messages, message)
 		}
 	}
-	inspect := func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.CallExpr:
-			f, ok := n.Fun.(*ast.SelectorExpr)
-			if !ok {
-				return true
-			}
-			if i, ok := argument[f.Sel.Name]; ok && i < len(n.Args) {
-				add(n.Args[i])
-			}
-		case *ast.AssignStmt:
-			if name, ok := n.Lhs[0].(*ast.Ident); ok && name.Name == "message" {
-				add(n.Rhs[0])
-			}
-		}
-		return true
-	}
 	eachFile(t, dir, func(path string, file *ast.File) {
-		if !strings.HasSuffix(path, "_test.go") {
-			ast.Inspect(file, inspect)
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		for n := range ast.Preorder(file) {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				if f, ok := n.Fun.(*ast.SelectorExpr); ok {
+					if i, ok := argument[f.Sel.Name]; ok && i < len(n.Args) {
+						add(n.Args[i])
+					}
+				}
+			case *ast.AssignStmt:
+				if name, ok := n.Lhs[0].(*ast.Ident); ok && name.Name == "message" {
+					add(n.Rhs[0])
+				}
+			}
 		}
 	})
 	if len(messages) == 0 {

@@ -49,7 +49,7 @@ func (l *Loop) deliver(ctx context.Context, targets []*targetState) {
 		}
 		if l.runs(t) {
 			if !t.due.IsZero() {
-				l.log.Debug("no reload needed: the files are back to what it runs", t.pid(), "digest", l.digest())
+				l.log.LogAttrs(ctx, slog.LevelDebug, "no reload needed: the files are back to what it runs", t.pid(), l.digestAttr())
 			}
 			t.failing, t.due = retrying{}, time.Time{}
 			continue
@@ -59,9 +59,9 @@ func (l *Loop) deliver(ctx context.Context, targets []*targetState) {
 		}
 		if t.due.IsZero() {
 			if t.applied == ([32]byte{}) && t.Started >= l.desired.Changed {
-				l.log.Info("process started during the change and may have read the old files, reloading it", t.pid(), "digest", l.digest())
+				l.log.LogAttrs(ctx, slog.LevelInfo, "process started during the change and may have read the old files, reloading it", t.pid(), l.digestAttr())
 			}
-			l.splay(t)
+			l.splay(ctx, t)
 		}
 		for _, due := range []time.Time{t.due, t.sent.Add(l.rule.MinInterval)} {
 			if t.failing.next.Before(due) {
@@ -95,10 +95,11 @@ func (l *Loop) readWithin() time.Duration { return max(l.rule.MinInterval, readW
 
 // splay begins the wait for SPLAY. Newer content does not begin it anew: changes that
 // keep coming would put off the signal for ever.
-func (l *Loop) splay(t *targetState) {
+func (l *Loop) splay(ctx context.Context, t *targetState) {
 	t.due = time.Now().Add(l.rule.Splay.Share)
 	if l.rule.Splay.Within > 0 {
-		l.log.Info("waiting for this replica's share of SPLAY", "digest", l.digest(), t.pid(), "splay", l.rule.Splay.Within, "until", t.due)
+		l.log.LogAttrs(ctx, slog.LevelInfo, "waiting for this replica's share of SPLAY",
+			l.digestAttr(), t.pid(), slog.Duration("splay", l.rule.Splay.Within), slog.Time("until", t.due))
 	}
 }
 
@@ -154,7 +155,7 @@ func (l *Loop) attempted(a attempt) {
 			level = slog.LevelWarn
 		}
 		if t.failing.allow(level) {
-			l.log.Log(context.Background(), level, "reload held back, retrying", t.pid(), "tries", t.failing.tries, "err", a.err)
+			l.logFailure(level, "reload held back, retrying", t, a.err)
 		}
 		t.failing.fails(a.err)
 		t.failing.retry(retryReady)
@@ -164,6 +165,11 @@ func (l *Loop) attempted(a attempt) {
 	default:
 		l.failed(a)
 	}
+}
+
+// logFailure logs that an attempt has failed.
+func (l *Loop) logFailure(level slog.Level, message string, t *targetState, err error) {
+	l.log.LogAttrs(context.Background(), level, message, t.pid(), slog.Int("tries", t.failing.tries), slog.Any("err", err)) //nolint:sloglint // one of two constants
 }
 
 // arrived takes an attempt that has succeeded.
@@ -213,7 +219,7 @@ func (l *Loop) failed(a attempt) {
 		level = slog.LevelWarn
 	}
 	if t.failing.allow(level) {
-		l.log.Log(context.Background(), level, "reload failed, retrying", t.pid(), "tries", t.failing.tries, "err", a.err)
+		l.logFailure(level, "reload failed, retrying", t, a.err)
 	}
 	t.failing.fails(a.err)
 	t.failing.retry(retrySend)
@@ -257,6 +263,8 @@ func (l *Loop) reason(a attempt) reason {
 }
 
 func (l *Loop) digest() string { return short(l.desired.Digest) }
+
+func (l *Loop) digestAttr() slog.Attr { return slog.String("digest", l.digest()) }
 
 // short is a digest as it is shown: enough to tell any two of a file's life apart.
 func short(digest [32]byte) string { return hex.EncodeToString(digest[:6]) }

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"time"
@@ -115,7 +116,7 @@ func (l *Loop) readAtStart(t *targetState) bool {
 	if t.Started < l.desired.Changed+readBy {
 		return false
 	}
-	l.log.Debug("no reload needed: the process started after the change", t.pid(), "digest", l.digest())
+	l.log.LogAttrs(context.Background(), slog.LevelDebug, "no reload needed: the process started after the change", t.pid(), l.digestAttr())
 	t.applied, l.sync.reached = l.desired.Digest, l.desired.Digest
 	t.reading = t.begun.Add(l.readWithin())
 	return true
