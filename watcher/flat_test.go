@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What is remembered of a folder must never stand for what it shows now.
+// What is remembered of a folder must never pass for what it shows now.
 func TestFlatFolder(t *testing.T) {
 	for name, change := range map[string]func(path func(string) string) error{
 		"nothing":          func(func(string) string) error { return nil },

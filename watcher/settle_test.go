@@ -29,7 +29,7 @@ type rig struct {
 	events  chan fsnotify.Event
 	errors  chan error
 	opens   int       // how often inotify was asked for
-	refused time.Time // until when it cannot be had
+	refused time.Time // until when it is unavailable
 	exclude []string
 	began   time.Time
 	changes []time.Duration // since began: when each new digest came
@@ -349,7 +349,7 @@ func TestSettle(t *testing.T) {
 			time.Sleep(time.Second)
 		}, []time.Duration{0, 1100 * ms, 2100 * ms},
 	}, {
-		"a failed first write of another volume holds up nothing", []string{"v", "w"}, func(r *rig) {
+		"a failed first write of another volume blocks nothing", []string{"v", "w"}, func(r *rig) {
 			volume(r)
 			if err := os.Mkdir(filepath.Join(r.dir, "w"), 0o755); err != nil {
 				r.t.Fatal(err)

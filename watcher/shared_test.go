@@ -69,7 +69,7 @@ func TestSharedEndIsTold(t *testing.T) {
 		}
 	}
 	if names := lists.taken(); len(names) > 0 {
-		t.Errorf("the one that lists is told of %q, which it has found itself", names)
+		t.Errorf("the one that lists hears of %q, which it has found itself", names)
 	}
 }
 

@@ -46,7 +46,7 @@ func TestOutcomesUnderLoad(t *testing.T) {
 				if time.Since(begin) >= verify {
 					late++
 				}
-				n.waitFor("the outcome is told", func() bool { return strings.Count(p.said(), "outcome=") == i+1 })
+				n.waitFor("the outcome is logged", func() bool { return strings.Count(p.said(), "outcome=") == i+1 })
 			}
 			close(stop)
 			for _, result := range loads {

@@ -19,7 +19,7 @@ func TestInterruptible(t *testing.T) {
 		want  error
 		after time.Duration
 	}{
-		{"it returns by itself", 10 * ms, failed, 10 * ms},
+		{"it returns on its own", 10 * ms, failed, 10 * ms},
 		{"it returns when it is asked to", time.Second + 10*ms, failed, time.Second + 10*ms},
 		{"it does not return", time.Hour, errLeft, time.Second + leaveWithin},
 	} {

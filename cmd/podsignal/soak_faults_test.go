@@ -62,7 +62,7 @@ func init() {
 		{name: "log is not read, or again", weight: 4, do: (*soak).logStalls},
 		{name: "clients ask for the pages", weight: 4, do: (*soak).clientsCome},
 		{name: "podsignal is killed", weight: 3, restarts: true, do: (*soak).sidecarDies},
-		{name: "podsignal is told to end", weight: 2, restarts: true, do: (*soak).sidecarEnds},
+		{name: "podsignal is asked to end", weight: 2, restarts: true, do: (*soak).sidecarEnds},
 	}
 }
 

@@ -59,15 +59,15 @@ func (d daemon) testCall(t *testing.T) {
 
 	d.write(t, replace(changed, d.breaks))
 	if level := p.value(t, d.outcome, 1, "level"); level != "WARN" {
-		t.Errorf("the refusal is told at level %s, want WARN", level)
+		t.Errorf("the refusal is logged at level %s, want WARN", level)
 	}
 	await(t, "podsignal is out of sync", metric("podsignal_out_of_sync 1"))
 	if got := d.afterBroken(pid); got != d.broken {
 		t.Errorf("with a broken configuration it %s, want that it %s", got, d.broken)
 	}
 
-	d.write(t, replace(changed, [2]string{d.change[1], "mended"}))
-	await(t, "the setting after that", func() error { return d.answers("mended") })
+	d.write(t, replace(changed, [2]string{d.change[1], "fixed"}))
+	await(t, "the setting after that", func() error { return d.answers("fixed") })
 	d.wantCalls(t, p, 3)
 	await(t, "podsignal is in sync", metric("podsignal_out_of_sync 0"))
 	if now := startTime(t, pid); now != before {

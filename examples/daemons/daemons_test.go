@@ -227,7 +227,7 @@ func (d daemon) testUnfit(t *testing.T) {
 func (d daemon) begin(t *testing.T) (podsignal *process, pid string) {
 	prepare(t, d)
 	p := d.startPodsignal(t)
-	time.Sleep(50 * time.Millisecond) // a daemon that starts within 20 ms of a change is told of it
+	time.Sleep(50 * time.Millisecond) // a daemon that starts within 20 ms of a change is notified of it
 	pid = strconv.Itoa(d.start(t).pid)
 	await(t, "the daemon serves", func() error { return d.answers(d.change[0]) })
 	if d.process != "" {

@@ -55,7 +55,7 @@ func (d daemon) testRule(t *testing.T) {
 	for _, each := range several {
 		p.value(t, "msg=watching rule="+each.rule, 1, "rule")
 	}
-	time.Sleep(50 * time.Millisecond) // a daemon that starts within 20 ms of a change is told of it
+	time.Sleep(50 * time.Millisecond) // a daemon that starts within 20 ms of a change is notified of it
 
 	traces, before := make(map[string]func() string), make(map[string]string)
 	for _, each := range several {

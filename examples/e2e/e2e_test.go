@@ -35,7 +35,7 @@ var cases = []struct {
 	{"notify", testNotify},
 	{"job", testJob},
 
-	// Faults.
+	// Failures.
 	{"podsignal-killed", testPodsignalKilled},
 	{"program-killed", testProgramKilled},
 	{"rollout", testRollout},

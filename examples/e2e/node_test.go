@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestNode has faults of the node's own programs, one after the other. $E2E_NODE is a
+// TestNode causes failures of the node's own programs, one after the other. $E2E_NODE is a
 // command that stops and starts one of them, such as .ci/cluster.
 func TestNode(t *testing.T) {
 	if os.Getenv("E2E_NODE") == "" {

@@ -172,7 +172,7 @@ server {
 	a.wantPods(before)
 }
 
-// testJob has a program that ends with success when it is told of a change.
+// testJob has a program that ends with success when it is notified of a change.
 func testJob(t *testing.T, c *cluster, name string) {
 	m := read(t, "restart-in-place", name)
 	job := m.workload()

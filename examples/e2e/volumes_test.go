@@ -220,7 +220,7 @@ func (a *app) wantCheck(p pod, finding string) {
 	a.Helper()
 	out, err := a.try(nil, "exec", p.Name, "--container=podsignal", "--", "/podsignal", "check")
 	if err != nil {
-		out = err.Error() // what it printed, when it has found a fault
+		out = err.Error() // what it printed, when it has found an error
 	}
 	if !regexp.MustCompile(finding).MatchString(out) {
 		a.Errorf("podsignal check does not say %q:\n%s", finding, out)

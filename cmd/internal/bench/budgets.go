@@ -62,31 +62,31 @@ func (b *bench) budgets(res results) {
 	b.table("figure|podsignal|floor|ratio|budget|", lines...)
 }
 
-// faults are promises that podsignal broke. (A budget of time that was missed is none:
+// broken are promises that podsignal broke. (A budget of time that was missed is none:
 // machines differ.)
-func (r rows) faults() error {
-	var faults []error
+func (r rows) broken() error {
+	var errs []error
 	for _, r := range r {
 		if !slices.Contains([]*contestant{podsignal, listening, crowded}, r.contestant) {
 			continue
 		}
 		if r.missed > 0 {
-			faults = append(faults, fmt.Errorf("%s missed %d of %d swaps", r.name, r.missed, r.swaps))
+			errs = append(errs, fmt.Errorf("%s missed %d of %d swaps", r.name, r.missed, r.swaps))
 		}
 		if r.signals != 1 {
-			faults = append(faults, fmt.Errorf("%s sent %d signals for %d swaps", r.name, r.arrived, r.swaps))
+			errs = append(errs, fmt.Errorf("%s sent %d signals for %d swaps", r.name, r.arrived, r.swaps))
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }
 
-func (r results) faults() error {
-	faults := []error{r.spare.faults(), r.crowd.faults()}
+func (r results) broken() error {
+	errs := []error{r.spare.broken(), r.crowd.broken()}
 	for _, run := range r.runs {
-		faults = append(faults, run.faults())
+		errs = append(errs, run.broken())
 	}
 	if !r.full.of(podsignal).last {
-		faults = append(faults, errors.New("podsignal sent no signal after the last of the swaps at full speed"))
+		errs = append(errs, errors.New("podsignal sent no signal after the last of the swaps at full speed"))
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }

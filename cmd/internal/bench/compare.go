@@ -38,7 +38,7 @@ func (b *bench) compare(ctx context.Context) error {
 		return err
 	}
 	res.runs[first.processes] = run
-	b.section("%d processes in sight, %d swaps, MIN_INTERVAL=0", first.processes, b.swaps)
+	b.section("%d visible processes, %d swaps, MIN_INTERVAL=0", first.processes, b.swaps)
 	b.latencies(run)
 
 	if err := b.defaults(ctx, first, &res); err != nil {
@@ -57,17 +57,17 @@ func (b *bench) compare(ctx context.Context) error {
 			return err
 		}
 		res.runs[n] = run
-		b.section("%d processes in sight, %d swaps, MIN_INTERVAL=0", n, b.swaps)
+		b.section("%d visible processes, %d swaps, MIN_INTERVAL=0", n, b.swaps)
 		b.latencies(run)
 	}
 	if res.crowd, err = b.crowd(ctx, first); err != nil {
 		return err
 	}
-	b.section("%d processes in sight, %d swaps, MIN_INTERVAL=0, %d clients that ask for /status in a loop", first.processes, b.swaps, clients)
+	b.section("%d visible processes, %d swaps, MIN_INTERVAL=0, %d clients that ask for /status in a loop", first.processes, b.swaps, clients)
 	b.latencies(res.crowd)
 	b.section("Budgets")
 	b.budgets(res)
-	return res.faults()
+	return res.broken()
 }
 
 // alike is a run in pods that end with it.
@@ -92,7 +92,7 @@ func (b *bench) defaults(ctx context.Context, s shape, res *results) error {
 	if err != nil {
 		return err
 	}
-	b.section("%d processes in sight, %d swaps %v apart, at the defaults", s.processes, swaps, spacing)
+	b.section("%d visible processes, %d swaps %v apart, at the defaults", s.processes, swaps, spacing)
 	b.latencies(res.spare)
 
 	if err := sleep(ctx, grace); err != nil { // MIN_INTERVAL at its default

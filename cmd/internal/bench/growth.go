@@ -30,7 +30,7 @@ func (b *bench) growth(ctx context.Context) error {
 			s := common
 			dimension.set(&s, n)
 			run, err := b.alike(ctx, []*contestant{podsignal}, s)
-			if err := errors.Join(err, run.faults()); err != nil {
+			if err := errors.Join(err, run.broken()); err != nil {
 				return err
 			}
 			r := run.of(podsignal)

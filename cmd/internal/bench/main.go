@@ -43,7 +43,7 @@ func main() {
 	flag.IntVar(&b.swaps, "swaps", 100, "`number` of swaps in each run")
 	flag.IntVar(&b.burst, "burst", 500, "`number` of swaps at full speed")
 	flag.DurationVar(&b.idle, "idle", time.Minute, "how `long` to watch them idle")
-	processes := flag.String("processes", "90,5,2000", "`numbers` of processes in sight, comma-separated; all that is not a latency is measured with the first")
+	processes := flag.String("processes", "90,5,2000", "`numbers` of visible processes, comma-separated; all that is not a latency is measured with the first")
 	growth := flag.Bool("growth", false, "measure how podsignal grows instead")
 	flag.Parse()
 

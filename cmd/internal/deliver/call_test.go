@@ -55,7 +55,7 @@ func TestCalls(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, []string{"0s find"},
 	}, {
-		"one call at a time: what changes meanwhile is told by one more", "web", func(s *stage) {
+		"one call at a time: what changes meanwhile leads to one more", "web", func(s *stage) {
 			s.have(target(7))
 			s.takes, s.answer = 5*time.Second, func() error { return nil }
 			s.shows(1)
@@ -87,7 +87,7 @@ func TestCalls(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s call", "100ms call", "300ms call", "700ms call", "1.5s call", "3.1s call"},
 	}, {
-		"newer content is told at once, though the call for older content fails", "web", func(s *stage) {
+		"newer content is delivered at once, though the call for older content fails", "web", func(s *stage) {
 			s.have(target(7))
 			s.takes, s.answer = 3*time.Second, func() error {
 				if time.Since(s.began) < 5*time.Second {
@@ -101,7 +101,7 @@ func TestCalls(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s call", "1s find", "3s call"},
 	}, {
-		"what was refused and is undone is told too", "web", func(s *stage) {
+		"what was refused and is undone is delivered too", "web", func(s *stage) {
 			s.have(target(7))
 			s.answer = func() error {
 				if since := time.Since(s.began); since > time.Second && since < 2*time.Second {
@@ -117,7 +117,7 @@ func TestCalls(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s call", "1.5s find", "1.5s call", "1.51s find", "1.51s call", "1.61s call", "1.81s call", "2.21s call"},
 	}, {
-		"what was not answered and is undone is told too: it may have been loaded", "web", func(s *stage) {
+		"what was not answered and is undone is delivered too: it may have been loaded", "web", func(s *stage) {
 			s.have(target(7))
 			s.takes = time.Second
 			s.answer = func() error {

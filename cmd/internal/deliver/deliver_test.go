@@ -332,7 +332,7 @@ func TestDelivery(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, []string{"0s find", "0s signal 7", "0s signal 8"},
 	}, {
-		"D5: one that is not ready holds up no other", func(s *stage) {
+		"D5: one that is not ready blocks no other", func(s *stage) {
 			s.have(target(7), target(8))
 			s.refuse = func(target *signal.Target) error {
 				if target.PID == 7 && time.Since(s.began) < 100*ms {

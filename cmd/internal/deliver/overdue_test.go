@@ -40,7 +40,7 @@ func TestNotices(t *testing.T) {
 			time.Sleep(time.Minute)
 		}, []string{"5s unseen main: >010000000000 HUP 7", "1m5s unseen main: 010000000000>020000000000 HUP 7"},
 	}, {
-		"without VERIFY that is told at once", config.Rule{Signal: syscall.SIGHUP}, true, func(s *stage) {
+		"without VERIFY it is posted at once", config.Rule{Signal: syscall.SIGHUP}, true, func(s *stage) {
 			s.have(target(7))
 			s.shows(1)
 		}, []string{"0s unseen >010000000000 HUP 7"},

@@ -29,11 +29,11 @@ func TestFiles(t *testing.T) {
 			wanted := strings.TrimSuffix(file, ".in"+ext)
 			out, notes, err := run(in, flagsOf(in)...)
 
-			if fault := read(t, wanted+".error"); fault != "" {
+			if want := read(t, wanted+".error"); want != "" {
 				if err == nil {
-					t.Fatalf("no error, want: %s", fault)
+					t.Fatalf("no error, want: %s", want)
 				}
-				if diff := cmp.Diff(fault, err.Error()+"\n"); diff != "" {
+				if diff := cmp.Diff(want, err.Error()+"\n"); diff != "" {
 					t.Errorf("error, wanted (-) and got (+):\n%s", diff)
 				}
 				if out != "" {
