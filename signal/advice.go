@@ -16,6 +16,7 @@ type advice struct {
 	unset            bool // CMDLINE is set and has to be unset
 }
 
+// String is what to set.
 func (a advice) String() string {
 	switch {
 	case a.cmdline != "":

@@ -81,6 +81,7 @@ func (r *room) settle(bytes int64) {
 // fullError says that a room is full.
 type fullError string
 
+// Error is the whole text.
 func (e fullError) Error() string { return string(e) }
 
 func (r *room) full(path string) error {

@@ -54,6 +54,7 @@ type log struct {
 	ready chan time.Time
 }
 
+// Write keeps what is said, and tells when the word has come.
 func (l *log) Write(b []byte) (int, error) {
 	l.text.Write(b)
 	if l.ready != nil && bytes.Contains(l.text.Bytes(), []byte(l.word)) {
