@@ -68,8 +68,8 @@ func TestInBackground(t *testing.T) {
 			signals := p.lines("msg=signalled")
 			digests, processes := make(map[string]bool), make(map[string]bool)
 			for _, line := range signals {
-				told := regexp.MustCompile(` (digest=\w+) pid=\d+`).FindStringSubmatch(line)
-				digests[told[1]], processes[told[0]] = true, true
+				found := regexp.MustCompile(` (digest=\w+)(?: was=\w+)? (pid=\d+)`).FindStringSubmatch(line)
+				digests[found[1]], processes[found[1]+found[2]] = true, true
 			}
 			if len(digests) != i+1 || len(signals) != len(processes) {
 				t.Errorf("%d signals, want one for each of %d contents:\n%s", len(signals), i+1, strings.Join(signals, "\n"))
