@@ -163,7 +163,7 @@ server {
 	want := document
 	want.Outcome, want.Process, want.File = "kept", "nginx", "/etc/nginx/conf.d"
 	want.Pod, want.Namespace = before.Name, c.namespace
-	if document != want || !strings.HasPrefix(text, "podsignal: "+c.namespace+"/"+before.Name+": nginx kept ") {
+	if document != want || !strings.HasPrefix(text, "podsignal: "+c.namespace+"/"+before.Name+": nginx rejected /etc/nginx/conf.d ") {
 		t.Errorf("%q and %+v were posted, want %+v", text, document, want)
 	}
 	if strings.Contains(posted, "retrun") {
