@@ -92,7 +92,8 @@ func (f *Finder) again(p candidate) (st stat, same bool, err error) {
 	return st, same, err
 }
 
-// release closes what is held for the targets that are not among others.
+// release closes what is held for the targets that are not among others. Whoever still has
+// such a target must not reach what has its descriptor next.
 func (f *Finder) release(targets, others map[identity]*Target) {
 	for key, t := range targets {
 		if others[key] == t {
@@ -104,5 +105,6 @@ func (f *Finder) release(targets, others map[identity]*Target) {
 		if t.pidfd >= 0 {
 			_ = f.sys.close(t.pidfd)
 		}
+		t.pidfd, t.watched = -1, false
 	}
 }

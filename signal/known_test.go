@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,6 +107,22 @@ func TestPidfdsAreClosed(t *testing.T) {
 				t.Errorf("%d pidfds are open, want %d", len(f.pidfds), test.left)
 			}
 		})
+	}
+}
+
+// What is signalled by a target that was released is not what has its descriptor by now.
+func TestReleasedTarget(t *testing.T) {
+	f := podFake(t, mounting(7, procfs.Mount{Device: "254:1", Root: configMap, Point: "/etc/nginx"}))
+	finder := f.finder(Options{Files: []string{"/volume/config"}})
+	released := only(t, finder)
+	f.procs[7].mounts = nil
+	_, _ = finder.Find(t.Context())
+	f.sys.send = func(pidfd int, _ syscall.Signal) error {
+		t.Errorf("a signal was sent by pidfd %d, which is closed", pidfd)
+		return nil
+	}
+	if err := released.Send(unix.SIGHUP); err != nil {
+		t.Errorf("by its pid and start time: %v", err)
 	}
 }
 

@@ -19,7 +19,7 @@ const queued = 512
 //
 // Each Watcher gets all events of the folders that it follows, in order. One that
 // is busy blocks no other: when too many wait for it, it learns that some were
-// lost, and looks at everything. An event takes a few microseconds more than
+// lost, and scans everything. An event takes a few microseconds more than
 // in an instance of a Watcher's own, which is what one that is alone should have.
 //
 // The zero value is ready for use.

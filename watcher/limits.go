@@ -11,7 +11,7 @@ import (
 )
 
 // InotifyLimits are the node's limits for each uid (inotify(7)), and how much of
-// them is taken. What other containers have taken is out of sight.
+// them is taken. What other containers have taken is not visible.
 type InotifyLimits struct {
 	Instances, MaxInstances int // 0 as the limit: it cannot be read
 	Watches, MaxWatches     int

@@ -43,7 +43,8 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 		w.recheck = now.Add(racy)
 	}
 
-	mayChange := !stable || err == nil && !w.whole(s, digest, known)
+	partial := err == nil && !w.whole(s, digest, known)
+	mayChange := !stable || partial
 	tooLong := w.burst.tooLong(now)
 	if mayChange && !tooLong {
 		w.settling.Store(true)
@@ -175,7 +176,8 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 		w.volumes = len(s.data)
 		complete := w.syncWatches(s.folders)
 		digest = s.digest()
-		if complete && (digest == before || last && !s.thawed && !s.swapped()) {
+		frozen := func() bool { return last && !s.thawed && !s.swapped() } // nothing can have changed since
+		if complete && (digest == before || frozen()) {
 			stable = true
 			break
 		}

@@ -103,7 +103,7 @@ func (in *instance) remove(m *member, path string) error {
 }
 
 // list returns the paths that are still watched for m. The others that hold a watch which
-// is found dead are told, since fsnotify's event of its end finds nobody any more, and
+// is found dead hear of it, since fsnotify's event of its end finds nobody any more, and
 // there is none of an unmount.
 func (in *instance) list(m *member) (paths []string) {
 	if !in.usable() {

@@ -73,7 +73,7 @@ func TestSharedEndIsTold(t *testing.T) {
 	}
 }
 
-// What has been told that a watch has ended looks at everything. Where events of that
+// What hears that a watch has ended scans everything. Where events of that
 // have come too, it looks no later for it.
 func TestEndOfWatch(t *testing.T) {
 	got := settle(t, []string{"file"}, func(r *rig) { r.write("0") }, func(r *rig) {
