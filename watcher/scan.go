@@ -239,7 +239,7 @@ func (s *scan) digest() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// files are where the content that is shown really is.
+// realPaths are where the content that is shown really is.
 func (s *scan) realPaths() *[]string {
 	files := make([]string, len(s.entries))
 	for i, f := range s.entries {
