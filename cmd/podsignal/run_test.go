@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/podsignal/podsignal/cmd/internal/serve"
 )
 
 const ms = time.Millisecond
@@ -35,5 +37,8 @@ func TestInterruptible(t *testing.T) {
 				time.Sleep(time.Hour)
 			})
 		})
+	}
+	if leaveWithin >= endWithin || serve.CloseWithin >= leaveWithin {
+		t.Errorf("requests get %v of %v, and these of %v", serve.CloseWithin, leaveWithin, endWithin)
 	}
 }

@@ -41,7 +41,7 @@ func (r *Report) files(d watcher.Description) {
 		}
 		on, below, err := signal.SubPaths(p.Path)
 		if err != nil {
-			r.add(LevelWarn, "file", "mounts cannot be read: %v", err).File = p.Path
+			r.add(LevelWarn, "file", "mounts unreadable: %v", err).File = p.Path
 		}
 		for _, s := range on {
 			l := LevelFail

@@ -12,7 +12,7 @@ func WarnOfSubPaths(files []string, log *slog.Logger) {
 	for _, file := range files {
 		on, below, err := signal.SubPaths(file)
 		if err != nil {
-			log.Debug("mounts cannot be read", "err", err)
+			log.Debug("mounts unreadable", "err", err)
 			return
 		}
 		for _, s := range append(on, below...) {
@@ -21,7 +21,7 @@ func WarnOfSubPaths(files []string, log *slog.Logger) {
 				log.Warn("file is on a subPath mount: subPath mounts never receive updates; mount the folder",
 					"file", file, "mount", s.Point, "stale", s.Stale)
 			case signal.KindSingle:
-				log.Warn("file is a single-file mount: a file that replaces it on the host will not be seen here; mount its folder",
+				log.Warn("file is a single-file mount: a file that replaces it on the host is not visible here; mount its folder",
 					"file", file, "mount", s.Point, "stale", s.Stale)
 			} // the watcher reports stale mounts of folders
 		}

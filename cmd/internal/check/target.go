@@ -22,7 +22,7 @@ func (r *Report) target(p signal.Process) *TargetReport {
 	}
 
 	if p.Unseen != nil {
-		add(LevelWarn, "volume", "what %s mounts cannot be read: %v", who, p.Unseen)
+		add(LevelWarn, "volume", "the mounts of %s are unreadable: %v", who, p.Unseen)
 	}
 	for _, m := range p.Mounts {
 		for _, s := range m.SubPaths {

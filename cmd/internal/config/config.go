@@ -19,7 +19,7 @@ import (
 
 // environment is every variable that podsignal reads once, as it was given; those of
 // the rules are in ruleEnvironment. All are strings, so that every mistake is found here,
-// and told with all the others: envconfig stops at the first.
+// and reported with all the others: envconfig stops at the first.
 type environment struct {
 	Rules        string `envconfig:"RULES" desc:"names of rules, comma-separated; each may set the variables above with its own prefix, such as WEB_FILE"`
 	Hostname     string `envconfig:"HOSTNAME" desc:"name that determines this replica's share of SPLAY; unset: the host's"`
@@ -94,7 +94,7 @@ func (f mistakes) join(typos []Typo) error {
 	return errors.Join(f...)
 }
 
-// fill trims all values of a struct of strings. One that is set but empty is taken
+// applyDefaults trims all values of a struct of strings. One that is set but empty is taken
 // for unset, which is how Compose and Helm pass on what nobody has set: it becomes
 // what other says of its variable, else the default.
 func applyDefaults(env any, other func(variable string) string) {

@@ -60,7 +60,8 @@ type desired struct {
 	watcher.Snapshot
 	changed time.Time // when its digest came to be; zero: there is none yet
 	forced  bool      // it was taken though the files have not stopped changing
-	failing retrying  // that the files are gone or unreadable
+
+	filesFailure retrying // that the files are gone or unreadable
 }
 
 // New is a loop for a rule. post posts notifications, and never blocks; nil: none are.
@@ -203,10 +204,10 @@ func (l *Loop) pass(ctx context.Context) time.Time {
 	if err := l.desired.Err; err != nil {
 		return l.suspend(err)
 	}
-	if l.desired.failing.level >= slog.LevelWarn {
+	if l.desired.filesFailure.level >= slog.LevelWarn {
 		l.log.Info("watched files readable again")
 	}
-	l.desired.failing = retrying{}
+	l.desired.filesFailure = retrying{}
 
 	// Known targets first: to find others takes much longer than a signal.
 	l.deliver(ctx, slices.Clone(l.targets))
@@ -230,7 +231,7 @@ func earlier(a, b time.Time) time.Time {
 
 // suspend keeps what is pending until the files are back.
 func (l *Loop) suspend(err error) time.Time {
-	f := &l.desired.failing
+	f := &l.desired.filesFailure
 	f.fails(err)
 	warnAt := f.since
 	if errors.Is(err, fs.ErrNotExist) {

@@ -50,7 +50,7 @@ func (l *Loop) oldest() (target *targetState, oldest failure) {
 	older := func(f failure) bool {
 		return !f.began.IsZero() && (oldest.began.IsZero() || f.began.Before(oldest.began))
 	}
-	for _, all := range []failure{l.desired.failing.failure, l.search.noTarget.failure} {
+	for _, all := range []failure{l.desired.filesFailure.failure, l.search.noTarget.failure} {
 		if older(all) {
 			oldest = all
 		}

@@ -137,7 +137,7 @@ func (l *Loop) status() *Status {
 	} else {
 		s.Signal = signal.Name(l.rule.Signal)
 	}
-	for _, all := range []failure{l.desired.failing.failure, l.search.noTarget.failure} {
+	for _, all := range []failure{l.desired.filesFailure.failure, l.search.noTarget.failure} {
 		if !all.began.IsZero() {
 			s.Pending, s.Failing = all.err.Error(), Moment{all.began}
 			break

@@ -20,15 +20,16 @@ const (
 	// maxWaiting is how many notifications may wait for one that is tried again.
 	maxWaiting = 16
 
-	// notifyTimeout is for one try.
-	notifyTimeout = 10 * time.Second
+	// timeout is for one try.
+	timeout = 10 * time.Second
 
-	// notifyPatience is the age at which a notification is given up: it is not news any more.
-	notifyPatience = 10 * time.Minute
+	// maxAge is the age at which a notification is given up: it is not news any more.
+	maxAge = 10 * time.Minute
 )
 
-// retryNotify is how long to wait after a try that failed, see trouble.go.
-var retryNotify = [2]time.Duration{time.Second, time.Minute}
+// retryAfter is how long to wait after a try that failed: from the first of the two times,
+// doubling, to the second.
+var retryAfter = [2]time.Duration{time.Second, time.Minute}
 
 // A Notifier posts notifications to NOTIFY_URL, one after another. That URL is a secret as a
 // whole: who knows it may write to the channel. Only its host is ever shown.
@@ -62,7 +63,7 @@ func New(s Settings, log *slog.Logger) *Notifier {
 	return &Notifier{
 		settings: s,
 		endpoint: httpcall.Endpoint{
-			Prefix: "NOTIFY", URL: s.URL, CAFile: s.CAFile, Timeout: notifyTimeout,
+			Prefix: "NOTIFY", URL: s.URL, CAFile: s.CAFile, Timeout: timeout,
 			Proxy: http.ProxyFromEnvironment, UserAgent: build.UserAgent(),
 		},
 		log:   log,
@@ -142,9 +143,9 @@ func (n *Notifier) deliver(ctx context.Context, q queued) {
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(q.Notification) // cannot fail: strings, and a time of this age
-	for wait := retryNotify[0]; ; wait = min(2*wait, retryNotify[1]) {
+	for wait := retryAfter[0]; ; wait = min(2*wait, retryAfter[1]) {
 		again, err := n.try(ctx, body.Bytes())
-		late := time.Since(q.at)+wait > notifyPatience
+		late := time.Since(q.at)+wait > maxAge
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -153,7 +154,7 @@ func (n *Notifier) deliver(ctx context.Context, q queued) {
 			n.troubled.Store(false)
 			return
 		case again && late:
-			err = fmt.Errorf("given up after %v: %w", notifyPatience, err)
+			err = fmt.Errorf("given up after %v: %w", maxAge, err)
 			fallthrough
 		case !again:
 			n.failed.Add(1)

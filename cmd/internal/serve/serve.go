@@ -16,9 +16,8 @@ const (
 	// relisten is how long to wait before a port that was taken is tried again.
 	relisten = 10 * time.Second
 
-	// closeWithin is what requests that are being answered get when podsignal ends; it is
-	// less than what the whole of podsignal gets.
-	closeWithin = 50 * time.Millisecond
+	// CloseWithin is what requests that are being answered get when podsignal ends.
+	CloseWithin = 50 * time.Millisecond
 )
 
 // Options say what the pages tell of.
@@ -47,7 +46,7 @@ func Run(ctx context.Context, address string, opts Options, log *slog.Logger) er
 		}
 		if err != nil && ctx.Err() == nil {
 			log.Log(ctx, level, "cannot bind LISTEN, retrying; signals are unaffected: set it to a free address", "every", relisten, "err", err)
-			level = slog.LevelDebug // said once
+			level = slog.LevelDebug // logged once
 		}
 		select {
 		case <-ctx.Done():
@@ -78,7 +77,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		return err
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), CloseWithin)
 	defer cancel()
 	if server.Shutdown(grace) != nil {
 		_ = server.Close() // those that took too long
