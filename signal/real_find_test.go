@@ -104,7 +104,7 @@ func TestRealP2Zombie(t *testing.T) {
 func TestRealP2FirstThreadEnded(t *testing.T) {
 	name := unique("a-program-that-has-%s-in-its-name")
 	p := goProgram(t, name, "first ends")
-	finder := NewFinder(Options{Name: name, Cmdline: regexp.MustCompile(name), Files: []string{"/"}, Log: slog.New(slog.DiscardHandler)})
+	finder := realFinder(Options{Name: name, Cmdline: regexp.MustCompile(name), Files: []string{"/"}})
 	target := only(t, finder)
 	if target.PID != p.Process.Pid || target.Ended() || reported(finder) {
 		t.Fatalf("found %d, want %d; ended: %t", target.PID, p.Process.Pid, target.Ended())
@@ -138,7 +138,7 @@ func TestRealP4NotItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pids := foundPIDs(t, finderOf(self.comm)); slices.Contains(pids, os.Getpid()) {
+	if pids := foundPIDs(t, NewFinder(Options{Name: self.comm, Log: slog.New(slog.DiscardHandler)})); slices.Contains(pids, os.Getpid()) {
 		t.Errorf("found %d, which is this test", pids)
 	}
 }

@@ -206,7 +206,16 @@ func (p *program) end() {
 
 // finderOf returns a Finder for real processes.
 func finderOf(name string) *Finder {
-	return NewFinder(Options{Name: name, Log: slog.New(slog.DiscardHandler)})
+	return realFinder(Options{Name: name})
+}
+
+// realFinder is NewFinder, but takes those that the test has started as if podsignal were
+// another process.
+func realFinder(opts Options) *Finder {
+	opts.Log = slog.New(slog.DiscardHandler)
+	finder := NewFinder(opts)
+	finder.sys.self = -1
+	return finder
 }
 
 // until waits for a condition.

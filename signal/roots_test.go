@@ -37,9 +37,10 @@ func TestP2Roots(t *testing.T) {
 		"first seen as an orphan":                  {[]*proc{child(8, 1, s)}, []int{8}},
 		"child of a zombie, which matches nothing": {[]*proc{zombie, child(8, 7, s)}, []int{8}},
 		"one whose first thread has ended":         {[]*proc{{pid: 7, comm: "nginx", firstEnded: true}, child(8, 7, s)}, []int{7}},
-		"child of podsignal, which matches nothing": {
-			[]*proc{child(us, 0, s), child(8, us, s)}, []int{8},
-		},
+		"podsignal itself":                         {[]*proc{child(us, 0, s)}, nil},
+		"child of podsignal: a validator":          {[]*proc{child(us, 0, s), child(8, us, s), child(9, 0, s)}, []int{9}},
+		"grandchild of podsignal":                  {[]*proc{child(us, 0, s), {pid: 7, parent: us, comm: "sh"}, child(8, 7, s), child(9, 8, s)}, nil},
+		"child of podsignal that has ended since":  {[]*proc{child(8, us, s)}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t, test.procs...)
@@ -47,6 +48,19 @@ func TestP2Roots(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// To podsignal come orphans of every container, if it is PID 1 of a namespace that others
+// share: only those of its own session were started by it.
+func TestP2DescendantsOfFirst(t *testing.T) {
+	const s = time.Second
+	orphan, validator := child(7, 1, s), child(8, 1, s)
+	orphan.session, validator.session = 7, 1
+	f := newFake(t, &proc{pid: 1, session: 1, comm: "podsignal"}, orphan, validator)
+	f.sys.self = 1
+	if diff := cmp.Diff([]int{7}, foundPIDs(t, f.finder(Options{}))); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 

@@ -49,11 +49,29 @@ func (f *Finder) search(ctx context.Context, whole bool) (search, error) {
 		}
 	}
 	maps.DeleteFunc(f.known, func(_ int, k known) bool { return k.search != f.searches })
+	maps.DeleteFunc(found.matches, func(pid int, _ candidate) bool { return f.descends(pid) })
 	found.alone = f.sys.self == 1 || found.visible <= 1 || f.besidePodsignal()
 	f.relate(found.matches)
 	found.roots = f.roots(found.matches)
 	found.sharing, err = f.mounting(found.roots, whole)
 	return found, err
+}
+
+// descends reports whether a process was started by podsignal: its program may be the one that
+// is to be signalled, run to validate a configuration. To PID 1 come orphans of every container,
+// but not in its session.
+func (f *Finder) descends(pid int) bool {
+	self := f.sys.self
+	if self == 1 && f.known[pid].session != f.known[self].session {
+		return false
+	}
+	for range len(f.known) { // they were read one after the other, and may be in a circle
+		pid = int(f.known[pid].parent)
+		if pid <= 0 || pid == self {
+			break
+		}
+	}
+	return pid > 0 && pid == self
 }
 
 // besidePodsignal reports whether PID 1 is another podsignal, in whose container this one was

@@ -25,16 +25,19 @@ var imports = map[string]string{
 	"cmd/internal/httpcall": "",
 	"cmd/internal/logging":  "",
 	"cmd/internal/memory":   "",
+	"cmd/programs":          "",
+	"cmd/internal/validate": "",
 	"cmd/internal/inject":   "signal",
 	"cmd/internal/verify":   "signal watcher",
 	"cmd/internal/reload":   "cmd/internal/build cmd/internal/httpcall",
 	"cmd/internal/notify":   "cmd/internal/build cmd/internal/httpcall cmd/internal/verify",
-	"cmd/internal/config":   "cmd/internal/notify cmd/internal/reload signal watcher",
-	"cmd/internal/deliver":  "cmd/internal/config cmd/internal/memory cmd/internal/notify cmd/internal/reload cmd/internal/verify signal watcher",
-	"cmd/internal/check":    "cmd/internal/build cmd/internal/config signal watcher",
+	"cmd/internal/config":   "cmd/internal/notify cmd/internal/reload cmd/internal/validate cmd/internal/verify cmd/programs signal watcher",
+	"cmd/internal/deliver":  "cmd/internal/config cmd/internal/memory cmd/internal/notify cmd/internal/reload cmd/internal/validate cmd/internal/verify signal watcher",
+	"cmd/internal/status":   "cmd/internal/build cmd/internal/config cmd/internal/deliver",
+	"cmd/internal/check":    "cmd/internal/build cmd/internal/config cmd/internal/deliver cmd/internal/status cmd/internal/validate signal watcher",
 	"cmd/internal/serve":    "cmd/internal/build cmd/internal/check cmd/internal/deliver",
 	"cmd/podsignal": "cmd/internal/build cmd/internal/check cmd/internal/config cmd/internal/deliver cmd/internal/inject cmd/internal/logging " +
-		"cmd/internal/memory cmd/internal/notify cmd/internal/serve signal watcher",
+		"cmd/internal/memory cmd/internal/notify cmd/internal/serve cmd/internal/status signal watcher",
 }
 
 func TestImports(t *testing.T) {

@@ -7,6 +7,9 @@
 //
 // podsignal check reports whether it would work, and exits with 1 when not.
 //
+// podsignal status prints what a running podsignal knows of its targets, and exits with 1 when
+// they are not in sync, and with 3 when no podsignal runs in this container.
+//
 // podsignal inject adds podsignal to Kubernetes manifests; see package inject.
 package main
 
@@ -29,6 +32,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/inject"
 	"github.com/podsignal/podsignal/cmd/internal/logging"
 	"github.com/podsignal/podsignal/cmd/internal/memory"
+	"github.com/podsignal/podsignal/cmd/internal/status"
 )
 
 func main() {
@@ -43,7 +47,7 @@ func main() {
 		flushWithin = endWithin - leaveWithin
 	}
 	stop()
-	if err != nil && !errors.Is(err, check.ErrWouldNotWork) { // the report has told that
+	if err != nil && !errors.Is(err, check.ErrWouldNotWork) && !errors.Is(err, status.ErrNotInSync) { // these have told that
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintln(log, "podsignal:", strings.TrimSuffix(line, "\n"))
 		}
@@ -53,6 +57,8 @@ func main() {
 	switch {
 	case ofConfig:
 		os.Exit(2)
+	case errors.Is(err, status.ErrNoSidecar):
+		os.Exit(3)
 	case err != nil:
 		os.Exit(1)
 	}
@@ -76,6 +82,8 @@ func run(ctx context.Context, args []string, stdout io.Writer, log *logging.Writ
 	switch command {
 	case "check":
 		return runCheck(ctx, rest, stdout)
+	case "status":
+		return runStatus(rest, stdout)
 	case "inject":
 		return runInject(ctx, rest, os.Stdin, stdout, os.Stderr)
 	case "version", "--version", "-version", "-v":
@@ -84,7 +92,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, log *logging.Writ
 			return err
 		}
 	}
-	return configError{fmt.Errorf("unknown arguments %q: use podsignal check, inject, help or version, or none, with which podsignal is configured by the environment", strings.Join(args, " "))}
+	return configError{fmt.Errorf("unknown arguments %q: use podsignal check, status, inject, help or version, or none, with which podsignal is configured by the environment", strings.Join(args, " "))}
 }
 
 func isHelp(arg string) bool {
@@ -121,6 +129,19 @@ func runCheck(ctx context.Context, args []string, stdout io.Writer) error {
 		}
 		return check.Run(ctx, cfg, stdout, asJSON)
 	})
+}
+
+// runStatus is podsignal status.
+func runStatus(args []string, stdout io.Writer) error {
+	switch {
+	case len(args) == 0:
+		return status.Run(stdout, false)
+	case len(args) == 1 && isHelp(args[0]):
+		return usage(stdout)
+	case len(args) == 1 && args[0] == "--json":
+		return status.Run(stdout, true)
+	}
+	return configError{fmt.Errorf("unknown arguments %q: use podsignal status, or podsignal status --json", "status "+strings.Join(args, " "))}
 }
 
 // runInject is podsignal inject. Reading may wait for ever, in a terminal for one.

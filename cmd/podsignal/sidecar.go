@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/logging"
 	"github.com/podsignal/podsignal/cmd/internal/notify"
 	"github.com/podsignal/podsignal/cmd/internal/serve"
+	"github.com/podsignal/podsignal/cmd/internal/status"
 	"github.com/podsignal/podsignal/signal"
 	"github.com/podsignal/podsignal/watcher"
 )
@@ -36,10 +39,10 @@ func sidecar(asked context.Context, out *logging.Writer) error {
 	}
 	group, ctx := errgroup.WithContext(asked)
 	pages := serve.Options{Examine: func() ([]*check.Report, error) { return check.Examine(ctx, cfg) }}
-	var post func(notify.Notification)
+	var outside deliver.Outside
 	if cfg.Notify != nil {
 		notifier := notify.New(*cfg.Notify, log)
-		post, pages.Notifications = notifier.Post, notifier.Counts
+		outside.Notify, pages.Notifications = notifier.Post, notifier.Counts
 		group.Go(func() error { return notifier.Run(ctx) })
 	}
 	var shared *watcher.Inotify // an instance of its own is a little faster
@@ -51,9 +54,13 @@ func sidecar(asked context.Context, out *logging.Writer) error {
 		if rule.Name != "" {
 			log = log.With("rule", rule.Name)
 		}
+		if fix := rule.WrongSignal(); fix != "" {
+			log.Warn("program does not reload on SIGNAL, as far as is known", "process", rule.Process, "signal", signal.Name(rule.Signal), "fix", fix)
+		}
 		log.Info("starting podsignal", append([]any{"version", build.Version}, rule.LogAttrs()...)...)
+		outside.Publish = publisher(log)
 		w := watcher.New(rule.WatcherOptions(shared, log))
-		loop := deliver.New(rule, w, signal.NewFinder(rule.FinderOptions(log)), post, log)
+		loop := deliver.New(rule, w, signal.NewFinder(rule.FinderOptions(log)), outside, log)
 		pages.Status = append(pages.Status, loop.Status)
 		snapshots := make(chan watcher.Snapshot)
 		group.Go(func() error { check.WarnOfSubPaths(rule.Files.Paths, log); return nil }) // the files may hang
@@ -72,4 +79,18 @@ func sidecar(asked context.Context, out *logging.Writer) error {
 		return context.Cause(ctx) // the first error
 	}
 	return err
+}
+
+// publisher has podsignal status see a rule's status; nil: it cannot.
+func publisher(log *slog.Logger) func(*deliver.Status, time.Time) {
+	board, err := status.NewBoard()
+	if err != nil {
+		log.Debug("podsignal status cannot read the status here", "err", err)
+		return nil
+	}
+	return func(s *deliver.Status, due time.Time) {
+		if err := board.Show(s, due); err != nil {
+			log.Debug("podsignal status cannot read the status here", "err", err)
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/podsignal/podsignal/cmd/internal/build"
 	"github.com/podsignal/podsignal/cmd/internal/config"
+	"github.com/podsignal/podsignal/cmd/internal/status"
 	"github.com/podsignal/podsignal/signal"
 	"github.com/podsignal/podsignal/watcher"
 )
@@ -21,15 +22,16 @@ import (
 var ErrWouldNotWork = errors.New("podsignal would not work")
 
 // Run prints what would keep podsignal from working, and what would fix it. It changes
-// nothing, and sends nothing but signal 0. The error is ErrWouldNotWork if the report says
-// so.
+// nothing, and sends nothing but signal 0; the command of VALIDATE is run once. The error is
+// ErrWouldNotWork if the report says so.
 func Run(ctx context.Context, cfg config.Config, out io.Writer, asJSON bool) error {
 	all := reports{Verdict: LevelOK}
 	var err error
 	if all.Rules, err = Examine(ctx, cfg); err != nil {
 		return err
 	}
-	for _, r := range all.Rules {
+	for i, r := range all.Rules {
+		r.validate(ctx, cfg.Rules[i])
 		all.Verdict = worse(all.Verdict, r.Verdict)
 	}
 	switch {
@@ -54,13 +56,20 @@ func Encode(out io.Writer, document any) error {
 	return enc.Encode(document)
 }
 
-// Examine makes the report of each rule.
+// Examine makes the report of each rule. It runs no command.
 func Examine(ctx context.Context, cfg config.Config) (all []*Report, err error) {
+	running, _ := status.Read() // without a podsignal beside it, only what is visible is reported
 	for _, rule := range cfg.Rules {
 		r, err := examine(ctx, cfg.Typos, rule)
 		if err != nil {
 			return nil, config.InRule(rule.Name, err)
 		}
+		for _, d := range running {
+			if d.Rule == rule.Name {
+				r.state(d.Status)
+			}
+		}
+		r.Verdict = r.worst()
 		all = append(all, r)
 	}
 	return all, nil
@@ -87,6 +96,9 @@ func examine(ctx context.Context, typos []config.Typo, rule config.Rule) (*Repor
 	for _, typo := range typos {
 		r.add(LevelWarn, "config", "%v", typo).common = true
 	}
+	if fix := rule.WrongSignal(); fix != "" {
+		r.add(LevelWarn, "config", "%s", fix)
+	}
 	if rule.Files.Found {
 		r.add(LevelOK, "config", "FILE is not set and means the %s mounted here", count(len(rule.Files.Paths), "volume"))
 	}
@@ -109,7 +121,6 @@ func examine(ctx context.Context, typos []config.Typo, rule config.Rule) (*Repor
 	if rule.DryRun {
 		r.add(LevelWarn, "config", "DRY_RUN is set: what would be done is only logged; unset it")
 	}
-	r.Verdict = r.worst()
 	return r, nil
 }
 

@@ -28,12 +28,14 @@ type Report struct {
 	Shared    bool            `json:"process_namespace_shared"`
 	Processes []ProcessReport `json:"processes"` // that match; parents before children
 	Near      []NearReport    `json:"near,omitempty"`
+
+	rejected []string // what the podsignal that runs here says of it
 }
 
 // A Finding is a line of the report.
 type Finding struct {
 	Level Level  `json:"level"`
-	About string `json:"about"` // file, watch, inotify, namespace, process, permission, handler, volume, url or config
+	About string `json:"about"` // file, watch, inotify, namespace, process, permission, handler, volume, url, config, state or validate
 	PID   int    `json:"pid,omitempty"`
 	File  string `json:"file,omitempty"`
 	Text  string `json:"text"` // what was found, and the fix

@@ -16,6 +16,8 @@ import (
 	"github.com/kelseyhightower/envconfig"
 
 	"github.com/podsignal/podsignal/cmd/internal/reload"
+	"github.com/podsignal/podsignal/cmd/internal/validate"
+	"github.com/podsignal/podsignal/cmd/internal/verify"
 	"github.com/podsignal/podsignal/signal"
 	"github.com/podsignal/podsignal/watcher"
 )
@@ -39,6 +41,8 @@ type ruleEnvironment struct {
 	StartGrace    string `envconfig:"START_GRACE" default:"1s" desc:"minimum age of a process before it is signalled"`
 	Splay         string `envconfig:"SPLAY" default:"0" desc:"period over which replicas spread their signals, each after its own fixed share; 0: at once"`
 	Verify        string `envconfig:"VERIFY" default:"5s" desc:"how long the effect of a signal is watched; 0 disables it"`
+	Expect        string `envconfig:"EXPECT" desc:"effect that a signal must have: replaced (child processes), read (of FILE) or none; unset: what is known of the program"`
+	Validate      string `envconfig:"VALIDATE" desc:"command that must succeed before a change is delivered, such as nginx -t -q"`
 	DryRun        string `envconfig:"DRY_RUN" default:"false" desc:"true: log what would be sent, and send nothing"`
 }
 
@@ -54,6 +58,8 @@ type Rule struct {
 	StartGrace  time.Duration
 	Splay       Splay
 	Verify      time.Duration
+	Expect      verify.Expect
+	Validate    []string // the command, split into words; nil: none
 	DryRun      bool
 }
 
@@ -174,6 +180,18 @@ func (env *ruleEnvironment) validate(name, hostname string, invalid func(variabl
 	var err error
 	if r.Signal, err = signal.Parse(env.Signal); err != nil {
 		invalid("SIGNAL", env.Signal, err.Error())
+	}
+	if r.Expect, err = verify.ParseExpect(env.Expect); err != nil {
+		invalid("EXPECT", env.Expect, err.Error())
+	}
+	r.expect()
+	if env.Validate != "" {
+		if r.Validate, err = validate.Parse(env.Validate); err == nil {
+			err = validate.Find(r.Validate[0])
+		}
+		if err != nil {
+			invalid("VALIDATE", env.Validate, err.Error())
+		}
 	}
 	if env.ReloadURL != "" {
 		r.Reload = env.reload(duration("RELOAD_TIMEOUT", env.ReloadTimeout), invalid)

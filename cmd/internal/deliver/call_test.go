@@ -21,7 +21,7 @@ func byCall(process string) config.Rule {
 }
 
 func TestCalls(t *testing.T) {
-	refused := new(reload.StatusError)
+	refused := &reload.StatusError{Code: 500}
 	for _, test := range []struct {
 		name    string
 		process string

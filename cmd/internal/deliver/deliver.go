@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podsignal/podsignal/cmd/internal/reload"
 	"github.com/podsignal/podsignal/cmd/internal/verify"
 	"github.com/podsignal/podsignal/signal"
 	"github.com/podsignal/podsignal/watcher"
@@ -56,6 +57,9 @@ func (l *Loop) deliver(ctx context.Context, targets []*targetState) {
 		}
 		if !l.whole() {
 			return // a snapshot follows
+		}
+		if !l.validated(ctx) {
+			return // so does its result
 		}
 		if t.due.IsZero() {
 			if t.applied == ([32]byte{}) && t.Started >= l.desired.Changed {
@@ -145,7 +149,7 @@ func (l *Loop) attempted(a attempt) {
 		// Its successor has read what is there, or is notified.
 		if i := slices.Index(l.targets, t); i >= 0 {
 			l.targets = slices.Delete(l.targets, i, i+1)
-			l.logEnd(t)
+			l.letGo(t)
 		}
 		l.search.next = l.search.targetGone.retry(retryReady)
 	case errors.As(a.err, &unready):
@@ -197,15 +201,18 @@ func (l *Loop) arrived(a attempt) {
 	log.Info(l.env.way.done()) //nolint:sloglint // one of two constants
 	l.counts.sent(latency, why == reasonStartup || why == reasonNewcomer)
 
-	seen := verify.Accepted
-	if !a.called {
-		if l.rule.Verify > 0 {
-			return // its outcome follows
-		}
-		seen = verify.Unseen
-	} else {
+	seen := verify.Unseen
+	switch {
+	case a.called:
+		seen = verify.Accepted
 		t.Outcome = seen
+		t.Runs(short(t.applied))
 		l.counts.Outcomes[seen]++
+	case l.rule.Expect == verify.ExpectNone:
+		t.Runs(short(t.applied))
+	}
+	if !a.called && l.rule.Verify > 0 {
+		return // its outcome follows
 	}
 	l.post(t.PID, seen, shortOf(before), shortOf(t.applied), nil)
 }
@@ -215,7 +222,9 @@ func (l *Loop) failed(a attempt) {
 	t := a.target
 	l.counts.Failed++
 	level := slog.LevelInfo
-	if t.failing.lasts() || errors.Is(a.err, unix.EPERM) || refused(a.err) {
+	answer, _ := errors.AsType[*reload.StatusError](a.err)
+	definite := answer != nil && !answer.NotReady()
+	if t.failing.lasts() || errors.Is(a.err, unix.EPERM) || definite {
 		level = slog.LevelWarn
 	}
 	if t.failing.allow(level) {
@@ -226,10 +235,26 @@ func (l *Loop) failed(a attempt) {
 	if a.shown.Digest != l.desired.Digest {
 		t.failing.renew() // of what the files show now nothing has failed
 	}
-	if a.called {
-		// Without an answer it may have loaded the files all the same, and it may say
-		// for ever that it has refused, if it is not called again.
-		t.applied, t.unknown = [32]byte{}, true
+	if !a.called {
+		return
+	}
+	if answer != nil && answer.Refused() {
+		l.refusedBy(a)
+	}
+	// Without an answer it may have loaded the files all the same, and it may say
+	// for ever that it has refused, if it is not called again.
+	t.applied, t.unknown = [32]byte{}, true
+}
+
+// refusedBy notes that the answer to a call was no: of the same content that is told once.
+func (l *Loop) refusedBy(a attempt) {
+	t, digest := a.target, short(a.shown.Digest)
+	again := t.Rejected.Digest == digest
+	t.Outcome = verify.Refused
+	t.Rejects(digest, verify.Refused)
+	if !again {
+		l.counts.Outcomes[verify.Refused]++
+		l.post(t.PID, verify.Refused, t.Running.Digest, digest, a.err)
 	}
 }
 

@@ -49,6 +49,7 @@ type stage struct {
 	begun     chan struct{}              // they begin to
 	children  atomic.Value               // []int: those of every target
 	ended     atomic.Bool                // every target has
+	content   atomic.Uint32              // what the files show: the first byte of their digest
 	loop      *Loop
 	log       logtest.Buffer
 	began     time.Time
@@ -74,7 +75,7 @@ func playAs(t *testing.T, r config.Rule, act func(*stage), adjust ...func(*stage
 		s.snapshots = make(chan watcher.Snapshot)
 		s.children.Store([]int(nil))
 		s.began = time.Now()
-		l := New(r, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), nil, slog.New(slog.NewTextHandler(&s.log, nil)))
+		l := New(r, watcher.New(watcher.Options{}), signal.NewFinder(signal.Options{}), Outside{}, slog.New(slog.NewTextHandler(&s.log, nil)))
 		s.loop = l
 		l.env.files.settling = s.settling.Load
 		s.begun = make(chan struct{})
@@ -194,12 +195,14 @@ func (s *stage) note(what string) {
 
 // shows is a snapshot of a change that happened long after the targets started.
 func (s *stage) shows(content byte) {
+	s.content.Store(uint32(content))
 	s.snapshots <- watcher.Snapshot{Digest: [32]byte{content}, Changed: changedAt}
 	synctest.Wait()
 }
 
 // stirs is a snapshot of files that were seen to change this long ago.
 func (s *stage) stirs(content byte, ago time.Duration) {
+	s.content.Store(uint32(content))
 	s.snapshots <- watcher.Snapshot{Digest: [32]byte{content}, Changed: changedAt, Stirred: time.Now().Add(-ago)}
 	synctest.Wait()
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/notify"
+	"github.com/podsignal/podsignal/cmd/internal/validate"
 	"github.com/podsignal/podsignal/cmd/internal/verify"
 	"github.com/podsignal/podsignal/signal"
 	"github.com/podsignal/podsignal/watcher"
@@ -29,13 +30,16 @@ type Loop struct {
 	verify *verify.Set
 	asked  chan chan<- *Status
 
-	desired desired
-	targets []*targetState
-	search  search
-	calling *call // whose answer is awaited; nil: none is
-	sync    syncState
-	counts  Counts
-	started time.Time
+	desired    desired
+	validation validation
+	targets    []*targetState
+	search     search
+	calling    *call // whose answer is awaited; nil: none is
+	sync       syncState
+	counts     Counts
+	started    time.Time
+	hinted     bool // whether the program reads the files is known, or was asked
+	published  published
 }
 
 // environment is all that the loop asks of the world outside, and does to it.
@@ -44,6 +48,9 @@ type environment struct {
 	procs  processes
 	way    way
 	notify func(notify.Notification) // never blocks; nil: it is off
+
+	validate func(context.Context) error         // runs the command of VALIDATE
+	publish  func(status *Status, due time.Time) // has others see the status until it is due again; nil: nobody does
 }
 
 // files are what tells of the files.
@@ -64,8 +71,14 @@ type desired struct {
 	filesFailure retrying // that the files are gone or unreadable
 }
 
-// New is a loop for a rule. post posts notifications, and never blocks; nil: none are.
-func New(rule config.Rule, w *watcher.Watcher, finder *signal.Finder, post func(notify.Notification), log *slog.Logger) *Loop {
+// Outside is whom a loop tells of what it does. Neither function may block; nil: nobody is told.
+type Outside struct {
+	Notify  func(notify.Notification)
+	Publish func(status *Status, due time.Time) // until due there is another, unless the loop is stuck; zero: unknown
+}
+
+// New is a loop for a rule.
+func New(rule config.Rule, w *watcher.Watcher, finder *signal.Finder, outside Outside, log *slog.Logger) *Loop {
 	log = log.With("file", strings.Join(rule.Files.Paths, ","))
 	if rule.Process != "" {
 		log = log.With("process", rule.Process)
@@ -77,8 +90,11 @@ func New(rule config.Rule, w *watcher.Watcher, finder *signal.Finder, post func(
 		env: environment{
 			files:  files{settling: w.Settling, begun: w.Begun(), mode: w.Mode, errors: w.Errors, opens: w.Opens},
 			procs:  procs,
-			way:    wayOf(rule, procs),
-			notify: post,
+			way:    wayOf(rule, procs, log),
+			notify: outside.Notify,
+
+			publish:  outside.Publish,
+			validate: func(ctx context.Context) error { return validate.Run(ctx, rule.Validate) },
 		},
 		asked:  make(chan chan<- *Status),
 		counts: Counts{Outcomes: make(map[verify.Outcome]uint64)},
@@ -90,6 +106,7 @@ func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error
 	l.started = time.Now()
 	l.verify = verify.New(l.verifyOptions())
 	defer l.verify.Close()
+	defer l.endValidation()
 	timer := time.NewTimer(0)
 	timer.Stop()
 	for {
@@ -109,6 +126,8 @@ func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error
 			continue
 		case err := <-l.answer():
 			l.answered(err)
+		case err := <-l.validity():
+			l.valid(err)
 		case <-l.env.procs.exits:
 			l.dropEnded()
 		case <-timer.C:
@@ -117,10 +136,14 @@ func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error
 		l.checkEffects()
 		if l.whole() { // else a snapshot follows
 			next = earlier(next, l.pass(ctx))
+			next = earlier(next, l.prove())
 			l.compare()
 			next = earlier(next, l.overdue())
+			next = earlier(next, l.refusals())
+			l.resolve()
 		}
 		next = earlier(next, l.verify.Next())
+		l.publish(next)
 		if next.IsZero() {
 			timer.Stop()
 		} else {
@@ -134,6 +157,7 @@ func (l *Loop) verifyOptions() verify.Options {
 	options := verify.Options{
 		Within:   l.rule.Verify,
 		Signal:   l.rule.Signal,
+		Expect:   l.rule.Expect,
 		Children: l.env.procs.children,
 		Ended:    l.env.procs.ended,
 		Opens:    l.env.files.opens,
@@ -162,6 +186,9 @@ func (l *Loop) desire(s watcher.Snapshot) {
 	if !s.Stirred.IsZero() {
 		l.doubt(s)
 	}
+	if run := l.validation.running; run != nil && (s.Digest != l.desired.Digest || s.Stirred.After(run.began)) {
+		run.stop()
+	}
 	if s.Digest != l.desired.Digest {
 		if l.desired.Digest != ([32]byte{}) {
 			l.counts.Changes++
@@ -171,6 +198,7 @@ func (l *Loop) desire(s watcher.Snapshot) {
 		for _, t := range l.targets {
 			t.failing.renew()
 		}
+		l.validation.failing = retrying{}
 	} else {
 		l.log.Debug("files unchanged", "digest", l.digest())
 	}
@@ -209,9 +237,13 @@ func (l *Loop) pass(ctx context.Context) time.Time {
 	}
 	l.desired.filesFailure = retrying{}
 
+	l.validateChange(ctx)
+	if l.validation.running != nil {
+		return time.Time{}
+	}
 	// Known targets first: to find others takes much longer than a signal.
 	l.deliver(ctx, slices.Clone(l.targets))
-	next := l.discover(ctx)
+	next := earlier(l.discover(ctx), l.validateAt())
 	if l.calling != nil {
 		return next // an answer wakes the loop
 	}

@@ -1,10 +1,12 @@
 package deliver
 
 import (
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/podsignal/podsignal/cmd/internal/notify"
+	"github.com/podsignal/podsignal/cmd/internal/reload"
 	"github.com/podsignal/podsignal/cmd/internal/verify"
 	"github.com/podsignal/podsignal/signal"
 )
@@ -29,8 +31,13 @@ func (l *Loop) overdue() time.Time {
 	if since.IsZero() { // of this content, nothing has failed yet
 		since = time.Now()
 	}
-	if at := since.Add(overdueAfter); time.Now().Before(at) {
-		return at
+	wrong, _ := errors.AsType[*reload.StatusError](failing.err)
+	switch {
+	case wrong != nil && wrong.Refused():
+		return time.Time{} // that has been told
+	case wrong != nil && wrong.WrongCall(): // to wait does not help
+	case time.Now().Before(since.Add(overdueAfter)):
+		return since.Add(overdueAfter)
 	}
 	l.sync.notified = l.desired.Digest
 	before, pid := l.sync.reached, 0
@@ -68,6 +75,7 @@ func (l *Loop) post(pid int, seen verify.Outcome, before, after string, cause er
 	if l.env.notify == nil || l.rule.DryRun {
 		return
 	}
+	l.sync.told = l.sync.told || seen.Failed()
 	n := notify.Notification{
 		Rule: l.rule.Name, File: strings.Join(l.rule.Files.Paths, ","),
 		DigestBefore: before, DigestAfter: after,

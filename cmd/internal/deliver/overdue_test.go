@@ -13,6 +13,8 @@ import (
 
 	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/notify"
+	"github.com/podsignal/podsignal/cmd/internal/reload"
+	"github.com/podsignal/podsignal/cmd/internal/verify"
 	"github.com/podsignal/podsignal/signal"
 )
 
@@ -63,7 +65,7 @@ func TestNotices(t *testing.T) {
 			time.Sleep(time.Minute)
 			s.shows(2)
 			time.Sleep(time.Minute)
-		}, []string{"1m5s kept main: 010000000000>020000000000 HUP 7"},
+		}, []string{"1m30s refused main: 010000000000>020000000000 HUP 7 its workers were not replaced"},
 	}, {
 		"a change that reaches nobody for a minute, once", hup, false, func(s *stage) {
 			s.shows(1)
@@ -121,6 +123,7 @@ func TestNotices(t *testing.T) {
 			time.Sleep(time.Hour)
 		}, []string{
 			"1m0s undelivered main: >010000000000 HUP 7 operation not permitted",
+			"3m47.3s resolved main: >010000000000 HUP 7",
 			"1h1m0s undelivered main: 010000000000>020000000000 HUP 7 operation not permitted",
 		},
 	}, {
@@ -129,6 +132,34 @@ func TestNotices(t *testing.T) {
 			s.shows(1)
 			time.Sleep(time.Hour)
 		}, []string{"1m0s undelivered >010000000000 http://127.0.0.1/reload 500"},
+	}, {
+		"a program that answers that it has refused the configuration, and a later one that it takes", call, false, func(s *stage) {
+			s.answer = func() error {
+				if time.Since(s.began) < time.Hour {
+					return &reload.StatusError{Code: 500}
+				}
+				return nil
+			}
+			s.shows(1)
+			time.Sleep(time.Hour)
+			s.shows(2)
+			time.Sleep(time.Hour)
+		}, []string{
+			"0s refused >010000000000 http://127.0.0.1/reload  : 500 Internal Server Error:",
+			"1h0m0s resolved >020000000000 http://127.0.0.1/reload",
+		},
+	}, {
+		"a call that is wrong", call, false, func(s *stage) {
+			s.answer = func() error { return &reload.StatusError{Code: 403} }
+			s.shows(1)
+			time.Sleep(time.Hour)
+		}, []string{"0s undelivered >010000000000 http://127.0.0.1/reload  : 403 Forbidden:"},
+	}, {
+		"a program that is not ready", call, false, func(s *stage) {
+			s.answer = func() error { return &reload.StatusError{Code: 503} }
+			s.shows(1)
+			time.Sleep(time.Hour)
+		}, []string{"1m0s undelivered >010000000000 http://127.0.0.1/reload  : 503 Service Unavailable:"},
 	}, {
 		"a program that refuses a call, and newer content while it answers slowly", call, false, func(s *stage) {
 			s.takes, s.answer = 10*time.Second, func() error { return errors.New("500") }
@@ -157,6 +188,7 @@ func TestNotices(t *testing.T) {
 			time.Sleep(2 * time.Minute)
 		}, []string{
 			"1m0s undelivered main: 010000000000>010000000000 HUP file does not exist",
+			"2m0s resolved main: >010000000000 HUP 7",
 			"4m0s undelivered main: 010000000000>010000000000 HUP file does not exist",
 		},
 	}} {
@@ -164,7 +196,7 @@ func TestNotices(t *testing.T) {
 			var got []string
 			playAs(t, test.rule, test.act, func(s *stage, l *Loop) {
 				l.env.notify = func(n notify.Notification) {
-					if !test.all && !n.Outcome.Failed() {
+					if !test.all && !n.Outcome.Failed() && n.Outcome != verify.Resolved {
 						return // as package notify does
 					}
 					rule, pid := "", ""

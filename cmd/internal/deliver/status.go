@@ -24,8 +24,8 @@ type Status struct {
 	URL       string         `json:"url,omitempty"` // that is called instead
 	DryRun    bool           `json:"dry_run,omitempty"`
 	Mode      string         `json:"mode"` // inotify or poll
-	Digest    string         `json:"digest,omitempty"`
-	Changed   Moment         `json:"changed,omitzero"`
+	OnDisk    *Digest        `json:"on_disk,omitempty"`
+	Rejected  *Digest        `json:"rejected,omitempty"` // by VALIDATE, or by a program that has died of it
 	OutOfSync Moment         `json:"out_of_sync_since,omitzero"`
 	Pending   string         `json:"pending,omitempty"` // why nothing reaches any target
 	Failing   Moment         `json:"failing_since,omitzero"`
@@ -39,6 +39,7 @@ type Status struct {
 type Figures struct {
 	At          time.Time // of this status
 	Overdue     time.Time // since when it is out of sync, but for what waits for SPLAY; zero: it is not
+	LastReload  lastReload
 	Counts      Counts
 	WatchErrors uint64
 }
@@ -48,11 +49,27 @@ type TargetStatus struct {
 	PID       int            `json:"pid,omitempty"` // unknown of a URL alone
 	UID       *int           `json:"uid,omitempty"` // what podsignal check finds; unknown if it has just ended
 	Started   Moment         `json:"started,omitzero"`
-	Applied   string         `json:"applied,omitempty"`
-	Signalled Moment         `json:"signalled,omitzero"`
-	Outcome   verify.Outcome `json:"outcome,omitempty"` // of that signal
+	Delivered *Digest        `json:"delivered,omitempty"` // that it was notified of, or has started with
+	Running   *Digest        `json:"running,omitempty"`   // as far as the evidence goes
+	Rejected  *Digest        `json:"rejected,omitempty"`
+	Outcome   verify.Outcome `json:"outcome,omitempty"` // of its last signal or call
 	Pending   string         `json:"pending,omitempty"` // why it was not notified of the digest
 	Failing   Moment         `json:"failing_since,omitzero"`
+}
+
+// A Digest is one that a program, or the files, have in some way.
+type Digest struct {
+	Digest  string         `json:"digest"`
+	Since   Moment         `json:"since,omitzero"`
+	Outcome verify.Outcome `json:"outcome,omitempty"` // of one that was rejected: how
+}
+
+// digestOf is nil for none.
+func digestOf(s verify.State) *Digest {
+	if s.None() {
+		return nil
+	}
+	return &Digest{s.Digest, Moment{s.Since}, s.Outcome}
 }
 
 // Moment is a time that is shown in UTC and to the millisecond.
@@ -74,6 +91,10 @@ type syncState struct {
 	overdueSince   time.Time // the same, but for what waits for SPLAY
 	staleSince     time.Time // since when a mount that the files lie on is stale, which blocks nothing; zero: none is
 	notified       [32]byte  // what was posted as undelivered
+	told           bool      // a failure was posted that is not over
+
+	rejected verify.State // what no target is left that has rejected it, or is invalid
+	last     lastReload
 }
 
 // compare notes since when what the files show has not reached all targets, and
@@ -91,6 +112,10 @@ func (l *Loop) compare() {
 	l.sync.staleSince = since(l.sync.staleSince, l.desired.Stale != nil)
 	l.sync.outOfSyncSince = since(l.sync.outOfSyncSince, outOfSync)
 	l.sync.overdueSince = since(l.sync.overdueSince, overdue)
+	if l.recovered() {
+		l.sync.rejected = verify.State{}
+	}
+	l.judge()
 }
 
 // since is when something came to be that is so now; zero: it is not.
@@ -119,30 +144,34 @@ func (l *Loop) Status(ctx context.Context) (*Status, error) {
 }
 
 func (l *Loop) status() *Status {
+	s := l.describe()
+	s.Figures = Figures{
+		At: time.Now(), Overdue: l.sync.overdueSince, LastReload: l.sync.last,
+		Counts: l.counts, WatchErrors: l.env.files.errors(),
+	}
+	s.Figures.Counts.Outcomes = maps.Clone(l.counts.Outcomes)
+	return s
+}
+
+// describe is the status without its figures.
+func (l *Loop) describe() *Status {
 	s := &Status{
 		Rule:      l.rule.Name,
 		Files:     l.rule.Files.Paths,
 		Process:   l.rule.Process,
 		DryRun:    l.rule.DryRun,
 		Mode:      l.env.files.mode(),
-		Digest:    shortOf(l.desired.Digest),
-		Changed:   Moment{l.desired.changed},
+		OnDisk:    digestOf(verify.State{Digest: shortOf(l.desired.Digest), Since: l.desired.changed}),
+		Rejected:  digestOf(l.sync.rejected),
 		OutOfSync: Moment{l.sync.outOfSyncSince},
 		Targets:   make([]TargetStatus, 0, len(l.targets)),
-		Figures:   Figures{At: time.Now(), Overdue: l.sync.overdueSince, Counts: l.counts, WatchErrors: l.env.files.errors()},
 	}
-	s.Figures.Counts.Outcomes = maps.Clone(l.counts.Outcomes)
 	if l.rule.Reload != nil {
 		s.URL = l.rule.Reload.Shown()
 	} else {
 		s.Signal = signal.Name(l.rule.Signal)
 	}
-	for _, all := range []failure{l.desired.filesFailure.failure, l.search.noTarget.failure} {
-		if !all.began.IsZero() {
-			s.Pending, s.Failing = all.err.Error(), Moment{all.began}
-			break
-		}
-	}
+	s.Pending, s.Failing = l.pending()
 	if l.desired.Stale != nil {
 		s.Stale, s.StaleAt = l.desired.Stale.Error(), Moment{l.sync.staleSince}
 	}
@@ -152,22 +181,54 @@ func (l *Loop) status() *Status {
 	return s
 }
 
+// pending is why nothing reaches any target, and since when that has been a failure of
+// podsignal's work, not of the configuration.
+func (l *Loop) pending() (why string, since Moment) {
+	for _, all := range []failure{l.desired.filesFailure.failure, l.search.noTarget.failure} {
+		if !all.began.IsZero() {
+			return all.err.Error(), Moment{all.began}
+		}
+	}
+	v := &l.validation
+	switch {
+	case v.running != nil:
+		return "VALIDATE is running", Moment{}
+	case v.failing.err != nil && l.undelivered():
+		return v.failing.err.Error(), Moment{}
+	}
+	return "", Moment{}
+}
+
 func (l *Loop) targetStatus(t *targetState) TargetStatus {
-	s := TargetStatus{PID: t.PID, Outcome: t.Outcome, Applied: shortOf(t.applied)}
+	s := TargetStatus{
+		PID: t.PID, Outcome: t.Outcome,
+		Delivered: digestOf(verify.State{Digest: shortOf(t.applied), Since: t.sent}),
+		Running:   digestOf(t.Running),
+		Rejected:  digestOf(t.Rejected),
+	}
 	if t.PID != 0 {
 		s.Started = Moment{t.begun}
 	}
-	if !l.rule.DryRun {
-		s.Signalled = Moment{t.sent}
+	if l.rule.DryRun {
+		s.Delivered = nil
 	}
+	refused := !t.Rejected.None() && t.Rejected.Digest == l.digest()
 	switch {
 	case l.runs(t):
+		if l.verify.Watches(&t.Target) && t.Running.Digest != l.digest() {
+			s.Pending = fmt.Sprintf("its effect is watched, for VERIFY=%v", l.rule.Verify)
+		}
 	case l.calls(t):
 		s.Pending = "the URL has been called, and has not answered yet"
 	case !t.failing.began.IsZero():
-		s.Pending, s.Failing = t.failing.err.Error(), Moment{t.failing.began}
+		s.Pending = t.failing.err.Error()
+		if !refused { // then podsignal has done its work
+			s.Failing = Moment{t.failing.began}
+		}
 	case l.desired.Err != nil:
 		s.Pending = "the files cannot be read"
+	case l.validation.running != nil || l.validation.failing.err != nil:
+		s.Pending = "the files are not valid yet"
 	case time.Now().Before(t.due):
 		s.Pending = fmt.Sprintf("waits until %s, its share of SPLAY=%v", t.due.UTC().Format(time.RFC3339), l.rule.Splay.Within)
 	default:
@@ -176,10 +237,18 @@ func (l *Loop) targetStatus(t *targetState) TargetStatus {
 	return s
 }
 
+// Changed is when the digest on disk came to be; zero: there is none yet.
+func (s *Status) Changed() time.Time {
+	if s.OnDisk == nil {
+		return time.Time{}
+	}
+	return s.OnDisk.Since.Time
+}
+
 // Ready is an error if podsignal is not watching, or a delivery has been failing, or a
 // mount been stale, for so long that somebody should know.
 func (s *Status) Ready() error {
-	if s.Digest == "" {
+	if s.OnDisk == nil {
 		return config.InRule(s.Rule, errors.New(cmp.Or(s.Pending, "the first scan of the files is not finished")))
 	}
 	failing := slices.Concat([]TargetStatus{{Pending: s.Pending, Failing: s.Failing}, {Pending: s.Stale, Failing: s.StaleAt}}, s.Targets)

@@ -48,7 +48,9 @@ func (s *stage) ready() string {
 func (s *stage) json(t *testing.T) string {
 	t.Helper()
 	st := s.status()
-	st.Changed = Moment{}
+	if st.OnDisk != nil {
+		st.OnDisk.Since = Moment{}
+	}
 	for i := range st.Targets {
 		st.Targets[i].Started = Moment{}
 	}
@@ -211,7 +213,7 @@ func TestStatus(t *testing.T) {
 		`{"mode":"inotify","targets":[]}`,
 	}, {
 		"no target", func(s *stage) { s.shows(1) },
-		`{"digest":"010000000000","failing_since":"2000-01-01T00:00:00Z","mode":"inotify","out_of_sync_since":"2000-01-01T00:00:00Z",` +
+		`{"failing_since":"2000-01-01T00:00:00Z","mode":"inotify","on_disk":{"digest":"010000000000"},"out_of_sync_since":"2000-01-01T00:00:00Z",` +
 			`"pending":"no matching process: none is there","targets":[]}`,
 	}, {
 		"told, and what became of it", func(s *stage) {
@@ -222,8 +224,9 @@ func TestStatus(t *testing.T) {
 			s.children.Store([]int{12})
 			time.Sleep(time.Minute)
 		},
-		`{"digest":"010000000000","mode":"inotify","targets":[` +
-			`{"applied":"010000000000","outcome":"replaced","pid":7,"signalled":"2000-01-01T00:00:00Z"}]}`,
+		`{"mode":"inotify","on_disk":{"digest":"010000000000"},"targets":[` +
+			`{"delivered":{"digest":"010000000000","since":"2000-01-01T00:00:00Z"},"outcome":"replaced","pid":7,` +
+			`"running":{"digest":"010000000000","since":"2000-01-01T00:00:00.01Z"}}]}`,
 	}, {
 		"MIN_INTERVAL", func(s *stage) {
 			s.have(target(7))
@@ -231,8 +234,8 @@ func TestStatus(t *testing.T) {
 			time.Sleep(500 * ms)
 			s.shows(2)
 		},
-		`{"digest":"020000000000","mode":"inotify","out_of_sync_since":"2000-01-01T00:00:00.5Z","targets":[` +
-			`{"applied":"010000000000","pending":"MIN_INTERVAL=1s since the last reload is not over","pid":7,"signalled":"2000-01-01T00:00:00Z"}]}`,
+		`{"mode":"inotify","on_disk":{"digest":"020000000000"},"out_of_sync_since":"2000-01-01T00:00:00.5Z","targets":[` +
+			`{"delivered":{"digest":"010000000000","since":"2000-01-01T00:00:00Z"},"pending":"MIN_INTERVAL=1s since the last reload is not over","pid":7}]}`,
 	}, {
 		"one of two fails", func(s *stage) {
 			s.have(target(7), target(8))
@@ -246,8 +249,8 @@ func TestStatus(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			s.shows(2)
 		},
-		`{"digest":"020000000000","mode":"inotify","out_of_sync_since":"2000-01-01T00:00:00Z","targets":[` +
-			`{"applied":"020000000000","outcome":"unseen","pid":7,"signalled":"2000-01-01T00:00:10Z"},` +
+		`{"mode":"inotify","on_disk":{"digest":"020000000000"},"out_of_sync_since":"2000-01-01T00:00:00Z","targets":[` +
+			`{"delivered":{"digest":"020000000000","since":"2000-01-01T00:00:10Z"},"pending":"its effect is watched, for VERIFY=5s","pid":7},` +
 			`{"failing_since":"2000-01-01T00:00:00Z","pending":"operation not permitted","pid":8}]}`,
 	}, {
 		"files that cannot be read, with a change pending", func(s *stage) {
@@ -256,9 +259,9 @@ func TestStatus(t *testing.T) {
 			s.shows(2)
 			s.fails(2, fs.ErrPermission)
 		},
-		`{"digest":"020000000000","failing_since":"2000-01-01T00:00:00Z","mode":"inotify","out_of_sync_since":"2000-01-01T00:00:00Z",` +
+		`{"failing_since":"2000-01-01T00:00:00Z","mode":"inotify","on_disk":{"digest":"020000000000"},"out_of_sync_since":"2000-01-01T00:00:00Z",` +
 			`"pending":"permission denied","targets":[` +
-			`{"applied":"010000000000","pending":"the files cannot be read","pid":7,"signalled":"2000-01-01T00:00:00Z"}]}`,
+			`{"delivered":{"digest":"010000000000","since":"2000-01-01T00:00:00Z"},"pending":"the files cannot be read","pid":7}]}`,
 	}, {
 		"a target that has ended has no successor yet", func(s *stage) {
 			s.have(target(7))
@@ -268,7 +271,7 @@ func TestStatus(t *testing.T) {
 			s.ended.Store(true)
 			time.Sleep(time.Second)
 		},
-		`{"digest":"010000000000","failing_since":"2000-01-01T00:00:01.14Z","mode":"inotify","pending":"no matching process: none is there","targets":[]}`,
+		`{"failing_since":"2000-01-01T00:00:01.14Z","mode":"inotify","on_disk":{"digest":"010000000000"},"pending":"no matching process: none is there","targets":[]}`,
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			play(t, 5*time.Second, func(s *stage) {
@@ -411,7 +414,7 @@ func TestDryRunCounts(t *testing.T) {
 		s.have(target(7))
 		s.shows(1)
 		st := s.status()
-		if st.Figures.Counts.Arrived != 0 || !st.Targets[0].Signalled.IsZero() || !st.DryRun || st.Targets[0].Applied == "" {
+		if st.Figures.Counts.Arrived != 0 || st.Targets[0].Delivered != nil || !st.DryRun {
 			t.Errorf("counted as sent: %+v", st)
 		}
 	})

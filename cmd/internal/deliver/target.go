@@ -29,6 +29,9 @@ type targetState struct {
 	doubtful bool      // the files changed meanwhile, so that applied may not be what it has read
 	repeats  int       // signals in a row for that reason alone
 	failing  retrying
+
+	started bool          // it runs what is applied if it does not end in its first seconds
+	refusal verify.Result // that people are to know of if it lasts; zero: there is none
 }
 
 // pid is for the log, which leaves it out where nothing is known of a process.
@@ -58,7 +61,7 @@ func (l *Loop) adopt(found []*signal.Target) (news []*targetState) {
 	}
 	for _, t := range known {
 		if !slices.Contains(l.targets, t) {
-			l.logEnd(t)
+			l.letGo(t)
 		}
 	}
 	if len(known) == 0 && len(news) > 0 {
@@ -83,7 +86,7 @@ func (l *Loop) dropEnded() {
 		if t.PID == 0 || !l.env.procs.ended(t.Target.Target) {
 			return false
 		}
-		l.logEnd(t)
+		l.letGo(t)
 		l.search.next = time.Now()
 		l.verify.Ended(&t.Target)
 		return true
@@ -104,10 +107,14 @@ func (l *Loop) checkUnwatched() time.Time {
 	return l.search.recheck
 }
 
-// logEnd tells that a target has ended, or has become another program.
-func (l *Loop) logEnd(t *targetState) {
+// letGo tells that a target has ended, or has become another program. What it has rejected
+// its successor may have to start with.
+func (l *Loop) letGo(t *targetState) {
 	if t.PID != 0 {
 		l.log.Info("process ended", "pid", t.PID)
+	}
+	if !t.Rejected.None() {
+		l.sync.rejected = t.Rejected
 	}
 }
 
@@ -119,5 +126,24 @@ func (l *Loop) readAtStart(t *targetState) bool {
 	l.log.LogAttrs(context.Background(), slog.LevelDebug, "no reload needed: the process started after the change", t.pid(), l.digestAttr())
 	t.applied, l.sync.reached = l.desired.Digest, l.desired.Digest
 	t.reading = t.begun.Add(l.readWithin())
+	t.started = true
 	return true
+}
+
+// prove takes it that targets run what they were started with when they have reached the age
+// at which a signal may be sent to them: one whose configuration is broken has ended by then.
+// It returns when to look again; zero: never.
+func (l *Loop) prove() (next time.Time) {
+	for _, t := range l.targets {
+		if !t.started {
+			continue
+		}
+		if at := t.begun.Add(l.rule.StartGrace); time.Now().Before(at) {
+			next = earlier(next, at)
+			continue
+		}
+		t.started = false
+		t.Runs(short(t.applied))
+	}
+	return next
 }

@@ -58,28 +58,28 @@ func TestOutcome(t *testing.T) {
 			reload(s, 1, 300*ms, 13, 14)
 			reload(s, 2, 0, 13, 14)
 			reload(s, 3, 300*ms, 15, 16)
-		}, []string{"5s replaced", "15s kept", "25s replaced"},
+		}, []string{"5s replaced", "15s refused", "25s replaced"},
 	}, {
 		"a second time in a row", func(s *stage) {
 			s.children.Store([]int{11, 12})
 			reload(s, 1, 300*ms, 13, 14)
 			reload(s, 2, 0, 13, 14)
 			reload(s, 3, 0, 13, 14)
-		}, []string{"5s replaced", "15s kept", "25s kept"},
+		}, []string{"5s replaced", "15s refused", "25s refused"},
 	}, {
 		"a child that ended is no new one", func(s *stage) {
 			s.children.Store([]int{11, 12})
 			reload(s, 1, 300*ms, 13, 14)
 			reload(s, 2, 300*ms, 13)
-		}, []string{"5s replaced", "15s kept"},
+		}, []string{"5s replaced", "15s refused"},
 	}, {
-		"children that come late are not kept", func(s *stage) {
+		"children that come late are not refused", func(s *stage) {
 			s.children.Store([]int{11, 12})
 			reload(s, 1, 300*ms, 13, 14)
 			reload(s, 2, 4900*ms, 15, 16)
 		}, []string{"5s replaced", "15s replaced"},
 	}, {
-		"the next signal ends the watch of the one before, which is too soon for kept", func(s *stage) {
+		"the next signal ends the watch of the one before, which is too soon for refused", func(s *stage) {
 			s.children.Store([]int{11, 12})
 			reload(s, 1, 300*ms, 13, 14)
 			s.shows(2)
@@ -124,7 +124,7 @@ func TestOutcome(t *testing.T) {
 				t.Errorf("outcomes (-want +got):\n%s\n%s", diff, log)
 			}
 			warnings := slices.ContainsFunc(test.want, func(s string) bool {
-				return regexp.MustCompile("died|kept").MatchString(s)
+				return regexp.MustCompile("died|refused").MatchString(s)
 			})
 			if warned := regexp.MustCompile(`level=WARN .*; see its log`).MatchString(log); warned != warnings {
 				t.Errorf("warned: %t, want %t:\n%s", warned, warnings, log)

@@ -2,13 +2,12 @@ package deliver
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"syscall"
 	"time"
 
 	"github.com/podsignal/podsignal/cmd/internal/config"
-	"github.com/podsignal/podsignal/cmd/internal/reload"
 	"github.com/podsignal/podsignal/signal"
 )
 
@@ -71,18 +70,15 @@ func (w byURL) tell(ctx context.Context, _ *signal.Target) (<-chan error, error)
 }
 
 // wayOf is that of a rule.
-func wayOf(rule config.Rule, p processes) way {
+func wayOf(rule config.Rule, p processes, log *slog.Logger) way {
 	if rule.Reload == nil {
 		return bySignal{rule.Signal}
 	}
 	return byURL{rule.StartGrace, p.ended, func(ctx context.Context) error {
-		_, err := rule.Reload.Reload(ctx)
+		a, err := rule.Reload.Reload(ctx)
+		if a.Code != 0 {
+			log.Debug("answer of the URL", "status", a.Code, "answer", a.Line)
+		}
 		return err
 	}}
-}
-
-// refused tells whether a program has answered a call, and said no.
-func refused(err error) bool {
-	_, ok := errors.AsType[*reload.StatusError](err)
-	return ok
 }

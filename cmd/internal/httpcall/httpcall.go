@@ -39,11 +39,15 @@ type Endpoint struct {
 type Answer struct {
 	Code     int
 	Location string // where a redirect leads to, as ShownURL shows it
+	Line     string // the first of the body, at most 200 bytes of it
 }
+
+// maxLine is how much of the first line is kept.
+const maxLine = 200
 
 // Call sends one request, and follows no redirect. The timeout covers all, from looking
 // up the name to the last byte of the answer; when ctx is done, Call returns at once,
-// with its cause. Errors hold nothing of the URL and of what was answered.
+// with its cause. Errors hold nothing of the URL and of what was answered, which may be secret.
 //
 // A RoundTripper is used instead of an http.Client: it follows no redirects, and wraps
 // no errors into a url.Error, whose text has the whole URL in it.
@@ -80,8 +84,8 @@ func (e *Endpoint) Call(ctx context.Context, method string, header http.Header, 
 	}
 	defer response.Body.Close()
 	// Whoever answers may write to the end. What counts is the status, and that is known.
-	_, _ = io.CopyN(io.Discard, response.Body, maxAnswer)
-	a := Answer{Code: response.StatusCode}
+	body, _ = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	a := Answer{Code: response.StatusCode, Line: firstLine(body)}
 	if to := response.Header.Get("Location"); to != "" && a.Code/100 == 3 {
 		if resolved, err := request.URL.Parse(to); err == nil {
 			to = resolved.String()
@@ -89,6 +93,12 @@ func (e *Endpoint) Call(ctx context.Context, method string, header http.Header, 
 		a.Location = ShownURL(to)
 	}
 	return a, nil
+}
+
+// firstLine is that of a body, or its beginning.
+func firstLine(body []byte) string {
+	line, _, _ := bytes.Cut(body, []byte("\n"))
+	return strings.TrimSpace(strings.ToValidUTF8(string(line[:min(len(line), maxLine)]), ""))
 }
 
 // connectWithin is how long it may take to connect, with the TLS handshake.

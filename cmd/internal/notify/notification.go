@@ -22,7 +22,7 @@ type Notification struct {
 	Signal       string         `json:"signal,omitempty"`
 	ReloadURL    string         `json:"reload_url,omitempty"` // Post leaves the query out
 	Outcome      verify.Outcome `json:"outcome"`
-	Cause        string         `json:"cause,omitempty"` // the error of the last attempt, if undelivered
+	Cause        string         `json:"cause,omitempty"` // of a failure: the error
 	Pod          string         `json:"pod,omitempty"`
 	Namespace    string         `json:"namespace,omitempty"`
 	Time         time.Time      `json:"time"`
@@ -56,13 +56,14 @@ func (n *Notification) sentence() string {
 		fmt.Fprintf(&b, "%s %s%s for %s", who, n.Outcome, after, what)
 	case verify.Restarted:
 		fmt.Fprintf(&b, "%s was restarted%s for %s", who, after, what)
-	case verify.Kept:
-		fmt.Fprintf(&b, "%s rejected %s%s: its workers were not replaced", who, what, after)
+	case verify.Refused:
+		fmt.Fprintf(&b, "%s rejected %s%s", who, what, after)
+	case verify.Invalid:
+		fmt.Fprintf(&b, "%s is invalid, and %s was not notified of it", what, who)
+	case verify.Resolved:
+		fmt.Fprintf(&b, "resolved: %s has %s", who, what)
 	case verify.Undelivered:
 		fmt.Fprintf(&b, "%s was not notified of %s", who, what)
-		if n.Cause != "" {
-			b.WriteString(": " + n.Cause)
-		}
 	case verify.Replaced:
 		fmt.Fprintf(&b, "%s replaced its workers%s for %s", who, after, what)
 	case verify.Read:
@@ -73,6 +74,9 @@ func (n *Notification) sentence() string {
 		fmt.Fprintf(&b, "%s showed no effect%s for %s", who, after, what)
 	default:
 		fmt.Fprintf(&b, "%s was notified of %s", who, what)
+	}
+	if n.Cause != "" {
+		b.WriteString(": " + n.Cause)
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
 }

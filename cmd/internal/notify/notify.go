@@ -14,6 +14,7 @@ import (
 
 	"github.com/podsignal/podsignal/cmd/internal/build"
 	"github.com/podsignal/podsignal/cmd/internal/httpcall"
+	"github.com/podsignal/podsignal/cmd/internal/verify"
 )
 
 const (
@@ -83,11 +84,11 @@ func CheckCAFile(url string) error { return httpcall.CheckCAFile("NOTIFY", url) 
 // Host is all that may be shown of a NOTIFY_URL; empty if it has no host.
 func Host(url string) string { return httpcall.HostOf(url) }
 
-// Post completes a notification, and has it sent in the background, if it is of a failure or
-// all are wanted. It never waits: where too many wait already, the notification is dropped.
+// Post completes a notification, and has it sent in the background, if it is of a failure, or
+// of its end, or all are wanted. It never waits: where too many wait already, the notification is dropped.
 // It may be called from any goroutine.
 func (n *Notifier) Post(note Notification) {
-	if !n.settings.All && !note.Outcome.Failed() {
+	if !n.settings.All && !note.Outcome.Failed() && note.Outcome != verify.Resolved {
 		return
 	}
 	now := time.Now()

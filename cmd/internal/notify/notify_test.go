@@ -48,7 +48,15 @@ func TestSentence(t *testing.T) {
 		of   Notification
 		want string
 	}{
-		{"kept", nginx(verify.Kept), "podsignal: prod/web-5d9c: nginx rejected /etc/nginx/conf.d (digest 24bb1dda9425) after HUP: its workers were not replaced"},
+		{
+			"refused", with(nginx(verify.Refused), func(n *Notification) { n.Cause = "its workers were not replaced" }),
+			"podsignal: prod/web-5d9c: nginx rejected /etc/nginx/conf.d (digest 24bb1dda9425) after HUP: its workers were not replaced",
+		},
+		{
+			"invalid", with(nginx(verify.Invalid), func(n *Notification) { n.Cause = "VALIDATE failed: exit status 1" }),
+			"podsignal: prod/web-5d9c: /etc/nginx/conf.d (digest 24bb1dda9425) is invalid, and nginx was not notified of it: VALIDATE failed: exit status 1",
+		},
+		{"resolved", nginx(verify.Resolved), "podsignal: prod/web-5d9c: resolved: nginx has /etc/nginx/conf.d (digest 24bb1dda9425)"},
 		{"died", nginx(verify.Died), "podsignal: prod/web-5d9c: nginx died after HUP for /etc/nginx/conf.d (digest 24bb1dda9425)"},
 		{"ended", nginx(verify.Ended), "podsignal: prod/web-5d9c: nginx ended after HUP for /etc/nginx/conf.d (digest 24bb1dda9425)"},
 		{"restarted", nginx(verify.Restarted), "podsignal: prod/web-5d9c: nginx was restarted after HUP for /etc/nginx/conf.d (digest 24bb1dda9425)"},
@@ -347,11 +355,11 @@ func TestNotifyDocument(t *testing.T) {
 			"a signal",
 			Notification{
 				Rule: "site", File: "/etc/nginx/conf.d", DigestBefore: "0123456789ab", DigestAfter: "24bb1dda9425",
-				Process: "nginx", PID: 7, Signal: "HUP", Outcome: verify.Kept,
+				Process: "nginx", PID: 7, Signal: "HUP", Outcome: verify.Refused,
 			},
-			`{"text":"podsignal: prod/web-5d9c: site: nginx rejected /etc/nginx/conf.d (digest 24bb1dda9425) after HUP: its workers were not replaced",
+			`{"text":"podsignal: prod/web-5d9c: site: nginx rejected /etc/nginx/conf.d (digest 24bb1dda9425) after HUP",
 "rule":"site","file":"/etc/nginx/conf.d","digest_before":"0123456789ab","digest_after":"24bb1dda9425",
-"process":"nginx","pid":7,"signal":"HUP","outcome":"kept","pod":"web-5d9c","namespace":"prod","time":"NOW"}
+"process":"nginx","pid":7,"signal":"HUP","outcome":"refused","pod":"web-5d9c","namespace":"prod","time":"NOW"}
 `,
 		},
 		{
@@ -412,16 +420,16 @@ func now(t *testing.T, body string) string {
 	return strings.Replace(body, found[1], "NOW", 1)
 }
 
-// A success is posted only if all are wanted.
+// A success is posted only if all are wanted, but the end of a failure always.
 func TestNotifyFailures(t *testing.T) {
 	answer := func(*http.Request, int) (int, error) { return 200, nil }
 	for _, test := range []struct {
 		all  bool
 		want string
-	}{{false, "died kept undelivered"}, {true, "died ended restarted replaced kept read unseen accepted undelivered"}} {
+	}{{false, "died refused invalid undelivered resolved"}, {true, "died ended restarted replaced refused read unseen accepted invalid undelivered resolved"}} {
 		inFakeTime(t, answer, func(h *hook) {
 			h.settings.All = test.all
-			for _, outcome := range append(slices.Clone(verify.Outcomes), verify.Undelivered) {
+			for _, outcome := range append(slices.Clone(verify.Outcomes), verify.Undelivered, verify.Resolved) {
 				h.Post(Notification{Rule: string(outcome), Outcome: outcome})
 				synctest.Wait()
 			}

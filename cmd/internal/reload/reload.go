@@ -33,22 +33,22 @@ func (s *Settings) endpoint() *httpcall.Endpoint {
 	return &httpcall.Endpoint{Prefix: "RELOAD", URL: s.URL, CAFile: s.CAFile, Timeout: s.Timeout, UserAgent: build.UserAgent()}
 }
 
-// Reload makes one request without a body, and returns its status; 0 if there was no
-// answer. A status that is not 2xx is a *StatusError. All files are read anew, since
+// Reload makes one request without a body, and returns its answer; its status is 0 if there
+// was none. A status that is not 2xx is a *StatusError. All files are read anew, since
 // Secrets are rotated. It does not try again, and ends at once when ctx is done.
-func (s *Settings) Reload(ctx context.Context) (status int, err error) {
+func (s *Settings) Reload(ctx context.Context) (httpcall.Answer, error) {
 	header, err := s.credentials()
 	if err != nil {
-		return 0, fmt.Errorf("%s %s: %w", s.Method, s.Shown(), err)
+		return httpcall.Answer{}, fmt.Errorf("%s %s: %w", s.Method, s.Shown(), err)
 	}
 	a, err := s.endpoint().Call(ctx, s.Method, header, nil)
 	if err != nil {
-		return 0, fmt.Errorf("%s %s: %w", s.Method, s.Shown(), err)
+		return httpcall.Answer{}, fmt.Errorf("%s %s: %w", s.Method, s.Shown(), err)
 	}
 	if a.Code/100 != 2 {
-		return a.Code, &StatusError{method: s.Method, url: s.Shown(), code: a.Code, fix: s.fix(a)}
+		err = &StatusError{method: s.Method, url: s.Shown(), Code: a.Code, fix: s.fix(a)}
 	}
-	return a.Code, nil
+	return a, err
 }
 
 // Probe does all that Reload does but for the request: it reads the credentials, connects,
@@ -89,46 +89,4 @@ func (s *Settings) credentials() (http.Header, error) {
 		request.SetBasicAuth(user, password)
 	}
 	return request.Header, nil
-}
-
-// A StatusError is an answer other than 2xx.
-type StatusError struct {
-	method, url string // the URL as ShownURL has it
-	code        int
-	fix         string
-}
-
-// Error has the status, and what to do about it.
-func (e *StatusError) Error() string {
-	return fmt.Sprintf("%s %s: %s: %s", e.method, e.url, httpcall.StatusText(e.code), e.fix)
-}
-
-// fix is what to do about an answer. Prometheus, which answers 403 while it may not
-// reload by HTTP, is the program that most need it for.
-func (s *Settings) fix(a httpcall.Answer) string {
-	const prometheus = "Prometheus: start it with --web.enable-lifecycle"
-	credentials := "RELOAD_BEARER_TOKEN_FILE or RELOAD_BASIC_AUTH_FILE"
-	switch {
-	case s.TokenFile != "":
-		credentials = "RELOAD_BEARER_TOKEN_FILE"
-	case s.BasicAuthFile != "":
-		credentials = "RELOAD_BASIC_AUTH_FILE"
-	}
-	switch {
-	case a.Location != "":
-		return fmt.Sprintf("it redirects to %s, and redirects are not followed: set RELOAD_URL to the final URL", a.Location)
-	case a.Code == http.StatusUnauthorized && s.TokenFile == "" && s.BasicAuthFile == "":
-		return "it requires credentials: set " + credentials
-	case a.Code == http.StatusUnauthorized:
-		return "it rejects the credentials: fix the file that " + credentials + " names"
-	case a.Code == http.StatusForbidden:
-		return "it forbids this: enable reloads by HTTP (" + prometheus + "), or fix " + credentials
-	case a.Code == http.StatusNotFound:
-		return "it has no such page: fix the path in RELOAD_URL, or enable reloads by HTTP (" + prometheus + ")"
-	case a.Code == http.StatusMethodNotAllowed:
-		return "it does not accept this method: fix RELOAD_METHOD, or enable reloads by HTTP (" + prometheus + ")"
-	case a.Code == http.StatusBadRequest && strings.HasPrefix(s.URL, "http:"):
-		return "the program rejected it; see its log, and use https:// in RELOAD_URL if it speaks TLS"
-	}
-	return "the program rejected it; see its log"
 }

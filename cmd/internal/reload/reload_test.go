@@ -34,11 +34,11 @@ func reloadOf(t *testing.T, s Settings) (status int, err error) {
 	if s.Timeout == 0 {
 		s.Timeout = deadline
 	}
-	status, err = s.Reload(t.Context())
+	answer, err := s.Reload(t.Context())
 	if err != nil && strings.Contains(err.Error(), calltest.Hidden) {
 		t.Errorf("the error tells a secret: %v", err)
 	}
-	return status, err
+	return answer.Code, err
 }
 
 // What is sent is a single request of HTTP/1.1 on a connection of its own.
@@ -125,7 +125,7 @@ func listenRaw(t *testing.T, response string) (address string, requests <-chan s
 func TestReloadStatus(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")
 	calltest.Write(t, token, calltest.Hidden)
-	const refused = "the program rejected it; see its log"
+	const refused = "the program rejected the new configuration; see its log"
 	for _, test := range []struct {
 		name     string
 		code     int
@@ -137,7 +137,7 @@ func TestReloadStatus(t *testing.T) {
 		{name: "204", code: 204},
 		{name: "a 2xx without a name", code: 299},
 		{name: "500", code: 500, want: "500 Internal Server Error: " + refused},
-		{name: "503", code: 503, want: "503 Service Unavailable: " + refused},
+		{name: "503", code: 503, want: "503 Service Unavailable: it is not ready"},
 		{name: "a 5xx without a name", code: 599, want: "599: " + refused},
 		{name: "400", code: 400, want: "400 Bad Request: " + refused + ", and use https:// in RELOAD_URL if it speaks TLS"},
 		{name: "401", code: 401, want: "401 Unauthorized: it requires credentials: set RELOAD_BEARER_TOKEN_FILE or RELOAD_BASIC_AUTH_FILE"},
@@ -166,7 +166,7 @@ func TestReloadStatus(t *testing.T) {
 			name: "a redirect to a path", code: 307, location: "/login?from=s3cret",
 			want: "307 Temporary Redirect: it redirects to SERVER/login, and redirects are not followed: set RELOAD_URL to the final URL",
 		},
-		{name: "no redirect", code: 304, want: "304 Not Modified: " + refused},
+		{name: "no redirect", code: 304, want: "304 Not Modified: it answers neither yes nor no: fix the path in RELOAD_URL"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			asked := 0
@@ -187,7 +187,7 @@ func TestReloadStatus(t *testing.T) {
 			if err != nil {
 				got = strings.ReplaceAll(err.Error(), server.URL, "SERVER")
 				of, ok := errors.AsType[*StatusError](err)
-				if !ok || of.code != test.code {
+				if !ok || of.Code != test.code {
 					t.Errorf("%#v has no status %d", err, test.code)
 				}
 			}
@@ -333,8 +333,8 @@ func TestReloadEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-asked; cancel() }()
 	r := &Settings{URL: server.URL, Method: "POST", Timeout: time.Hour}
-	if status, err := r.Reload(ctx); status != 0 || !errors.Is(err, context.Canceled) {
-		t.Errorf("%d, %v, want 0 and that the context is cancelled", status, err)
+	if answer, err := r.Reload(ctx); answer.Code != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("%d, %v, want 0 and that the context is cancelled", answer.Code, err)
 	}
 }
 
@@ -486,8 +486,8 @@ func TestReloadUsesNoProxy(t *testing.T) {
 	const elsewhere = "http://192.0.2.1/"
 	if os.Getenv("PROXIED") != "" {
 		s := &Settings{URL: elsewhere + "reload", Method: http.MethodPost, Timeout: 300 * time.Millisecond}
-		if status, err := s.Reload(t.Context()); err == nil || status != 0 {
-			t.Errorf("the reload has status %d and error %v, want none and an error", status, err)
+		if answer, err := s.Reload(t.Context()); err == nil || answer.Code != 0 {
+			t.Errorf("the reload has status %d and error %v, want none and an error", answer.Code, err)
 		}
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,15 +81,16 @@ func metrics(rules []*deliver.Status, notifications func() (sent, failed, droppe
 			s.Figures.WatchErrors, rule...)
 	})
 	each(func(s *deliver.Status, rule []label) {
-		if s.Digest != "" {
-			gauge("config_digest_info", "Digest of the watched files, as in the log; always 1.", 1, with(rule, label{"digest", s.Digest})...)
+		for _, d := range digests(s) {
+			gauge("config_digest_info", "Digests, as in the log: of the watched files (on_disk), of what targets run, and of what was rejected; always 1.", 1,
+				with(rule, d[:]...)...)
 		}
 	})
 	each(func(s *deliver.Status, rule []label) {
 		counter("config_changes_total", "Changes of the watched files since podsignal started.", s.Figures.Counts.Changes, rule...)
 	})
 	each(func(s *deliver.Status, rule []label) {
-		gauge("config_last_change_timestamp_seconds", "When the watched files last changed; 0 before the first scan.", stamp(s.Changed.Time), rule...)
+		gauge("config_last_change_timestamp_seconds", "When the watched files last changed; 0 before the first scan.", stamp(s.Changed()), rule...)
 	})
 	each(func(s *deliver.Status, rule []label) {
 		gauge("targets", "Processes that are signalled, as of the last search.", float64(len(s.Targets)), rule...)
@@ -121,8 +123,14 @@ func metrics(rules []*deliver.Status, notifications func() (sent, failed, droppe
 	})
 	each(func(s *deliver.Status, rule []label) {
 		for seen, n := range s.Figures.Counts.ByOutcome() {
-			counter("reload_outcome_total", "Signals by the effect that was seen within VERIFY, and calls that were accepted.",
+			counter("reload_outcome_total", "Signals by the effect that was seen, calls that were accepted or refused, and changes that were invalid.",
 				n, with(rule, label{"outcome", string(seen)})...)
+		}
+	})
+	each(func(s *deliver.Status, rule []label) {
+		if s.Figures.LastReload != deliver.ReloadUnknown {
+			gauge("last_reload_successful", "1 if the last reload has succeeded, 0 if it was rejected and none has succeeded since; absent while that is unknown.",
+				truth(s.Figures.LastReload == deliver.ReloadSuccessful), rule...)
 		}
 	})
 	each(func(s *deliver.Status, rule []label) {
@@ -151,6 +159,27 @@ func metrics(rules []*deliver.Status, notifications func() (sent, failed, droppe
 		}
 	}
 	return p.Bytes()
+}
+
+// digests are those that are on disk, running and rejected, each once, with their labels.
+func digests(s *deliver.Status) (labels [][2]label) {
+	add := func(state string, d *deliver.Digest) {
+		if d == nil {
+			return
+		}
+		if l := [2]label{{"digest", d.Digest}, {"state", state}}; !slices.Contains(labels, l) {
+			labels = append(labels, l)
+		}
+	}
+	add("on_disk", s.OnDisk)
+	for _, t := range s.Targets {
+		add("running", t.Running)
+	}
+	add("rejected", s.Rejected)
+	for _, t := range s.Targets {
+		add("rejected", t.Rejected)
+	}
+	return labels
 }
 
 func truth(b bool) float64 {

@@ -15,7 +15,7 @@ import (
 // All names and units are as Prometheus asks for, and its parser takes odd values.
 func TestMetricsLint(t *testing.T) {
 	s := &deliver.Status{
-		Digest: "0123456789ab", Signal: "a \"b\" \\ c\n", Mode: "poll", Changed: deliver.Moment{Time: time.Now()}, OutOfSync: deliver.Moment{Time: time.Now()},
+		OnDisk: &deliver.Digest{Digest: "0123456789ab", Since: deliver.Moment{Time: time.Now()}}, Signal: "a \"b\" \\ c\n", Mode: "poll", OutOfSync: deliver.Moment{Time: time.Now()},
 		Targets: make([]deliver.TargetStatus, 2),
 		Figures: deliver.Figures{At: time.Now(), WatchErrors: 3},
 	}
@@ -38,10 +38,15 @@ func notifications() (sent, failed, dropped uint64) { return 1, 2, 3 }
 func TestMetrics(t *testing.T) {
 	now := time.Unix(2000, 0)
 	s := &deliver.Status{
-		Signal: "HUP", Mode: "poll", Digest: "0123456789ab",
-		Changed: deliver.Moment{Time: time.Unix(1000, 5e8)}, OutOfSync: deliver.Moment{Time: time.Unix(1900, 0)},
-		Targets: make([]deliver.TargetStatus, 2),
-		Figures: deliver.Figures{At: now, Overdue: now.Add(-90 * time.Second), WatchErrors: 3},
+		Signal: "HUP", Mode: "poll",
+		OnDisk:    &deliver.Digest{Digest: "0123456789ab", Since: deliver.Moment{Time: time.Unix(1000, 5e8)}},
+		Rejected:  &deliver.Digest{Digest: "0123456789ab"},
+		OutOfSync: deliver.Moment{Time: time.Unix(1900, 0)},
+		Targets: []deliver.TargetStatus{
+			{Running: &deliver.Digest{Digest: "ba9876543210"}},
+			{Running: &deliver.Digest{Digest: "ba9876543210"}, Rejected: &deliver.Digest{Digest: "0123456789ab"}},
+		},
+		Figures: deliver.Figures{At: now, LastReload: deliver.ReloadFailed, Overdue: now.Add(-90 * time.Second), WatchErrors: 3},
 	}
 	c := &s.Figures.Counts
 	c.Changes, c.Arrived, c.Late, c.HeldBack, c.Failed, c.LastArrived = 4, 5, 6, 7, 8, time.Unix(1500, 0)
@@ -50,7 +55,9 @@ func TestMetrics(t *testing.T) {
 	page := string(metrics([]*deliver.Status{s}, notifications))
 	for _, want := range []string{
 		`watch_mode{mode="inotify"} 0`, `watch_mode{mode="poll"} 1`, `watch_errors_total 3`,
-		`config_digest_info{digest="0123456789ab"} 1`, `config_changes_total 4`, `config_last_change_timestamp_seconds 1000.5`,
+		`config_digest_info{digest="0123456789ab",state="on_disk"} 1`,
+		`config_digest_info{digest="ba9876543210",state="running"} 1`, `config_digest_info{digest="0123456789ab",state="rejected"} 1`,
+		`last_reload_successful 0`, `config_changes_total 4`, `config_last_change_timestamp_seconds 1000.5`,
 		`targets 2`, `out_of_sync 1`, `out_of_sync_seconds 90`,
 		`signals_total{result="sent",signal="HUP"} 5`, `signals_total{result="held_back",signal="HUP"} 7`, `signals_total{result="failed",signal="HUP"} 8`,
 		`late_signals_total 6`, `signal_last_success_timestamp_seconds 1500`,

@@ -47,10 +47,11 @@ func get(opts Options, path string) (code int, body string) {
 }
 
 func TestPages(t *testing.T) {
+	digest := &deliver.Digest{Digest: "0123456789ab"}
 	opts := Options{
 		Status: statuses(deliver.Status{
-			Files: []string{"/v"}, Process: "web", Signal: "HUP", Mode: "inotify", Digest: "0123456789ab",
-			Targets: []deliver.TargetStatus{{PID: 7, Applied: "0123456789ab"}, {PID: 8}},
+			Files: []string{"/v"}, Process: "web", Signal: "HUP", Mode: "inotify", OnDisk: digest,
+			Targets: []deliver.TargetStatus{{PID: 7, Delivered: digest, Running: digest}, {PID: 8, Rejected: &deliver.Digest{Digest: "ba9876543210", Outcome: "refused"}}},
 		}),
 		Examine: found,
 	}
@@ -68,9 +69,13 @@ func TestPages(t *testing.T) {
 		t.Errorf("check's verdict (-want +got):\n%s", diff)
 	}
 	delete(page, "check")
+	shown := map[string]any{"digest": "0123456789ab"}
 	want := map[string]any{
-		"version": build.Version, "file": []any{"/v"}, "process": "web", "signal": "HUP", "mode": "inotify", "digest": "0123456789ab",
-		"targets": []any{map[string]any{"pid": 7., "applied": "0123456789ab", "uid": 101.}, map[string]any{"pid": 8.}},
+		"version": build.Version, "file": []any{"/v"}, "process": "web", "signal": "HUP", "mode": "inotify", "on_disk": shown,
+		"targets": []any{
+			map[string]any{"pid": 7., "delivered": shown, "running": shown, "uid": 101.},
+			map[string]any{"pid": 8., "rejected": map[string]any{"digest": "ba9876543210", "outcome": "refused"}},
+		},
 	}
 	if diff := cmp.Diff(want, page); diff != "" {
 		t.Errorf("/status (-want +got):\n%s", diff)
@@ -94,8 +99,8 @@ func TestPagesOfRules(t *testing.T) {
 	long := time.Now().Add(-time.Hour)
 	handler := newPages(Options{
 		Status: statuses(
-			deliver.Status{Rule: "web", Digest: "0123456789ab", Figures: deliver.Figures{At: time.Now()}},
-			deliver.Status{Rule: "mail", Digest: "0123456789ab", Pending: "no target", Failing: deliver.Moment{Time: long}, Figures: deliver.Figures{At: time.Now()}},
+			deliver.Status{Rule: "web", OnDisk: &deliver.Digest{Digest: "0123456789ab"}, Figures: deliver.Figures{At: time.Now()}},
+			deliver.Status{Rule: "mail", OnDisk: &deliver.Digest{Digest: "0123456789ab"}, Pending: "no target", Failing: deliver.Moment{Time: long}, Figures: deliver.Figures{At: time.Now()}},
 		),
 		Examine: func() ([]*check.Report, error) {
 			return []*check.Report{{Rule: "web", Verdict: check.LevelWarn}, {Rule: "mail", Verdict: check.LevelFail}}, nil

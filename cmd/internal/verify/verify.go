@@ -14,30 +14,28 @@ import (
 // times, doubling, to the second. Most that die do so within 80 ms.
 var lookEvery = [2]time.Duration{10 * time.Millisecond, 500 * time.Millisecond}
 
+// Believed is the time after a signal from which on people should know that its effect has not
+// come. Until then it is watched: a program may take longer to load than VERIFY.
+const Believed = 30 * time.Second
+
 // Options say what to watch, and how.
 type Options struct {
 	Within time.Duration  // for how long, after each signal (VERIFY); 0: not at all
 	Signal syscall.Signal // that is sent
+	Expect Expect         // what it must lead to
 
 	Children func(*signal.Target) (map[int]bool, error)
 	Ended    func(*signal.Target) bool
 	Opens    func() (*watcher.Opens, error)
-	Settling func() bool // the files are changing just now
+	Settling func() bool // the files are changing just now, and podsignal reads them itself
 }
 
 // A Set watches the effects of signals. It belongs to one goroutine.
 type Set struct {
 	opts    Options
 	watched []*Signal
+	paused  bool
 	opens   *watcher.Opens // for all of these, since there are few instances on a node; nil: there are none, or it is unavailable
-}
-
-// A Target is one, with what its signals have led to so far.
-type Target struct {
-	*signal.Target
-	Outcome Outcome // of its last signal; empty: none yet
-
-	replaced bool // a signal has replaced its children once
 }
 
 // A Signal is one whose effect is watched.
@@ -49,11 +47,13 @@ type Signal struct {
 	wait        time.Duration
 
 	before   map[int]bool // the target's children before the signal
-	fresh    bool         // at the last look there were others among them
+	old      bool         // at the last look some of these were left
+	fresh    bool         // at one look there were others among them
 	replaced bool         // at one look there were only others
 	ended    bool
 	readable bool // that files are opened is noticed
 	read     bool
+	reported bool // as Refused: it is watched on, since it may only be slow
 }
 
 // A Result is what became of a signal.
@@ -61,7 +61,9 @@ type Result struct {
 	Target  *Target
 	Digest  string // that it was sent for
 	Was     string // that the target had before
+	Sent    time.Time
 	Outcome Outcome
+	Unread  bool // none of the watched files was opened, as far as that is noticed
 }
 
 // New watches nothing yet.
@@ -101,29 +103,41 @@ func (s *Set) Sent(v *Signal, newest time.Time) (results []Result) {
 		if other.target != v.target {
 			return false
 		}
-		results = append(results, s.result(other, newest))
+		if !other.reported {
+			results = append(results, s.result(other, newest))
+		}
 		return true
 	})
 	v.sent = time.Now()
 	v.next = v.sent.Add(lookEvery[0])
+	v.target.Outcome = ""
 	s.watched = append(s.watched, v)
+	s.judge(v)
 	return results
 }
 
 // Look checks the targets whose turn it is. It returns the results of the signals whose
-// time is over, and whether a target was seen to have ended, so that its successor should
-// be looked for. newest is when the newest of the targets was found.
+// time is over, and of those that were refused and are not any more; and whether a target was
+// seen to have ended, so that its successor should be looked for. newest is when the newest of
+// the targets was found.
 func (s *Set) Look(newest time.Time) (results []Result, ended bool) {
-	now := time.Now()
 	var going []*Signal
 	for _, v := range s.watched {
-		over := now.Sub(v.sent) >= s.opts.Within
-		if over || !now.Before(v.next) {
+		over := s.over(v) && !v.reported
+		if over || !time.Now().Before(v.next) {
 			ended = s.look(v) || ended
 		}
-		if over {
+		switch {
+		case over:
+			r := s.result(v, newest)
+			results = append(results, r)
+			if v.reported = r.Outcome == Refused; v.reported {
+				going = append(going, v)
+			}
+		case v.reported && (v.ended || s.corrected(v)):
 			results = append(results, s.result(v, newest))
-		} else {
+		case v.reported && time.Since(v.sent) >= Believed:
+		default:
 			going = append(going, v)
 		}
 	}
@@ -135,6 +149,20 @@ func (s *Set) Look(newest time.Time) (results []Result, ended bool) {
 		debug.FreeOSMemory()
 	}
 	return results, ended
+}
+
+// over tells whether the time for an effect is over.
+func (s *Set) over(v *Signal) bool { return time.Since(v.sent) >= s.opts.Within }
+
+// corrected tells whether a signal that was reported as refused has had its effect after all.
+func (s *Set) corrected(v *Signal) bool {
+	replacedByNone := len(v.before) > 0 && !v.old && v.read
+	return s.sufficient(v) || replacedByNone
+}
+
+// Watches tells whether a signal to this target is being watched whose outcome is open.
+func (s *Set) Watches(target *Target) bool {
+	return slices.ContainsFunc(s.watched, func(v *Signal) bool { return v.target == target && !v.reported })
 }
 
 // Next is when to look again; zero: never.
@@ -181,9 +209,27 @@ func (s *Set) Close() {
 	}
 }
 
+// Pause has the opening of files count for no signal until Resume: a validator reads them.
+func (s *Set) Pause() {
+	s.noteOpens()
+	s.paused = true
+}
+
+// Resume ends a Pause. Of a signal that was watched meanwhile, it is unknown whether the files
+// were opened for it, unless they had been before.
+func (s *Set) Resume() {
+	s.paused = false
+	if s.opens != nil {
+		s.opens.Seen()
+	}
+	for _, v := range s.watched {
+		v.readable = v.readable && v.read
+	}
+}
+
 // noteOpens credits what was opened to all whose effect is being watched.
 func (s *Set) noteOpens() {
-	if s.opens == nil || !s.opens.Seen() {
+	if s.opens == nil || s.paused || !s.opens.Seen() {
 		return
 	}
 	for _, v := range s.watched {
@@ -194,21 +240,37 @@ func (s *Set) noteOpens() {
 // look notes what is to be seen of the effect now, and tells whether the target is seen to
 // have ended.
 func (s *Set) look(v *Signal) (ended bool) {
-	v.wait = min(max(2*v.wait, lookEvery[0]), lookEvery[1])
-	v.next = time.Now().Add(v.wait)
-	if end := v.sent.Add(s.opts.Within); end.Before(v.next) {
-		v.next = end
-	}
+	s.plan(v)
 	if !v.ended && s.opts.Ended(v.target.Target) {
 		v.ended, ended = true, true
 	}
 	if children, err := s.opts.Children(v.target.Target); err == nil && !v.ended {
 		v.see(children)
 	}
-	if !s.opts.Settling() { // podsignal reads the files itself, at the end of a change
+	if !s.opts.Settling() {
 		s.noteOpens()
 	}
+	s.judge(v)
 	return ended
+}
+
+// plan says when to look again: less and less often, but when the time for an effect is over,
+// and when its absence counts.
+func (s *Set) plan(v *Signal) {
+	v.wait = min(max(2*v.wait, lookEvery[0]), lookEvery[1])
+	v.next = time.Now().Add(v.wait)
+	for _, end := range []time.Time{v.sent.Add(s.opts.Within), v.sent.Add(Believed)} {
+		if time.Now().Before(end) && end.Before(v.next) {
+			v.next = end
+		}
+	}
+}
+
+// judge notes the evidence that a target runs what it was signalled for.
+func (s *Set) judge(v *Signal) {
+	if !v.reported && s.sufficient(v) {
+		v.target.Runs(v.digest)
+	}
 }
 
 // see notes which of the target's children are new.
@@ -222,34 +284,26 @@ func (v *Signal) see(children map[int]bool) {
 			fresh++
 		}
 	}
-	v.fresh = fresh > 0
-	v.replaced = v.replaced || fresh > 0 && fresh == len(children)
+	v.old = fresh < len(children)
+	v.fresh = v.fresh || fresh > 0
+	v.replaced = v.replaced || fresh > 0 && !v.old
 }
 
 func (s *Set) result(v *Signal, newest time.Time) Result {
-	seen := s.outcome(v, newest)
-	v.target.Outcome = seen
-	v.target.replaced = v.target.replaced || seen == Replaced
-	return Result{Target: v.target, Digest: v.digest, Was: v.was, Outcome: seen}
-}
-
-// outcome is the strongest that was seen.
-func (s *Set) outcome(v *Signal, newest time.Time) Outcome {
-	whole := time.Since(v.sent) >= s.opts.Within
-	switch {
-	case v.ended && newest.After(v.sent):
-		return Restarted
-	case v.ended && signal.MeansEnd(s.opts.Signal):
-		return Ended
-	case v.ended:
-		return Died
-	case v.replaced:
-		return Replaced
-	case v.target.replaced && len(v.before) > 0 && !v.fresh && whole:
-		return Kept
-	case v.read:
-		return Read
-	default:
-		return Unseen
+	r := Result{
+		Target: v.target, Digest: v.digest, Was: v.was, Sent: v.sent,
+		Outcome: s.outcome(v, newest), Unread: v.readable && !v.read,
 	}
+	t := v.target
+	t.Outcome = r.Outcome
+	t.replaced = t.replaced || r.Outcome == Replaced
+	switch r.Outcome {
+	case Died, Refused:
+		t.Rejects(v.digest, r.Outcome)
+	case Replaced, Read:
+		if !r.Unread {
+			t.Runs(v.digest)
+		}
+	}
+	return r
 }

@@ -1,0 +1,43 @@
+package config
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/podsignal/podsignal/cmd/internal/verify"
+	"github.com/podsignal/podsignal/cmd/programs"
+	"github.com/podsignal/podsignal/signal"
+)
+
+// Program is what is known of the rule's program; nil: nothing.
+func (r *Rule) Program() *programs.Program {
+	cmdline := ""
+	if r.Cmdline != nil {
+		cmdline = r.Cmdline.String()
+	}
+	return programs.Find(r.Process, cmdline)
+}
+
+// expect has EXPECT be what is known of the program, where it is not set. That is so for the
+// signal on which the program reloads: on others it may reopen its logs, or anything else.
+func (r *Rule) expect() {
+	if p := r.Program(); r.Expect == verify.ExpectUnknown && p != nil && p.Signal == signal.Name(r.Signal) {
+		r.Expect = verify.Expect(p.Expect)
+	}
+}
+
+// WrongSignal says that the program is known to reload on another signal, or on none, with the
+// fix; it is empty if nothing is known against it.
+func (r *Rule) WrongSignal() string {
+	p := r.Program()
+	switch {
+	case p == nil || r.Reload != nil || p.Signal == signal.Name(r.Signal) || signal.MeansEnd(r.Signal):
+		return ""
+	case p.Signal == "" && r.Signal == syscall.SIGHUP: // of others, nothing is known
+		return fmt.Sprintf("%s does not reload on HUP: %s", p.Name, p.Instead)
+	case p.Signal == "":
+		return ""
+	default:
+		return fmt.Sprintf("%s reloads on %s: set SIGNAL=%s", p.Name, p.Signal, p.Signal)
+	}
+}
