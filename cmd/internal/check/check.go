@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ func Examine(ctx context.Context, cfg config.Config) (all []*Report, err error) 
 			return nil, config.InRule(rule.Name, err)
 		}
 		for _, d := range running {
-			if d.Rule == rule.Name {
+			if d.Rule == rule.Name && d.Process == rule.Process && slices.Equal(d.Files, rule.Files.Paths) {
 				r.state(d.Status)
 			}
 		}

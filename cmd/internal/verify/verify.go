@@ -63,7 +63,7 @@ type Result struct {
 	Was     string // that the target had before
 	Sent    time.Time
 	Outcome Outcome
-	Unread  bool // none of the watched files was opened, as far as that is noticed
+	Unread  bool // in all of its time none of the watched files was opened, as far as that is noticed
 }
 
 // New watches nothing yet.
@@ -292,7 +292,7 @@ func (v *Signal) see(children map[int]bool) {
 func (s *Set) result(v *Signal, newest time.Time) Result {
 	r := Result{
 		Target: v.target, Digest: v.digest, Was: v.was, Sent: v.sent,
-		Outcome: s.outcome(v, newest), Unread: v.readable && !v.read,
+		Outcome: s.outcome(v, newest), Unread: v.readable && !v.read && s.over(v),
 	}
 	t := v.target
 	t.Outcome = r.Outcome
@@ -301,7 +301,7 @@ func (s *Set) result(v *Signal, newest time.Time) Result {
 	case Died, Refused:
 		t.Rejects(v.digest, r.Outcome)
 	case Replaced, Read:
-		if !r.Unread {
+		if v.read || !v.readable {
 			t.Runs(v.digest)
 		}
 	}
