@@ -103,7 +103,7 @@ var All = []Program{
 	},
 	{
 		Name: "nghttpx (certificates)", Processes: []string{"nghttpx"},
-		Signal: "HUP", Expect: Read, Broken: Keeps,
+		Signal: "HUP", Expect: Read, Broken: StopsServing,
 	},
 	{
 		Name: "nginx", Processes: []string{"nginx"},

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/podsignal/podsignal/cmd/programs"
 )
 
 // calls are the daemons that reload by HTTP, by RELOAD_URL.
@@ -25,8 +27,6 @@ var calls = []daemon{
 		setting: alertSeverity,
 		idle:    keptAlive(":9090"),
 		breaks:  [2]string{"scrape_configs", "scrape_konfigs"},
-		broken:  keeps,
-		outcome: "500 Internal Server Error",
 	}),
 }
 
@@ -58,18 +58,20 @@ func (d daemon) testCall(t *testing.T) {
 	}
 
 	d.write(t, replace(changed, d.breaks))
-	if level := p.value(t, d.outcome, 1, "level"); level != "WARN" {
+	if level := p.value(t, "500 Internal Server Error", 1, "level"); level != "WARN" {
 		t.Errorf("the refusal is logged at level %s, want WARN", level)
 	}
 	await(t, "podsignal is out of sync", metric("podsignal_out_of_sync 1"))
-	if got := d.afterBroken(pid); got != d.broken {
-		t.Errorf("with a broken configuration it %s, want that it %s", got, d.broken)
+	await(t, "the reload has failed", metric("podsignal_last_reload_successful 0"))
+	if got, want := d.afterBroken(pid, d.change[1]), programs.Keeps; got != want {
+		t.Errorf("with a broken configuration it %s, want that it %s", got, want)
 	}
 
 	d.write(t, replace(changed, [2]string{d.change[1], "fixed"}))
 	await(t, "the setting after that", func() error { return d.answers("fixed") })
 	d.wantCalls(t, p, 3)
 	await(t, "podsignal is in sync", metric("podsignal_out_of_sync 0"))
+	await(t, "the last reload was successful", metric("podsignal_last_reload_successful 1"))
 	if now := startTime(t, pid); now != before {
 		t.Errorf("process %s has started at tick %s, it was %s: it has been restarted", pid, now, before)
 	}

@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podsignal/podsignal/cmd/programs"
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
 
@@ -32,12 +33,13 @@ const deadline = 30 * time.Second
 // A daemon is a line of the table, and how to see that the line is true.
 type daemon struct {
 	name    string // as the table calls it
+	of      string // as the table of package programs calls it, if otherwise
 	folder  string // or manifest, below examples, where it has one
 	rule    string // of RULES there, and its container, where there are several
 	program string // in Debian, of the package pkg
 	pkg     string
-	process string // PROCESS
-	signal  string // SIGNAL
+	process string // PROCESS; unless a manifest says so, that of the table
+	signal  string // SIGNAL; the same
 	url     string // RELOAD_URL, in place of these two
 	env     []string
 	sidecar string // podsignal's user; that of the daemon's first process if empty
@@ -63,19 +65,17 @@ type daemon struct {
 	// breaks makes of a word in the files one that the daemon cannot use.
 	breaks [2]string
 
-	effect  string // of a reload, as podsignal logs it; see also unfit
-	lost    string
-	broken  string // what it does with files that it cannot use
-	outcome string // of that, as podsignal logs it
+	lost string
+
+	// validate is the command of VALIDATE: what the table says, with the files of the test.
+	validate string
+	inside   bool // podsignal is in the daemon's image
 
 	// secret returns what a volume shows of a certificate and a key, of a daemon in tls.
 	secret func(certificate, key string) volumetest.Files
 
 	// trace returns what changes whenever it reloads, of a daemon that has a rule.
 	trace func(pid string, p *process) string
-
-	// unfit says what becomes of the signal, for a daemon that does not reload on it.
-	unfit string
 }
 
 // What is lost at a reload.
@@ -88,33 +88,57 @@ const (
 	queries         = "idle connections, and queries for a moment"
 	aConnection     = "rarely a connection"
 	everything      = "all connections"
-	programs        = "its programs, for a moment"
+	itsPrograms     = "its programs, for a moment"
 )
 
-// What a daemon does with a configuration that it cannot use.
-const (
-	keeps        = "keeps the old one"
-	skips        = "takes what it can use of it"
-	resets       = "takes what is before the mistake, and defaults for the rest"
-	exits        = "exits"
-	stopsServing = "stops serving"
-	neverReads   = "does not read it"
-)
+var daemons = known(slices.Concat(examples, httpServers, proxies, mailServers, supervisors,
+	nameServers, services, accesses, networks))
 
-// What a signal does to a daemon that does not reload on it.
-const (
-	ignored   = "nothing: it ignores the signal, and podsignal holds it back"
-	unhandled = "would end it: it has no handler, and podsignal holds it back"
-	ends      = "ends it"
-	noReload  = "it goes on with the old configuration"
-)
+// known has daemons be run as the table of package programs says.
+func known(all []daemon) []daemon {
+	for i := range all {
+		d, p := &all[i], all[i].about()
+		if d.folder == "" {
+			d.process, d.signal = p.Processes[0], cmp.Or(p.Signal, "HUP")
+		}
+		if p.Cmdline != "" {
+			d.env = append([]string{"CMDLINE=" + p.Cmdline}, d.env...)
+		}
+		d.env = append(d.env, p.Settings...)
+	}
+	return all
+}
 
-var daemons = slices.Concat(examples, httpServers, proxies, mailServers, supervisors,
-	nameServers, services, accesses, networks)
+// about is what the table knows of it.
+func (d daemon) about() programs.Program {
+	p := programs.ByName(cmp.Or(d.of, d.name))
+	if p == nil {
+		panic("cmd/programs has no " + cmp.Or(d.of, d.name))
+	}
+	return *p
+}
+
+// unfit tells whether it does not reload on a signal.
+func (d daemon) unfit() bool { return d.about().Signal == "" }
+
+// outcome is what podsignal has to say of a reload, with a configuration that is good or broken.
+func (d daemon) outcome(good bool) string {
+	p := d.about()
+	switch {
+	case good:
+		return string(p.Expect)
+	case p.Broken == programs.Exits:
+		return "died"
+	case p.Broken == programs.Keeps && p.Expect == programs.Replaced:
+		return "refused"
+	default:
+		return string(p.Expect)
+	}
+}
 
 func TestDaemons(t *testing.T) {
 	inPods(t, daemons, func(t *testing.T, d daemon) {
-		if d.unfit != "" {
+		if d.unfit() {
 			d.testUnfit(t)
 		} else {
 			d.test(t)
@@ -170,7 +194,7 @@ func (d daemon) test(t *testing.T) {
 	d.write(t, changed)
 	await(t, "the new setting", func() error { return d.answers(d.change[1]) })
 	t.Logf("in effect after %v", time.Since(start).Round(time.Millisecond))
-	d.wantOutcome(t, p, 1, d.effect)
+	d.wantOutcome(t, p, 1, d.outcome(true))
 	if failed := failures(); len(failed) > 0 && slices.Contains([]string{nothing, idleConnections, idleLater}, d.lost) {
 		t.Errorf("%d requests failed during the reload, the first: %v", len(failed), failed[0])
 	}
@@ -187,19 +211,17 @@ func (d daemon) test(t *testing.T) {
 		}
 	}
 
-	if d.broken == neverReads {
-		return
-	}
 	d.write(t, replace(changed, d.breaks))
-	d.wantOutcome(t, p, 2, d.outcome)
-	if got := d.afterBroken(pid); got != d.broken {
-		t.Errorf("with a broken configuration it %s, the table says that it %s", got, d.broken)
+	d.wantOutcome(t, p, 2, d.outcome(false))
+	if got, want := d.afterBroken(pid, d.change[1]), d.about().Broken; got != want {
+		t.Errorf("with a broken configuration it %s, the table says that it %s", got, want)
 	}
 }
 
 // testUnfit changes the configuration of a daemon that does not reload on the signal.
 func (d daemon) testUnfit(t *testing.T) {
-	held := map[string]string{ignored: "ignores", unhandled: "has no handler for"}[d.unfit]
+	on := d.about().OnHUP
+	held := map[programs.OnHUP]string{programs.Ignores: "ignores", programs.Unhandled: "has no handler for"}[on]
 	if held != "" {
 		d.env = slices.Concat(d.env, []string{"START_GRACE=0s", "LOG_LEVEL=debug"}) // it says so at once
 	}
@@ -208,11 +230,11 @@ func (d daemon) testUnfit(t *testing.T) {
 	switch {
 	case held != "":
 		p.value(t, held+" "+d.signal, 1, "pid")
-	case d.unfit == ends:
+	case on == programs.Ends:
 		d.wantOutcome(t, p, 1, "died")
 		return
 	default:
-		d.wantOutcome(t, p, 1, d.effect)
+		d.wantOutcome(t, p, 1, "unseen")
 	}
 	if stat(pid) == nil {
 		t.Error("it has ended")
@@ -317,20 +339,21 @@ func (d daemon) ask() func() []error {
 	return func() []error { close(stop); return <-done }
 }
 
-// afterBroken says what the daemon has made of a configuration that it cannot use.
-func (d daemon) afterBroken(pid string) string {
+// afterBroken says what the daemon has made of a configuration that it cannot use; its setting
+// was this.
+func (d daemon) afterBroken(pid, was string) programs.Broken {
 	if state := stat(pid); state == nil || state[0] == "Z" {
-		return exits
+		return programs.Exits
 	}
 	switch got, err := d.setting(); {
 	case err != nil || got == "":
-		return stopsServing
-	case got == d.change[1]:
-		return keeps
+		return programs.StopsServing
+	case got == was:
+		return programs.Keeps
 	case strings.Contains(d.breaks[1], got):
-		return skips // breaks has changed the setting too
+		return programs.Skips // breaks has changed the setting too
 	default:
-		return resets
+		return programs.Resets
 	}
 }
 
@@ -376,11 +399,15 @@ func (d daemon) start(t *testing.T) *process {
 // startPodsignal starts podsignal in a container of its own, as the daemon's user.
 func (d daemon) startPodsignal(t *testing.T) *process {
 	t.Helper()
-	cmd := exec.Command("/bin/podsignal")
+	root, program := container, "/bin/podsignal"
+	if d.inside { // its container has the daemon's image
+		root, program = "", container+program
+	}
+	cmd := exec.Command(program)
 	cmd.Dir = "/"
 	cmd.Env = slices.Concat([]string{"FILE=" + cmp.Or(d.file, d.dir), "PROCESS=" + d.process, "SIGNAL=" + d.signal, "RELOAD_URL=" + d.url, "VERIFY=3s"}, d.env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Chroot: container, Cloneflags: unix.CLONE_NEWNS, Credential: credential(cmp.Or(d.sidecar, d.owner())),
+		Chroot: root, Cloneflags: unix.CLONE_NEWNS, Credential: credential(cmp.Or(d.sidecar, d.owner())),
 	}
 	p := start(t, cmd)
 	await(t, "podsignal watches", func() error {

@@ -15,8 +15,6 @@ var mailServers = []daemon{
 		name:    "Dovecot",
 		program: "/usr/sbin/dovecot",
 		pkg:     "dovecot-imapd",
-		process: "dovecot",
-		signal:  "HUP",
 		args:    []string{"-F"},
 		dir:     "/etc/dovecot",
 		files: volumetest.Files{"dovecot.conf": `protocols = imap
@@ -34,23 +32,20 @@ userdb {
   args = uid=nobody gid=nogroup home=/tmp/%u
 }
 `},
-		change:  [2]string{"one", "two"},
-		setting: greeting(":143"),
-		idle:    loggedIn,
-		breaks:  [2]string{"passdb {", "passdb"},
-		effect:  "read",
-		lost:    idleLater,
-		broken:  keeps,
-		outcome: "read",
+		change:   [2]string{"one", "two"},
+		setting:  greeting(":143"),
+		idle:     loggedIn,
+		validate: "doveconf -n",
+		breaks:   [2]string{"passdb {", "passdb"},
+		lost:     idleLater,
 	},
 	{
 		name:    "Postfix",
 		program: "/usr/sbin/postfix",
 		pkg:     "postfix",
-		process: "master",
-		signal:  "HUP",
 		env:     []string{"VERIFY=5s"}, // it takes 3 s to end
 		args:    []string{"-c", "/config", "start-fg"},
+		environ: []string{"MAIL_CONFIG=/config"}, // for its other commands
 		dir:     "/config",
 		files: volumetest.Files{
 			"main.cf": `compatibility_level = 3.6
@@ -70,14 +65,12 @@ anvil     unix - - n -     1 anvil
 postlog   unix-dgram n - n - 1 postlogd
 `,
 		},
-		change:  [2]string{"one", "two"},
-		setting: greeting(":25"),
-		idle:    greeted(":25"),
-		breaks:  [2]string{"inet n", "inat n"},
-		effect:  "read",
-		lost:    nothing,
-		broken:  exits,
-		outcome: "died",
+		change:   [2]string{"one", "two"},
+		setting:  greeting(":25"),
+		idle:     greeted(":25"),
+		validate: "postfix check",
+		breaks:   [2]string{"inet n", "inat n"},
+		lost:     nothing,
 	},
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -19,8 +20,6 @@ var proxies = []daemon{
 		name:    "Hitch",
 		program: "/usr/sbin/hitch",
 		pkg:     "hitch",
-		process: "hitch",
-		signal:  "HUP",
 		args:    []string{"--config=/etc/hitch/hitch.conf"},
 		as:      "_hitch",
 		prepare: backend,
@@ -32,21 +31,32 @@ pem-file = "/etc/hitch/tls.pem"
 `,
 			"tls.pem": key + certificates[0],
 		},
+		change:   certificates,
+		setting:  certificateShown,
+		idle:     func() (net.Conn, error) { return tls.Dial("tcp", "127.0.0.1:8443", insecure) },
+		validate: "hitch --test --config=/etc/hitch/hitch.conf",
+		breaks:   [2]string{"BEGIN CERTIFICATE", "BEGIN CERTIFIKATE"},
+		lost:     newcomers,
+	},
+	{
+		name:    "nghttpx (certificates)",
+		program: "/usr/sbin/nghttpx",
+		pkg:     "nghttp2-proxy",
+		args:    []string{"--conf=/etc/nghttpx/nghttpx.conf"},
+		as:      "nobody",
+		prepare: func() error { return inTurn(backend, folders("/etc/nghttpx"), nghttpxConf) },
+		dir:     "/etc/nghttpx/tls",
+		files:   volumetest.Files{"tls.key": key, "tls.crt": certificates[0]},
 		change:  certificates,
 		setting: certificateShown,
-		idle:    func() (net.Conn, error) { return tls.Dial("tcp", "127.0.0.1:8443", insecure) },
-		breaks:  [2]string{"BEGIN CERTIFICATE", "BEGIN CERTIFIKATE"},
-		effect:  "read",
+		idle:    overTLS,
+		breaks:  [2]string{"END", "EDN"},
 		lost:    newcomers,
-		broken:  keeps,
-		outcome: "read",
 	},
 	{
 		name:    "Squid",
 		program: "/usr/sbin/squid",
 		pkg:     "squid",
-		process: "squid",
-		signal:  "HUP",
 		args:    []string{"-f", "/etc/squid/squid.conf", "-NYC"},
 		as:      "proxy",
 		dir:     "/etc/squid",
@@ -58,22 +68,18 @@ pinger_enable off
 http_access allow all
 visible_hostname one
 `},
-		prepare: backend,
-		change:  [2]string{"one", "two"},
-		setting: via(":3128"),
-		idle:    tunnel,
-		breaks:  [2]string{"http_port", "http_prot"},
-		effect:  "read",
-		lost:    newcomers,
-		broken:  exits,
-		outcome: "died",
+		prepare:  backend,
+		change:   [2]string{"one", "two"},
+		setting:  via(":3128"),
+		idle:     tunnel,
+		validate: "squid -k parse -f /etc/squid/squid.conf",
+		breaks:   [2]string{"http_port", "http_prot"},
+		lost:     newcomers,
 	},
 	{
 		name:    "Tinyproxy",
 		program: "/usr/bin/tinyproxy",
 		pkg:     "tinyproxy-bin",
-		process: "tinyproxy",
-		signal:  "USR1",
 		args:    []string{"-d", "-c", "/etc/tinyproxy/tinyproxy.conf"},
 		as:      "proxy",
 		dir:     "/etc/tinyproxy",
@@ -85,17 +91,12 @@ ViaProxyName "one"
 		change:  [2]string{"one", "two"},
 		setting: via(":8888"),
 		breaks:  [2]string{"Timeout", "Tomeout"},
-		effect:  "read",
 		lost:    aConnection, // of the thread that the signal interrupts, if that is not the first
-		broken:  keeps,
-		outcome: "read",
 	},
 	{
 		name:    "Varnish",
 		program: "/usr/sbin/varnishd",
 		pkg:     "varnish",
-		process: "varnishd",
-		signal:  "HUP",
 		args:    []string{"-F", "-f", "/etc/varnish/default.vcl", "-a", "127.0.0.1:6081", "-n", "/tmp/varnish"},
 		as:      "varnish",
 		dir:     "/etc/varnish",
@@ -109,7 +110,6 @@ sub vcl_synth {
 `},
 		change:  [2]string{"one", "two"},
 		setting: body(":6081"),
-		unfit:   ignored,
 	},
 }
 
@@ -121,6 +121,14 @@ func backend() error {
 	}
 	go func() { _ = http.Serve(listener, http.NotFoundHandler()) }()
 	return nil
+}
+
+func nghttpxConf() error {
+	return os.WriteFile("/etc/nghttpx/nghttpx.conf", []byte(`frontend=127.0.0.1,8443
+backend=127.0.0.1,8000
+private-key-file=/etc/nghttpx/tls/tls.key
+certificate-file=/etc/nghttpx/tls/tls.crt
+`), 0o644)
 }
 
 // via asks the backend through a proxy, and returns the name that the proxy gives itself.

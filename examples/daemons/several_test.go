@@ -19,7 +19,6 @@ var several = []daemon{
 		prepare: nginxConf("/tmp", "/tmp/nginx.pid"),
 		change:  [2]string{"hello from nginx", "goodbye"},
 		setting: body(":8080"),
-		effect:  "replaced",
 		trace:   workers,
 	}),
 	example("several", daemon{
@@ -29,7 +28,6 @@ var several = []daemon{
 		pkg:     "pgbouncer",
 		change:  [2]string{"10", "30"},
 		setting: value("pgbouncer", "SHOW CONFIG", "default_pool_size"),
-		effect:  "read",
 		trace:   func(_ string, p *process) string { return fmt.Sprint(p.lines("SIGHUP")) },
 	}),
 }
@@ -75,7 +73,7 @@ func (d daemon) testRule(t *testing.T) {
 
 	d.write(t, replace(d.files, d.change))
 	await(t, "the new setting", func() error { return d.answers(d.change[1]) })
-	d.wantOutcome(t, p, 1, d.effect) // of all signals, the only one
+	d.wantOutcome(t, p, 1, d.outcome(true)) // of all signals, the only one
 	if got := p.value(t, "msg=signalled", 1, "rule"); got != d.rule {
 		t.Errorf("the rule %s has signalled, want %s", got, d.rule)
 	}

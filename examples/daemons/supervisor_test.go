@@ -14,8 +14,6 @@ var supervisors = []daemon{
 		name:    "Supervisor",
 		program: "/usr/bin/supervisord",
 		pkg:     "supervisor",
-		process: "supervisord",
-		signal:  "HUP",
 		args:    []string{"-n", "-c", "/etc/supervisor/supervisord.conf"},
 		as:      "www-data",
 		dir:     "/etc/supervisor",
@@ -34,10 +32,7 @@ command = sleep infinity
 		change:  [2]string{"one", "two"},
 		setting: identification,
 		breaks:  [2]string{"[supervisord]", "[supervizord]"},
-		effect:  "replaced",
-		lost:    programs,
-		broken:  exits,
-		outcome: "died",
+		lost:    itsPrograms,
 	},
 }
 

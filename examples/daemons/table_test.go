@@ -9,12 +9,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/podsignal/podsignal/cmd/programs"
 )
 
 // The columns of the tables. README.md at the top has some of the first's.
 const (
 	fitHeader   = "| program | `PROCESS` | `SIGNAL` | runs as | with a broken configuration it | a reload closes |"
 	unfitHeader = "| program | `PROCESS` | `SIGNAL` | what the signal does |"
+	validHeader = "| program | `VALIDATE` | files of the test |"
 	topHeader   = "| program | `PROCESS` | `SIGNAL` | runs as | with a broken configuration it |"
 )
 
@@ -22,23 +25,49 @@ const (
 func TestTables(t *testing.T) {
 	content, err := os.ReadFile("README.md")
 	check(t, err)
-	var fit, unfit []string
+	var fit, unfit, valid []string
 	for _, d := range slices.SortedFunc(slices.Values(daemons), byName) {
-		if d.unfit == "" {
+		if !d.unfit() {
 			fit = append(fit, fmt.Sprintf("| %s | %s | `%s` | %s | %s (`%s`) | %s |",
-				d.title(), d.match(), d.signal, d.runsAs(), d.broken, d.outcome, d.lost))
+				d.title(), d.match(), d.signal, d.runsAs(), d.about().Broken, d.outcome(false), d.lost))
 		} else {
-			unfit = append(unfit, fmt.Sprintf("| %s | %s | `%s` | %s |", d.title(), d.match(), d.signal, d.unfit))
+			unfit = append(unfit, fmt.Sprintf("| %s | %s | `%s` | %s |", d.title(), d.match(), d.signal, d.about().OnHUP))
+		}
+	}
+	for _, p := range programs.All {
+		for _, d := range daemons {
+			if d.validate == "" || d.about().Name != p.Name || d.name == "nginx-unprivileged" {
+				continue
+			}
+			_, arguments, _ := strings.Cut(p.Validate, " ")
+			_, rest, _ := strings.Cut(d.validate, " ")
+			more, begins := strings.CutPrefix(rest, arguments)
+			if !begins {
+				t.Errorf("%s is tested with %s, and the table says %s", p.Name, d.validate, p.Validate)
+			}
+			valid = append(valid, strings.TrimRight(fmt.Sprintf("| %s | `%s` | %s", p.Name, p.Validate, code(more)), " ")+" |")
+		}
+		if p.Validate != "" && !slices.ContainsFunc(daemons, func(d daemon) bool { return d.validate != "" && d.about().Name == p.Name }) {
+			t.Errorf("%s has a validator that is not tested", p.Name)
 		}
 	}
 	for header, want := range map[string][]string{
 		fitHeader:   fit,
 		unfitHeader: unfit,
+		validHeader: valid,
 	} {
 		if diff := cmp.Diff(want, table(string(content), header)); diff != "" {
 			t.Errorf("README.md's table %s differs from what is tested (-tested +README):\n%s", header, diff)
 		}
 	}
+}
+
+// code is what is written as such; empty for nothing.
+func code(s string) string {
+	if s = strings.TrimSpace(s); s == "" {
+		return ""
+	}
+	return "`" + s + "`"
 }
 
 // TestTablesOfReadme holds the programs in the README.md at the top against the page here.

@@ -59,7 +59,8 @@ func encode(what string, der []byte, err error) string {
 
 // certificateShown is the one that the daemon shows.
 func certificateShown() (string, error) {
-	conn, err := tls.Dial("tcp", "127.0.0.1:8443", insecure)
+	// One that has stopped serving may accept connections, and say nothing.
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", "127.0.0.1:8443", insecure)
 	if err != nil {
 		return "", err
 	}

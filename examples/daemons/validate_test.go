@@ -1,0 +1,50 @@
+package daemons_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestValidate has podsignal validate configurations by the programs' own commands, in their
+// images: a broken one reaches none of them.
+func TestValidate(t *testing.T) {
+	var validated []daemon
+	for _, d := range daemons {
+		if d.validate != "" {
+			validated = append(validated, d)
+		}
+	}
+	inPods(t, validated, func(t *testing.T, d daemon) { d.testValidate(t) })
+}
+
+// testValidate changes the configuration to a good one, a broken one, and a good one again.
+func (d daemon) testValidate(t *testing.T) {
+	d.env, d.inside = slices.Concat(d.environ, d.env, []string{"VALIDATE=" + d.validate, "PATH=" + os.Getenv("PATH"), "RESYNC=0s"}), true
+	p, pid := d.begin(t)
+	before := startTime(t, pid)
+	changed := replace(d.files, d.change)
+	d.write(t, changed)
+	await(t, "the new setting", func() error { return d.answers(d.change[1]) })
+	p.value(t, "outcome=", 1, "outcome")
+
+	d.write(t, replace(changed, d.breaks))
+	p.value(t, "outcome=invalid", 1, "digest")
+	if sent := p.lines("msg=signalled"); len(sent) != 1 {
+		t.Errorf("the broken configuration was sent:\n%s", strings.Join(sent, "\n"))
+	}
+	if err := d.answers(d.change[1]); err != nil {
+		t.Errorf("it does not go on with what it had: %v", err)
+	}
+
+	d.write(t, d.files)
+	await(t, "the setting after that", func() error { return d.answers(d.change[0]) })
+	p.value(t, "msg=signalled", 2, "digest") // some read their files whenever they are asked
+	if sent := p.lines("msg=signalled"); len(sent) != 2 {
+		t.Errorf("%d signals, want 2:\n%s", len(sent), strings.Join(sent, "\n"))
+	}
+	if now := startTime(t, pid); now != before {
+		t.Errorf("process %s has started at tick %s, it was %s: it has been restarted", pid, now, before)
+	}
+}
