@@ -26,6 +26,7 @@ var imports = map[string]string{
 	"cmd/internal/logging":  "",
 	"cmd/internal/memory":   "",
 	"cmd/programs":          "",
+	"cmd/internal/install":  "",
 	"cmd/internal/validate": "",
 	"cmd/internal/inject":   "signal",
 	"cmd/internal/verify":   "signal watcher",
@@ -36,7 +37,7 @@ var imports = map[string]string{
 	"cmd/internal/status":   "cmd/internal/build cmd/internal/config cmd/internal/deliver",
 	"cmd/internal/check":    "cmd/internal/build cmd/internal/config cmd/internal/deliver cmd/internal/status cmd/internal/validate signal watcher",
 	"cmd/internal/serve":    "cmd/internal/build cmd/internal/check cmd/internal/deliver",
-	"cmd/podsignal": "cmd/internal/build cmd/internal/check cmd/internal/config cmd/internal/deliver cmd/internal/inject cmd/internal/logging " +
+	"cmd/podsignal": "cmd/internal/build cmd/internal/check cmd/internal/config cmd/internal/deliver cmd/internal/inject cmd/internal/install cmd/internal/logging " +
 		"cmd/internal/memory cmd/internal/notify cmd/internal/serve cmd/internal/status signal watcher",
 }
 

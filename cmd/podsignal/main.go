@@ -11,6 +11,8 @@
 // they are not in sync, and with 3 when no podsignal runs in this container.
 //
 // podsignal inject adds podsignal to Kubernetes manifests; see package inject.
+//
+// podsignal install copies podsignal into a folder, for another container to run.
 package main
 
 import (
@@ -30,6 +32,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/check"
 	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/inject"
+	"github.com/podsignal/podsignal/cmd/internal/install"
 	"github.com/podsignal/podsignal/cmd/internal/logging"
 	"github.com/podsignal/podsignal/cmd/internal/memory"
 	"github.com/podsignal/podsignal/cmd/internal/status"
@@ -84,6 +87,8 @@ func run(ctx context.Context, args []string, stdout io.Writer, log *logging.Writ
 		return runCheck(ctx, rest, stdout)
 	case "status":
 		return runStatus(rest, stdout)
+	case "install":
+		return runInstall(rest, stdout)
 	case "inject":
 		return runInject(ctx, rest, os.Stdin, stdout, os.Stderr)
 	case "version", "--version", "-version", "-v":
@@ -92,7 +97,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, log *logging.Writ
 			return err
 		}
 	}
-	return configError{fmt.Errorf("unknown arguments %q: use podsignal check, status, inject, help or version, or none, with which podsignal is configured by the environment", strings.Join(args, " "))}
+	return configError{fmt.Errorf("unknown arguments %q: use podsignal check, status, inject, install, help or version, or none, with which podsignal is configured by the environment", strings.Join(args, " "))}
 }
 
 func isHelp(arg string) bool {
@@ -142,6 +147,17 @@ func runStatus(args []string, stdout io.Writer) error {
 		return status.Run(stdout, true)
 	}
 	return configError{fmt.Errorf("unknown arguments %q: use podsignal status, or podsignal status --json", "status "+strings.Join(args, " "))}
+}
+
+// runInstall is podsignal install.
+func runInstall(args []string, stdout io.Writer) error {
+	switch {
+	case len(args) == 1 && isHelp(args[0]):
+		return usage(stdout)
+	case len(args) != 1 || args[0] == "":
+		return configError{errors.New("podsignal install takes the folder to install podsignal into: use podsignal install DIR")}
+	}
+	return install.Run(args[0], stdout)
 }
 
 // runInject is podsignal inject. Reading may wait for ever, in a terminal for one.
