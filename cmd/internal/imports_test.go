@@ -28,7 +28,7 @@ var imports = map[string]string{
 	"cmd/programs":          "",
 	"cmd/internal/install":  "",
 	"cmd/internal/validate": "",
-	"cmd/internal/inject":   "signal",
+	"cmd/internal/inject":   "cmd/internal/config cmd/internal/validate cmd/programs signal",
 	"cmd/internal/verify":   "signal watcher",
 	"cmd/internal/reload":   "cmd/internal/build cmd/internal/httpcall",
 	"cmd/internal/notify":   "cmd/internal/build cmd/internal/httpcall cmd/internal/verify",

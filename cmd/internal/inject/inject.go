@@ -30,9 +30,13 @@ StatefulSet, DaemonSet, ReplicaSet, Job and CronJob. Other kinds pass through.
 
 FLAG         ANNOTATION         MEANING
 --process    podsignal/process  name of the process to signal
---signal     podsignal/signal   signal to send; unset: HUP
+--signal     podsignal/signal   signal to send; unset: the one that a known program
+                                reloads on, else HUP
 --volume     podsignal/volume   volumes to watch, comma-separated; unset: all ConfigMap,
                                 Secret, projected and CSI volumes that the program mounts
+--validate   podsignal/validate command that must succeed before a change is sent, such
+                                as "nginx -t -q": podsignal then runs in the program's
+                                image, with all that the program's container has
 --container                     the program's container, where several mount the volumes
 --image                         podsignal's image; unset: that of a podsignal that is
                                 there, else podsignal:%s
@@ -49,8 +53,8 @@ nothing is printed then.
 
 // options are the flags.
 type options struct {
-	process, signal, volumes, container, image string
-	version                                    string
+	process, signal, volumes, validate, container, image string
+	version                                              string
 }
 
 // Run is the subcommand: it reads all of in, and writes it to out with podsignal added.
@@ -62,6 +66,7 @@ func Run(args []string, version string, in io.Reader, out, notes io.Writer) erro
 	flags.SetOutput(io.Discard) // the error says it all
 	flags.StringVar(&opts.process, "process", "", "")
 	flags.StringVar(&opts.signal, "signal", "", "")
+	flags.StringVar(&opts.validate, "validate", "", "")
 	flags.StringVar(&opts.container, "container", "", "")
 	flags.StringVar(&opts.image, "image", "", "")
 	flags.Func("volume", "", func(value string) error {

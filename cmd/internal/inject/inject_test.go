@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/podsignal/podsignal/cmd/internal/validate"
 )
 
 // TestFiles runs each testdata/NAME.in.yaml or .json, with the flags in the comment that
@@ -105,7 +107,11 @@ func flagsOf(in string) []string {
 	if !ok {
 		return nil
 	}
-	return strings.Fields(flags)
+	args, err := validate.Parse(flags) // words in quotes
+	if err != nil {
+		return nil
+	}
+	return args
 }
 
 func run(in string, args ...string) (out, notes string, err error) {
@@ -155,8 +161,10 @@ func describe(b *strings.Builder, n *yaml.Node, margin string) {
 		switch key.Value {
 		case "shareProcessNamespace":
 			continue
-		case "initContainers", "containers":
-			value.Content = slices.DeleteFunc(value.Content, func(c *yaml.Node) bool { return text(c, "name") == name })
+		case "initContainers", "containers", "volumes":
+			value.Content = slices.DeleteFunc(value.Content, func(c *yaml.Node) bool {
+				return slices.Contains([]string{name, installer, binaries}, text(c, "name"))
+			})
 			if len(value.Content) == 0 && value.Value == "" || value.ShortTag() == "!!null" {
 				continue
 			}
@@ -180,6 +188,7 @@ func TestArguments(t *testing.T) {
 		{"UTF-16", "\xff\xfea\x00", nil, "standard input is UTF-16: use UTF-8", false},
 		{"no process", "kind: Pod\napiVersion: v1", []string{"--process= "}, "--process is required, or the annotation podsignal/process on a workload: the command name, such as nginx", true},
 		{"a path", "kind: Pod\napiVersion: v1", []string{"--process=/bin/a"}, `Pod/: --process="/bin/a" is a path: use the name alone, a`, true},
+		{"half a command", "kind: Pod\napiVersion: v1", []string{"--process=a", "--validate=sh -c 'a"}, `Pod/: --validate="sh -c 'a" cannot be split into words: close its quotes, and run what needs a shell by one, such as sh -c 'nginx -t 2>&1'`, true},
 		{"no signal", "kind: Pod\napiVersion: v1", []string{"--process=a", "--signal=HUPP"}, `Pod/: --signal="HUPP" is not a valid signal: use a name such as HUP, USR1, USR2, QUIT or TERM, or a number from 1 to 64`, true},
 	}
 	for _, tt := range tests {

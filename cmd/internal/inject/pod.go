@@ -37,13 +37,22 @@ func (w workload) inject(want settings) (remarks []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	security, remark, err := securityOf(spec, target, old)
-	if err != nil {
-		return nil, err
+	if want.validate == "" && old != nil && validating(old) {
+		if remarks, err = w.leaveImage(spec, target, old, want); err != nil {
+			return nil, err
+		}
 	}
-	if remark != "" {
-		remarks = append(remarks, remark)
+	var security []field
+	if want.validate == "" { // else it is the program's
+		said := ""
+		if security, said, err = securityOf(spec, target, old); err != nil {
+			return nil, err
+		}
+		if said != "" {
+			remarks = append(remarks, said)
+		}
 	}
+	remarks = append(remarks, want.remarks...)
 
 	share, err := w.own(spec, yaml.ScalarNode, "shareProcessNamespace")
 	if err != nil {
@@ -57,21 +66,29 @@ func (w workload) inject(want settings) (remarks []string, err error) {
 		setBefore(spec, []string{"initContainers", "containers"}, "shareProcessNamespace", boolean(true))
 	}
 
+	if want.validate != "" {
+		said, err := w.injectValidating(spec, target, old, want, mounts)
+		return append(remarks, said...), err
+	}
 	if old != nil {
 		said, err := w.update(old, want, mounts, security)
 		return append(remarks, said...), err
 	}
-	sidecars, err := w.own(spec, yaml.SequenceNode, "initContainers")
+	return remarks, w.addInit(spec, sidecar(want, mounts, security))
+}
+
+// addInit adds an init container as the last one: what prepares the pod comes first, as before.
+func (w workload) addInit(spec, container *yaml.Node) error {
+	inits, err := w.own(spec, yaml.SequenceNode, "initContainers")
 	switch {
 	case err != nil:
-		return nil, err
-	case sidecars == nil:
-		setBefore(spec, []string{"containers"}, "initContainers", list(sidecar(want, mounts, security)))
+		return err
+	case inits == nil:
+		setBefore(spec, []string{"containers"}, "initContainers", list(container))
 	default:
-		// The last: what prepares the pod comes first, as before.
-		sidecars.Content = append(sidecars.Content, sidecar(want, mounts, security))
+		inits.Content = append(inits.Content, container)
 	}
-	return remarks, nil
+	return nil
 }
 
 // findSidecar returns the podsignal that is there, to be changed, or nil.
@@ -117,7 +134,7 @@ func findTarget(spec *yaml.Node, want settings) (*yaml.Node, []mount, error) {
 
 	var candidates, others []string
 	var target *yaml.Node
-	for _, c := range programs(spec) {
+	for _, c := range longRunning(spec) {
 		if !slices.ContainsFunc(items(c, "volumeMounts"), func(m *yaml.Node) bool { return slices.Contains(volumes, text(m, "name")) }) {
 			others = append(others, text(c, "name"))
 			continue
@@ -143,8 +160,8 @@ func findTarget(spec *yaml.Node, want settings) (*yaml.Node, []mount, error) {
 	return target, mounts, err
 }
 
-// programs returns the containers that go on running, without podsignal's.
-func programs(spec *yaml.Node) []*yaml.Node {
+// longRunning returns the containers that go on running, without podsignal's.
+func longRunning(spec *yaml.Node) []*yaml.Node {
 	all := items(spec, "containers")
 	for _, c := range items(spec, "initContainers") {
 		if text(c, "restartPolicy") == "Always" {

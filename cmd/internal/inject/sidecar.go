@@ -11,7 +11,7 @@ import (
 // sidecar returns podsignal's container, a native sidecar as in the examples.
 func sidecar(want settings, mounts []mount, security []field) *yaml.Node {
 	env := list()
-	for _, v := range variables(want, mounts) {
+	for _, v := range append(variables(want, mounts), want.needed...) {
 		if v.value != "" {
 			env.Content = append(env.Content, v.node())
 		}
@@ -34,10 +34,7 @@ func sidecar(want settings, mounts []mount, security []field) *yaml.Node {
 		"env", env,
 		"volumeMounts", volumeMounts,
 		"securityContext", securityContext,
-		"resources", object(
-			"requests", object("cpu", str("1m"), "memory", str("16Mi")),
-			"limits", object("memory", str("32Mi")),
-		),
+		"resources", resources(str("32Mi")),
 	)
 }
 
@@ -57,7 +54,11 @@ func variables(want settings, mounts []mount) []variable {
 	for _, m := range mounts {
 		paths = append(paths, m.path)
 	}
-	return []variable{{"FILE", strings.Join(paths, ",")}, {"PROCESS", want.process}, {"SIGNAL", want.signal}}
+	decided := []variable{{"FILE", strings.Join(paths, ",")}, {"PROCESS", want.process}, {"SIGNAL", want.signal}}
+	if want.validate != "" {
+		decided = append(decided, variable{"VALIDATE", want.validate})
+	}
+	return decided
 }
 
 func (v variable) node() *yaml.Node {
@@ -97,6 +98,11 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 			with = append(with, v.node())
 		}
 		replaceItems(env, with, func(item *yaml.Node) bool { return text(item, "name") == v.name })
+	}
+	for _, v := range want.needed {
+		if itemOf(old, "env", v.name) == nil {
+			env.Content = append(env.Content, v.node())
+		}
 	}
 
 	volumeMounts, err := w.ownOrNew(old, yaml.SequenceNode, "volumeMounts")

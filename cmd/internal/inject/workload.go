@@ -7,6 +7,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/podsignal/podsignal/cmd/internal/validate"
+	"github.com/podsignal/podsignal/cmd/programs"
 	"github.com/podsignal/podsignal/signal"
 )
 
@@ -98,7 +100,10 @@ type settings struct {
 	volumesBy string   // --volume, or the annotation
 	container string
 	image     string // empty: as it is, or the default
+	validate  string // a command; empty: none
 	version   string
+	needed    []variable // by the program, unless the user has set them
+	remarks   []string   // what is known of the program, against what is wanted
 }
 
 // settings returns what the flags say, or else the annotations. Empty counts as unset.
@@ -134,6 +139,12 @@ func (w workload) settings(opts options) (settings, error) {
 		}
 		want.signal = signal.Name(sig)
 	}
+	want.asKnown()
+	if want.validate, from = get("validate", opts.validate); want.validate != "" {
+		if _, err := validate.Parse(want.validate); err != nil {
+			invalid(from, want.validate, err.Error())
+		}
+	}
 	volumes, from := get("volume", opts.volumes)
 	want.volumesBy = from
 	for volume := range strings.SplitSeq(volumes, ",") {
@@ -145,6 +156,25 @@ func (w workload) settings(opts options) (settings, error) {
 		return want, UsageError{errors.Join(errs...)}
 	}
 	return want, nil
+}
+
+// asKnown has the signal be the one that the program is known to reload on, unless another is
+// wanted. That it reloads on none is a remark.
+func (s *settings) asKnown() {
+	p := programs.Find(s.process, "")
+	if p == nil {
+		return
+	}
+	for _, setting := range p.Settings {
+		name, value, _ := strings.Cut(setting, "=")
+		s.needed = append(s.needed, variable{name, value})
+	}
+	switch {
+	case p.Signal == "" && (s.signal == "" || s.signal == "HUP"):
+		s.remarks = append(s.remarks, fmt.Sprintf("%s does not reload on HUP: %s", p.Name, p.Instead))
+	case s.signal == "" && p.Signal != "HUP":
+		s.signal = p.Signal
+	}
 }
 
 // own returns the value of a key, to be changed, and nil where there is none or null.

@@ -1,0 +1,253 @@
+package inject
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/podsignal/podsignal/cmd/internal/config"
+)
+
+// With --validate podsignal runs in the program's image, which has the command and all that the
+// command needs. podsignal's own image is empty: an init container copies the binary out of it
+// into a volume that both mount.
+const (
+	installer = name + "-install"
+	binaries  = name + "-bin" // the volume
+	folder    = "/" + binaries
+)
+
+// validating tells whether a podsignal that is there runs in the program's image.
+func validating(old *yaml.Node) bool {
+	return slices.ContainsFunc(items(old, "volumeMounts"), func(m *yaml.Node) bool { return text(m, "name") == binaries })
+}
+
+// install adds the init container and the volume, or brings those that are there to the same
+// state. image is podsignal's.
+func (w workload) install(spec *yaml.Node, image string) error {
+	volumes, err := w.ownOrNew(spec, yaml.SequenceNode, "volumes")
+	if err != nil {
+		return err
+	}
+	named := func(name string) func(*yaml.Node) bool {
+		return func(item *yaml.Node) bool { return text(item, "name") == name }
+	}
+	// A copy that is replaced is there twice for a moment.
+	volume := object("name", str(binaries), "emptyDir", object("sizeLimit", str("32Mi")))
+	replaceItems(volumes, []*yaml.Node{volume}, named(binaries))
+
+	inits, err := w.own(spec, yaml.SequenceNode, "initContainers")
+	if err != nil {
+		return err
+	}
+	container := object(
+		"name", str(installer),
+		"image", str(image),
+		"imagePullPolicy", str("IfNotPresent"),
+		"args", flow(list(str("install"), str(folder))),
+		"volumeMounts", list(object("name", str(binaries), "mountPath", str(folder))),
+		"securityContext", object(
+			"runAsUser", number("65532"),
+			"runAsNonRoot", boolean(true),
+			"allowPrivilegeEscalation", boolean(false),
+			"readOnlyRootFilesystem", boolean(true),
+			"capabilities", object("drop", flow(list(str("ALL")))),
+			"seccompProfile", object("type", str("RuntimeDefault")),
+		),
+		"resources", resources(str("32Mi")),
+	)
+	if slices.ContainsFunc(inits.Content, named(installer)) {
+		replaceItems(inits, []*yaml.Node{container}, named(installer))
+		return nil
+	}
+	at := slices.IndexFunc(inits.Content, named(name))
+	inits.Content = slices.Insert(inits.Content, max(0, at), container)
+	return nil
+}
+
+// uninstall removes what install has added.
+func (w workload) uninstall(spec *yaml.Node) error {
+	for key, name := range map[string]string{"volumes": binaries, "initContainers": installer} {
+		list, err := w.own(spec, yaml.SequenceNode, key)
+		if err != nil {
+			return err
+		}
+		if list != nil {
+			replaceItems(list, nil, func(item *yaml.Node) bool { return text(item, "name") == name })
+		}
+	}
+	return nil
+}
+
+// imageOfInstaller is podsignal's image, where its container has the program's.
+func imageOfInstaller(spec *yaml.Node, want settings) string {
+	for _, c := range items(spec, "initContainers") {
+		if image := text(c, "image"); text(c, "name") == installer && image != "" && want.image == "" {
+			return image
+		}
+	}
+	return imageOf(want)
+}
+
+// validatingSidecar returns podsignal's container in the program's image. It has what the
+// program has, but for what makes the program run: command, arguments, ports and probes. old is
+// the podsignal that is there, or nil.
+func validatingSidecar(target, old *yaml.Node, want settings, mounts []mount) *yaml.Node {
+	c := object("name", str(name), "image", copied(lookup(target, "image")))
+	for _, key := range []string{"imagePullPolicy", "workingDir"} {
+		if value := lookup(target, key); value != nil {
+			set(c, key, copied(value))
+		}
+	}
+	set(c, "command", flow(list(str(folder+"/"+name))))
+	set(c, "restartPolicy", str("Always"))
+	if from := lookup(target, "envFrom"); from != nil {
+		set(c, "envFrom", copied(from))
+	}
+	set(c, "env", list(validatingEnv(target, old, want, mounts)...))
+	volumeMounts := list()
+	for _, m := range items(target, "volumeMounts") {
+		m = copied(m)
+		if slices.Contains(mounts, mount{text(m, "name"), text(m, "mountPath")}) {
+			set(m, "readOnly", boolean(true))
+		}
+		volumeMounts.Content = append(volumeMounts.Content, m)
+	}
+	volumeMounts.Content = append(volumeMounts.Content, object("name", str(binaries), "mountPath", str(folder), "readOnly", boolean(true)))
+	set(c, "volumeMounts", volumeMounts)
+	if security := lookup(target, "securityContext"); security != nil {
+		set(c, "securityContext", copied(security))
+	}
+	set(c, "resources", resources(lookup(target, "resources", "limits", "memory")))
+	return c
+}
+
+// validatingEnv is the program's, and after that all of podsignal's, explicitly: what the image,
+// or envFrom, has for the program must not configure podsignal. Empty is as good as unset. What
+// the user has set for podsignal stays.
+func validatingEnv(target, old *yaml.Node, want settings, mounts []mount) (env []*yaml.Node) {
+	// Kubernetes sets HOSTNAME, and what else is called so means the same to both.
+	shared := []string{"HOSTNAME", "POD_NAME", "POD_NAMESPACE"}
+	own := slices.DeleteFunc(config.Variables(nil), func(name string) bool { return slices.Contains(shared, name) })
+	for _, item := range items(target, "env") {
+		if !slices.Contains(own, text(item, "name")) {
+			env = append(env, copied(item))
+		}
+	}
+	decided := variables(want, mounts)
+	for _, name := range own {
+		i := slices.IndexFunc(decided, func(v variable) bool { return v.name == name })
+		switch item := itemOf(old, "env", name); {
+		case i >= 0:
+			env = append(env, decided[i].node())
+		case item != nil && (text(item, "value") != "" || lookup(item, "valueFrom") != nil):
+			env = append(env, copied(item))
+		case slices.ContainsFunc(want.needed, func(v variable) bool { return v.name == name }):
+			env = append(env, want.needed[slices.IndexFunc(want.needed, func(v variable) bool { return v.name == name })].node())
+		default:
+			env = append(env, variable{name: name}.node())
+		}
+	}
+	for _, item := range items(old, "env") {
+		known := func(n *yaml.Node) bool { return text(n, "name") == text(item, "name") }
+		if !slices.ContainsFunc(env, known) {
+			env = append(env, copied(item))
+		}
+	}
+	return env
+}
+
+// itemOf is the item of a list that has a name, or nil.
+func itemOf(n *yaml.Node, key, name string) *yaml.Node {
+	for _, item := range items(n, key) {
+		if text(item, "name") == name {
+			return item
+		}
+	}
+	return nil
+}
+
+// resources are podsignal's, with this limit of memory; nil: none.
+func resources(memory *yaml.Node) *yaml.Node {
+	r := object("requests", object("cpu", str("1m"), "memory", str("16Mi")))
+	if memory != nil {
+		set(r, "limits", object("memory", copied(memory)))
+	}
+	return r
+}
+
+// copied is a copy without comments and anchors, so that it can be somewhere else.
+func copied(n *yaml.Node) *yaml.Node {
+	n = resolve(n)
+	if n == nil {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
+	}
+	c := &yaml.Node{Kind: n.Kind, Tag: n.Tag, Value: n.Value, Style: n.Style}
+	for _, child := range n.Content {
+		c.Content = append(c.Content, copied(child))
+	}
+	return c
+}
+
+// injectValidating puts podsignal into the program's image, or brings one that is there to that
+// state.
+func (w workload) injectValidating(spec, target, old *yaml.Node, want settings, mounts []mount) (remarks []string, err error) {
+	image := imageOfInstaller(spec, want)
+	container := validatingSidecar(target, old, want, mounts)
+	if old == nil {
+		if err := w.addInit(spec, container); err != nil {
+			return nil, err
+		}
+		return nil, w.install(spec, image)
+	}
+	if was, is := text(old, "image"), text(container, "image"); validating(old) && was != is {
+		remarks = append(remarks, fmt.Sprintf("podsignal's image was %s, and is now %s, the program's: validate in the image that it runs", was, is))
+	}
+	if !w.isInit(old) {
+		return nil, fmt.Errorf("podsignal is among the containers, and has to be an init container for --validate: remove it")
+	}
+	for _, key := range []string{"imagePullPolicy", "workingDir", "envFrom", "securityContext"} {
+		if indexKey(container, key) < 0 {
+			unset(old, key)
+		}
+	}
+	for i := 0; i+1 < len(container.Content); i += 2 {
+		if key := container.Content[i].Value; key != "resources" || !validating(old) {
+			set(old, key, container.Content[i+1])
+		}
+	}
+	return remarks, w.install(spec, image)
+}
+
+// leaveImage brings a podsignal that runs in the program's image back to its own: what inject
+// has not decided on for that stays.
+func (w workload) leaveImage(spec, target, old *yaml.Node, want settings) (remarks []string, err error) {
+	set(old, "image", str(imageOfInstaller(spec, want)))
+	set(old, "imagePullPolicy", str("IfNotPresent"))
+	for _, key := range []string{"command", "workingDir", "envFrom", "securityContext"} {
+		unset(old, key)
+	}
+	set(old, "resources", resources(str("32Mi")))
+	env, err := w.ownOrNew(old, yaml.SequenceNode, "env")
+	if err != nil {
+		return nil, err
+	}
+	env.Content = slices.DeleteFunc(env.Content, func(item *yaml.Node) bool {
+		program := itemOf(target, "env", text(item, "name"))
+		unset := indexKey(item, "valueFrom") < 0 && strings.TrimSpace(text(item, "value")) == ""
+		return unset || program != nil && equal(copied(program), copied(item)) || text(item, "name") == "VALIDATE"
+	})
+	mounts, err := w.ownOrNew(old, yaml.SequenceNode, "volumeMounts")
+	if err != nil {
+		return nil, err
+	}
+	mounts.Content = slices.DeleteFunc(mounts.Content, func(item *yaml.Node) bool {
+		return text(item, "name") == binaries || slices.ContainsFunc(items(target, "volumeMounts"), func(m *yaml.Node) bool {
+			return text(m, "mountPath") == text(item, "mountPath")
+		})
+	})
+	remarks = []string{"podsignal validated in the program's image, and now runs in its own, without VALIDATE: set --validate, or the annotation podsignal/validate"}
+	return remarks, w.uninstall(spec)
+}
