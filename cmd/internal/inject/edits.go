@@ -97,6 +97,10 @@ func (s *splicer) addInline(old *yaml.Node, was []entry, after int, added []entr
 
 // remove takes out the entries from one to before another.
 func (s *splicer) remove(old *yaml.Node, was []entry, from, to, indent int) {
+	if block := old.Style&yaml.FlowStyle == 0; block && old.Kind == yaml.MappingNode && from < to && to < len(was) && s.hangs(was[from].key, indent) {
+		s.edits = append(s.edits, edit{s.start(was[from].key), s.start(was[to].key), ""}) // the next one takes their place
+		return
+	}
 	for i := from; i < to; i++ {
 		switch {
 		case old.Style&yaml.FlowStyle == 0:
@@ -113,6 +117,11 @@ func (s *splicer) remove(old *yaml.Node, was []entry, from, to, indent int) {
 			s.edits = append(s.edits, edit{s.start(was[i].key), s.end(was[i].value, indent), ""})
 		}
 	}
+}
+
+// hangs tells whether a key is behind the dash of the item that it is in.
+func (s *splicer) hangs(key *yaml.Node, indent int) bool {
+	return len(s.margin(s.lineStart(s.start(key)))) < indent
 }
 
 // dash returns where the line of an item's dash begins. It may be above the item.
