@@ -100,20 +100,19 @@ func TestCertificates(t *testing.T) {
 		d.renew(t, 2, 2)
 		d.wantServed(t, p, 1, "replaced", 2)
 		d.renew(t, 3, 2)
-		d.wantServed(t, p, 2, "kept", 2)
+		d.wantServed(t, p, 2, "refused", 2)
 		d.renew(t, 3, 3)
 		d.wantServed(t, p, 3, "replaced", 3)
 		end()
 	})
 }
 
-// TestFirstPairDiffers is about a certificate that is not of the key before podsignal has
-// seen the server replace its workers: then it cannot tell that the server refuses it.
+// TestFirstPairDiffers is about a certificate that is not of the key in the first renewal.
 func TestFirstPairDiffers(t *testing.T) {
 	inPods(t, certified, func(t *testing.T, d daemon) {
 		p, end := d.serve(t)
 		d.renew(t, 2, 1)
-		d.wantServed(t, p, 1, "read", 1)
+		d.wantServed(t, p, 1, "refused", 1)
 		d.renew(t, 2, 2)
 		d.wantServed(t, p, 2, "replaced", 2)
 		end()

@@ -34,9 +34,7 @@ func (d daemon) testValidate(t *testing.T) {
 	if sent := p.lines("msg=signalled"); len(sent) != 1 {
 		t.Errorf("the broken configuration was sent:\n%s", strings.Join(sent, "\n"))
 	}
-	if err := d.answers(d.change[1]); err != nil {
-		t.Errorf("it does not go on with what it had: %v", err)
-	}
+	await(t, "what it had before", func() error { return d.answers(d.change[1]) })
 
 	d.write(t, d.files)
 	await(t, "the setting after that", func() error { return d.answers(d.change[0]) })

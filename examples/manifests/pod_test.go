@@ -53,11 +53,17 @@ func containers(pod corev1.PodSpec) iter.Seq[corev1.Container] {
 func podsignals(pod corev1.PodTemplateSpec) iter.Seq[corev1.Container] {
 	return func(yield func(corev1.Container) bool) {
 		for c := range containers(pod.Spec) {
-			if nameOf(c.Image) == "podsignal" && !yield(c) {
+			installs := len(c.Args) > 0 && c.Args[0] == "install"
+			if (nameOf(c.Image) == "podsignal" && !installs || validates(c)) && !yield(c) {
 				return
 			}
 		}
 	}
+}
+
+// validates tells whether podsignal runs there in the program's image.
+func validates(c corev1.Container) bool {
+	return len(c.Command) > 0 && c.Command[0] == "/podsignal-bin/podsignal"
 }
 
 // probes yields the probes of a container by their names in YAML.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -142,13 +143,17 @@ func mountFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount c
 	if !slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name }) {
 		found.add("volume: the pod has none named %s", mount.Name)
 	}
+	holds := func(file string) bool { return within(file, mount.MountPath) }
+	watched := slices.ContainsFunc(rulesOf(pod, podsignal), func(r rule) bool { return slices.ContainsFunc(r.files, holds) })
+	if validates(podsignal) && !watched {
+		return found // the validator needs what the program has
+	}
 	if mount.SubPath != "" || mount.SubPathExpr != "" {
 		found.add("subPath: podsignal's mount of %s never shows an update", mount.Name)
 	}
 	if !mount.ReadOnly {
 		found.add("read-only: podsignal only reads %s", mount.Name)
 	}
-	holds := func(file string) bool { return within(file, mount.MountPath) }
 	signals := func(r rule) bool { return r.url == "" && slices.ContainsFunc(r.files, holds) }
 	ours, _ := userOf(pod, podsignal) // known: users has its image
 	targets := 0
@@ -164,7 +169,10 @@ func mountFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount c
 		if !slices.ContainsFunc(rulesOf(pod, podsignal), signals) {
 			continue // no signal is sent, so the uids may differ
 		}
-		if theirs, known := userOf(pod, c); !known {
+		sameImage := c.Image == podsignal.Image && reflect.DeepEqual(c.SecurityContext, podsignal.SecurityContext)
+		if theirs, known := userOf(pod, c); sameImage {
+			continue
+		} else if !known {
 			found.add("uid: that of container %s is not known: set runAsUser, or add its image to users", c.Name)
 		} else if ours != theirs {
 			found.add("uid: podsignal runs as %d, container %s as %d", ours, c.Name, theirs)
