@@ -40,8 +40,9 @@ import (
 
 func main() {
 	memory.TuneRuntime()
-	// Whoever reads the log may go away: that must not end the reloads.
-	signal.Ignore(syscall.SIGPIPE)
+	// Whoever reads the log may go away: that must not end the reloads. (To ignore the signal
+	// would have the commands of VALIDATE ignore it too.)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	log := logging.NewWriter(os.Stderr)
 	err := run(ctx, os.Args[1:], os.Stdout, log)

@@ -15,10 +15,10 @@ import (
 // ErrNoSidecar says that no podsignal runs in this container.
 var ErrNoSidecar = errors.New("no podsignal is running in this container: run podsignal status where it runs, by kubectl exec POD -c podsignal -- /podsignal status")
 
-// Read returns what the podsignal in this container says of its rules, in their order. The
-// error is ErrNoSidecar if there is none. Others of the same uid in other containers are not
-// asked: only in this one, whose mounts are its own, may nobody else pretend to be it.
-func Read() ([]Document, error) {
+// Read returns what podsignal says of its rules, in their order; if several run in this
+// container, what each says. The error is ErrNoSidecar if there is none. Other containers, whose
+// mounts are others, are not asked: a process there may pretend to be podsignal.
+func Read() (all []Document, err error) {
 	here, err := os.Readlink("/proc/self/ns/mnt")
 	if err != nil {
 		return nil, err
@@ -39,11 +39,16 @@ func Read() ([]Document, error) {
 		if there, err := os.Readlink(folder + "/ns/mnt"); err != nil || there != here {
 			continue // it has ended, or belongs to another container
 		}
-		if all, err := readOf(folder); err != nil || len(all) > 0 {
-			return all, err
+		rules, err := readOf(folder)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, rules...)
 	}
-	return nil, ErrNoSidecar
+	if len(all) == 0 {
+		return nil, ErrNoSidecar
+	}
+	return all, nil
 }
 
 // readOf returns what the process with this folder says.
