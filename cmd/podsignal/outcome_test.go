@@ -46,7 +46,7 @@ func TestOutcomesUnderLoad(t *testing.T) {
 				if time.Since(begin) >= verify {
 					late++
 				}
-				n.waitFor("the outcome is logged", func() bool { return strings.Count(p.said(), "outcome=") == i+1 })
+				n.waitFor("the outcome is logged", func() bool { return strings.Count(p.said(), "outcome=") > i }) // a late one is corrected
 			}
 			close(stop)
 			for _, result := range loads {
@@ -55,11 +55,11 @@ func TestOutcomesUnderLoad(t *testing.T) {
 			}
 			p.end()
 			counts := make(map[string]int)
-			for _, outcome := range []string{"died", "restarted", "replaced", "kept", "read", "unseen"} {
+			for _, outcome := range []string{"died", "restarted", "replaced", "refused", "read", "unseen"} {
 				counts[outcome] = strings.Count(p.said(), "outcome="+outcome)
 			}
 			t.Logf("outcomes: %v; %d reloads took %v", counts, late, verify)
-			if counts["died"]+counts["restarted"] > 0 || counts["kept"] > late {
+			if counts["died"]+counts["restarted"] > 0 || counts["refused"] > late {
 				t.Errorf("false outcomes: %v", counts)
 			}
 			if counts["replaced"] == 0 {

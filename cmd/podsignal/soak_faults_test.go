@@ -50,6 +50,7 @@ func init() {
 		{name: "flood of events", weight: 1, do: func(s *soak) { s.quiet(); s.flood(2000) }},
 		{name: "queue overflows", weight: 1, do: (*soak).overflow},
 		{name: "URL does not accept", weight: 6, do: (*soak).urlFails},
+		{name: "validator rejects, or hangs", weight: 6, do: (*soak).invalid},
 		{name: "target starts", weight: 5, do: (*soak).targetStarts},
 		{name: "target gets its name late", weight: 3, do: (*soak).targetNamedLate},
 		{name: "target daemonizes", weight: 3, do: (*soak).targetDaemonizes},
@@ -64,6 +65,27 @@ func init() {
 		{name: "podsignal is killed", weight: 3, restarts: true, do: (*soak).sidecarDies},
 		{name: "podsignal is asked to end", weight: 2, restarts: true, do: (*soak).sidecarEnds},
 	}
+}
+
+// validator is the command of a rule, which leaves a child behind.
+const validator = `#!/bin/sh
+cd %s
+sleep 600 &
+if test -e hang; then wait; fi
+test ! -e reject
+`
+
+// invalid has the validator reject what it is given for a while, or hang until there is something
+// newer.
+func (s *soak) invalid() {
+	fault := []string{"reject", "hang"}[s.IntN(2)]
+	check(s.t, os.WriteFile(s.path(fault), nil, 0o644))
+	for range 1 + s.IntN(3) {
+		s.swap([]string{"v1", "v3"}[s.IntN(2)])
+		s.rest(time.Duration(s.IntN(300)) * time.Millisecond)
+	}
+	check(s.t, os.Remove(s.path(fault)))
+	s.swap("v3")
 }
 
 // overflow fills the queue while podsignal does not read it.

@@ -90,24 +90,27 @@ func (s *soak) logResumes() {
 type page struct {
 	Rules []struct {
 		Rule    string
-		Digest  string
+		OnDisk  digest `json:"on_disk"`
 		Targets []struct {
-			PID              int
-			Applied, Pending string
+			PID       int
+			Delivered digest
+			Pending   string
 		}
 	}
 }
+
+type digest struct{ Digest string }
 
 // done tells whether each target, and nothing else, is listed, and runs what there is.
 func (p page) done(s *soak) bool {
 	for i, r := range s.rules {
 		shown := p.Rules[i]
-		if shown.Digest == "" || len(shown.Targets) != len(r.targets) {
+		if shown.OnDisk.Digest == "" || len(shown.Targets) != len(r.targets) {
 			return false
 		}
 		for _, t := range shown.Targets {
 			ours := slices.ContainsFunc(r.targets, func(known *target) bool { return known.pid() == t.PID })
-			if !ours || t.Applied != shown.Digest || t.Pending != "" {
+			if !ours || t.Delivered != shown.OnDisk || t.Pending != "" {
 				return false
 			}
 		}

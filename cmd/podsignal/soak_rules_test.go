@@ -43,11 +43,11 @@ func (s *soak) addRules() {
 		process: fmt.Sprintf("mail%d", os.Getpid()), signal: "USR1",
 		// A Go program always shows this signal as caught, so that only its age tells
 		// that it has a handler by now.
-		set: []string{"SIGNAL=USR1", "START_GRACE=" + startGrace.String()},
+		set: []string{"SIGNAL=USR1", "START_GRACE=" + startGrace.String(), "VALIDATE=" + s.path("validator")},
 	}, {
 		name: "job", watched: []string{"v2", "plain"}, touched: "plain/one",
 		process: fmt.Sprintf("job%d", os.Getpid()), signal: "HUP",
-		set: []string{"RESYNC=0"}, // nothing is noticed late, and one volume at once
+		set: []string{"RESYNC=0", "EXPECT=read"}, // nothing is noticed late, and one volume at once
 	}, {
 		name: "api", watched: []string{"v1", "secret", "v3", "mirror"}, touched: "real1/sub/conf",
 	}}

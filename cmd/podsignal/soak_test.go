@@ -139,7 +139,7 @@ func TestSoak(t *testing.T) {
 	s.clientsLeave()
 	s.quiet()
 	s.report()
-	more := s.withTargets() // each has one that waits for their end
+	more := s.withTargets() + 1 // each has one that waits for their end, and VALIDATE one
 	if left := s.quit() - more; left > goroutines {
 		s.t.Errorf("%d goroutines, at the start there were %d", left, goroutines)
 	}
@@ -387,6 +387,7 @@ func (s *soak) build() {
 	if err != nil {
 		s.t.Fatalf("go build: %v\n%s", err, out)
 	}
+	check(s.t, os.WriteFile(s.path("validator"), []byte(fmt.Sprintf(validator, s.dir)), 0o755))
 	check(s.t, os.Mkdir(s.path("sh"), 0o755))
 	self, err := os.Executable()
 	check(s.t, err)
