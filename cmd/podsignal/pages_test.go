@@ -247,6 +247,9 @@ func TestPageOfJSON(t *testing.T) {
 func fields(of reflect.Type, prefix string) (all []string) {
 	for field := range of.Fields() {
 		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if field.Anonymous && name == "" {
+			all = append(all, fields(field.Type, prefix)...)
+		}
 		if name == "" || name == "-" {
 			continue
 		}

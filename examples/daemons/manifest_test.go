@@ -63,7 +63,8 @@ func example(folder string, d daemon) daemon {
 	objects := manifests(folder)
 	workload := slices.IndexFunc(objects, func(m manifest) bool { return len(m.Spec.Template.Spec.Containers) > 0 })
 	pod := objects[workload].Spec.Template.Spec
-	podsignal, program, prefix := pod.InitContainers[0], pod.Containers[0], ""
+	sidecar := slices.IndexFunc(pod.InitContainers, func(c containerSpec) bool { return c.Name == "podsignal" })
+	podsignal, program, prefix := pod.InitContainers[sidecar], pod.Containers[0], ""
 	if d.rule != "" {
 		i := slices.IndexFunc(pod.Containers, func(c containerSpec) bool { return c.Name == d.rule })
 		program, prefix = pod.Containers[i], strings.ToUpper(d.rule)+"_"

@@ -1,6 +1,7 @@
 package daemons_test
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -16,12 +17,61 @@ func TestValidate(t *testing.T) {
 			validated = append(validated, d)
 		}
 	}
-	inPods(t, validated, func(t *testing.T, d daemon) { d.testValidate(t) })
+	inPods(t, validated, func(t *testing.T, d daemon) {
+		d.env = append(d.env, "VALIDATE="+d.validate)
+		d.testValidate(t)
+	})
+}
+
+// validateExamples are the manifests in examples/validate.
+var validateExamples = []daemon{
+	example("validate/haproxy.yaml", daemon{
+		name:    "HAProxy",
+		program: "/usr/sbin/haproxy",
+		pkg:     "haproxy",
+		change:  [2]string{"hello from HAProxy", "goodbye"},
+		setting: body(":8080"),
+		breaks:  [2]string{"frontend", "frontent"},
+	}),
+	apache(),
+}
+
+func TestValidateExamples(t *testing.T) {
+	inPods(t, validateExamples, func(t *testing.T, d daemon) { d.testValidate(t) })
+}
+
+// apache is Debian's, in the place of its official image: it has another name and folder.
+func apache() daemon {
+	built := []string{"-d", "/usr/local/apache2", "-f", "conf/httpd.conf"} // into the image's
+	d := example("validate/apache.yaml", daemon{
+		name:    "Apache httpd",
+		program: "/usr/sbin/apache2",
+		pkg:     "apache2",
+		change:  [2]string{"hello from Apache", "goodbye"},
+		setting: header(":8080", "X-Greeting"),
+		breaks:  [2]string{"Header", "Haeder"},
+	})
+	d.process, d.args = "apache2", slices.Concat(built, d.args)
+	d.files = replace(d.files, [2]string{"LoadModule unixd_module modules/mod_unixd.so\n", ""}) // built into Debian's
+	d.files = replace(d.files, [2]string{"/proc/self/fd/2", "/tmp/error.log"})                  // its runtime gives that to its user
+	prepare := d.prepare
+	d.prepare = func() error {
+		return inTurn(
+			folders("/usr/local/apache2"),
+			func() error { return os.Symlink("/usr/lib/apache2/modules", "/usr/local/apache2/modules") },
+			func() error {
+				script := fmt.Sprintf("#!/bin/sh\nexec %s %s \"$@\"\n", d.program, strings.Join(built, " "))
+				return os.WriteFile("/usr/local/bin/httpd", []byte(script), 0o755)
+			},
+			prepare,
+		)
+	}
+	return d
 }
 
 // testValidate changes the configuration to a good one, a broken one, and a good one again.
 func (d daemon) testValidate(t *testing.T) {
-	d.env, d.inside = slices.Concat(d.environ, d.env, []string{"VALIDATE=" + d.validate, "PATH=" + os.Getenv("PATH"), "RESYNC=0s"}), true
+	d.env, d.inside = slices.Concat(d.environ, d.env, []string{"PATH=" + os.Getenv("PATH"), "RESYNC=0s"}), true
 	p, pid := d.begin(t)
 	before := startTime(t, pid)
 	changed := replace(d.files, d.change)

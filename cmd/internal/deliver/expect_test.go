@@ -26,14 +26,20 @@ func (s *stage) state() string {
 		if d == nil {
 			return "-"
 		}
-		return strings.TrimSpace(strings.Trim(d.Digest, "0") + " " + string(d.Outcome))
+		return strings.Trim(d.Digest, "0")
+	}
+	rejected := func(r *Rejection) string {
+		if r == nil {
+			return "-"
+		}
+		return name(&r.Digest) + " " + string(r.Outcome)
 	}
 	var all []string
 	for _, t := range st.Targets {
-		all = append(all, fmt.Sprintf("%d delivered %s running %s rejected %s", t.PID, name(t.Delivered), name(t.Running), name(t.Rejected)))
+		all = append(all, fmt.Sprintf("%d delivered %s running %s rejected %s", t.PID, name(t.Delivered), name(t.Running), rejected(t.Rejected)))
 	}
 	last := map[lastReload]string{ReloadUnknown: "unknown", ReloadSuccessful: "successful", ReloadFailed: "failed"}[st.Figures.LastReload]
-	return fmt.Sprintf("%s; rejected %s; last reload %s", strings.Join(all, ", "), name(st.Rejected), last)
+	return fmt.Sprintf("%s; rejected %s; last reload %s", strings.Join(all, ", "), rejected(st.Rejected), last)
 }
 
 // TestExpect is what EXPECT makes of what is seen of a signal, from the first one on.

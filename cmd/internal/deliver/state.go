@@ -106,17 +106,17 @@ func (s *Status) Problems() []string {
 
 // Rejects says of each digest that is rejected by whom, and what to do about it.
 func (s *Status) Rejects() (all []string) {
-	add := func(who string, d *Digest, running *Digest) {
+	add := func(who string, d *Rejection, running *Digest) {
 		at := d.Since.UTC().Format(time.RFC3339)
 		switch {
 		case d.Outcome == verify.Invalid:
-			all = append(all, fmt.Sprintf("digest %s is invalid since %s: fix the files; see podsignal's log", d.Digest, at))
+			all = append(all, fmt.Sprintf("digest %s is invalid since %s: fix the files; see podsignal's log", d.Digest.Digest, at))
 		case d.Outcome == verify.Died:
-			all = append(all, fmt.Sprintf("%s died of digest %s at %s: fix the files; see its log", who, d.Digest, at))
+			all = append(all, fmt.Sprintf("%s died of digest %s at %s: fix the files; see its log", who, d.Digest.Digest, at))
 		case running != nil:
-			all = append(all, fmt.Sprintf("%s rejected digest %s at %s, and runs %s: fix the files; see its log", who, d.Digest, at, running.Digest))
+			all = append(all, fmt.Sprintf("%s rejected digest %s at %s, and runs %s: fix the files; see its log", who, d.Digest.Digest, at, running.Digest))
 		default:
-			all = append(all, fmt.Sprintf("%s rejected digest %s at %s: fix the files; see its log", who, d.Digest, at))
+			all = append(all, fmt.Sprintf("%s rejected digest %s at %s: fix the files; see its log", who, d.Digest.Digest, at))
 		}
 	}
 	if s.Rejected != nil {

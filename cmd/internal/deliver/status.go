@@ -25,7 +25,7 @@ type Status struct {
 	DryRun    bool           `json:"dry_run,omitempty"`
 	Mode      string         `json:"mode"` // inotify or poll
 	OnDisk    *Digest        `json:"on_disk,omitempty"`
-	Rejected  *Digest        `json:"rejected,omitempty"` // by VALIDATE, or by a program that has died of it
+	Rejected  *Rejection     `json:"rejected,omitempty"` // by VALIDATE, or by a program that has died of it
 	OutOfSync Moment         `json:"out_of_sync_since,omitzero"`
 	Pending   string         `json:"pending,omitempty"` // why nothing reaches any target
 	Failing   Moment         `json:"failing_since,omitzero"`
@@ -51,7 +51,7 @@ type TargetStatus struct {
 	Started   Moment         `json:"started,omitzero"`
 	Delivered *Digest        `json:"delivered,omitempty"` // that it was notified of, or has started with
 	Running   *Digest        `json:"running,omitempty"`   // as far as the evidence goes
-	Rejected  *Digest        `json:"rejected,omitempty"`
+	Rejected  *Rejection     `json:"rejected,omitempty"`
 	Outcome   verify.Outcome `json:"outcome,omitempty"` // of its last signal or call
 	Pending   string         `json:"pending,omitempty"` // why it was not notified of the digest
 	Failing   Moment         `json:"failing_since,omitzero"`
@@ -59,9 +59,14 @@ type TargetStatus struct {
 
 // A Digest is one that a program, or the files, have in some way.
 type Digest struct {
-	Digest  string         `json:"digest"`
-	Since   Moment         `json:"since,omitzero"`
-	Outcome verify.Outcome `json:"outcome,omitempty"` // of one that was rejected: how
+	Digest string `json:"digest"`
+	Since  Moment `json:"since,omitzero"`
+}
+
+// A Rejection is a digest that was rejected, and how.
+type Rejection struct {
+	Digest
+	Outcome verify.Outcome `json:"outcome"`
 }
 
 // digestOf is nil for none.
@@ -69,7 +74,15 @@ func digestOf(s verify.State) *Digest {
 	if s.None() {
 		return nil
 	}
-	return &Digest{s.Digest, Moment{s.Since}, s.Outcome}
+	return &Digest{s.Digest, Moment{s.Since}}
+}
+
+// rejectionOf is nil for none.
+func rejectionOf(s verify.State) *Rejection {
+	if s.None() {
+		return nil
+	}
+	return &Rejection{Digest{s.Digest, Moment{s.Since}}, s.Outcome}
 }
 
 // Moment is a time that is shown in UTC and to the millisecond.
@@ -162,7 +175,7 @@ func (l *Loop) describe() *Status {
 		DryRun:    l.rule.DryRun,
 		Mode:      l.env.files.mode(),
 		OnDisk:    digestOf(verify.State{Digest: shortOf(l.desired.Digest), Since: l.desired.changed}),
-		Rejected:  digestOf(l.sync.rejected),
+		Rejected:  rejectionOf(l.sync.rejected),
 		OutOfSync: Moment{l.sync.outOfSyncSince},
 		Targets:   make([]TargetStatus, 0, len(l.targets)),
 	}
@@ -204,7 +217,7 @@ func (l *Loop) targetStatus(t *targetState) TargetStatus {
 		PID: t.PID, Outcome: t.Outcome,
 		Delivered: digestOf(verify.State{Digest: shortOf(t.applied), Since: t.sent}),
 		Running:   digestOf(t.Running),
-		Rejected:  digestOf(t.Rejected),
+		Rejected:  rejectionOf(t.Rejected),
 	}
 	if t.PID != 0 {
 		s.Started = Moment{t.begun}

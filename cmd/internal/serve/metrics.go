@@ -175,9 +175,14 @@ func digests(s *deliver.Status) (labels [][2]label) {
 	for _, t := range s.Targets {
 		add("running", t.Running)
 	}
-	add("rejected", s.Rejected)
+	rejected := []*deliver.Rejection{s.Rejected}
 	for _, t := range s.Targets {
-		add("rejected", t.Rejected)
+		rejected = append(rejected, t.Rejected)
+	}
+	for _, r := range rejected {
+		if r != nil {
+			add("rejected", &r.Digest)
+		}
 	}
 	return labels
 }

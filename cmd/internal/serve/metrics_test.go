@@ -40,11 +40,11 @@ func TestMetrics(t *testing.T) {
 	s := &deliver.Status{
 		Signal: "HUP", Mode: "poll",
 		OnDisk:    &deliver.Digest{Digest: "0123456789ab", Since: deliver.Moment{Time: time.Unix(1000, 5e8)}},
-		Rejected:  &deliver.Digest{Digest: "0123456789ab"},
+		Rejected:  &deliver.Rejection{Digest: deliver.Digest{Digest: "0123456789ab"}},
 		OutOfSync: deliver.Moment{Time: time.Unix(1900, 0)},
 		Targets: []deliver.TargetStatus{
 			{Running: &deliver.Digest{Digest: "ba9876543210"}},
-			{Running: &deliver.Digest{Digest: "ba9876543210"}, Rejected: &deliver.Digest{Digest: "0123456789ab"}},
+			{Running: &deliver.Digest{Digest: "ba9876543210"}, Rejected: &deliver.Rejection{Digest: deliver.Digest{Digest: "0123456789ab"}}},
 		},
 		Figures: deliver.Figures{At: now, LastReload: deliver.ReloadFailed, Overdue: now.Add(-90 * time.Second), WatchErrors: 3},
 	}

@@ -51,7 +51,7 @@ func TestPages(t *testing.T) {
 	opts := Options{
 		Status: statuses(deliver.Status{
 			Files: []string{"/v"}, Process: "web", Signal: "HUP", Mode: "inotify", OnDisk: digest,
-			Targets: []deliver.TargetStatus{{PID: 7, Delivered: digest, Running: digest}, {PID: 8, Rejected: &deliver.Digest{Digest: "ba9876543210", Outcome: "refused"}}},
+			Targets: []deliver.TargetStatus{{PID: 7, Delivered: digest, Running: digest}, {PID: 8, Rejected: &deliver.Rejection{Digest: deliver.Digest{Digest: "ba9876543210"}, Outcome: "refused"}}},
 		}),
 		Examine: found,
 	}

@@ -65,13 +65,13 @@ func printText(out io.Writer, all []Document, now time.Time) error {
 			d.Targets = []deliver.TargetStatus{{}}
 		}
 		for _, t := range d.Targets {
-			rejected := t.Rejected
-			if rejected == nil {
-				rejected = d.Rejected
+			rejection, outcome := t.Rejected, string(t.Outcome)
+			if rejection == nil {
+				rejection = d.Rejected
 			}
-			outcome := string(t.Outcome)
-			if rejected != nil {
-				outcome = string(rejected.Outcome)
+			var rejected *deliver.Digest
+			if rejection != nil {
+				rejected, outcome = &rejection.Digest, string(rejection.Outcome)
 			}
 			line(d.Rule, d.target(t), digest(d.OnDisk), digest(t.Delivered), digest(t.Running), digest(rejected),
 				age(now, rejected, t.Running, t.Delivered, d.OnDisk), dash(outcome))
