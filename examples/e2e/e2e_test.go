@@ -42,6 +42,7 @@ var cases = []struct {
 
 	// Ways to add it.
 	{"inject", testInject},
+	{"inject-validate", testInjectValidate},
 	{"kustomize", testKustomize},
 }
 

@@ -38,14 +38,14 @@ func testReload(t *testing.T, c *cluster, m manifest, greeter string) {
 	a.waitOutcomes(before, "replaced")
 
 	a.edit("return", "retrun")
-	a.waitOutcomes(before, "replaced", "kept")
+	a.waitOutcomes(before, "replaced", "refused")
 	a.waitServed(before, "goodbye from "+greeter)
 
 	a.edit("goodbye", "welcome")
-	a.waitOutcomes(before, "replaced", "kept", "kept")
+	a.waitOutcomes(before, "replaced", "refused", "refused")
 	a.edit("retrun", "return")
 	a.waitServed(before, "welcome from "+greeter)
-	a.waitOutcomes(before, "replaced", "kept", "kept", "replaced")
+	a.waitOutcomes(before, "replaced", "refused", "refused", "replaced")
 	a.wantPods(before)
 }
 

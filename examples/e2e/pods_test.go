@@ -151,7 +151,7 @@ server {
 	a.waitServed(before, "goodbye")
 	a.waitOutcomes(before, "replaced")
 	a.edit("return", "retrun")
-	a.waitOutcomes(before, "replaced", "kept")
+	a.waitOutcomes(before, "replaced", "refused")
 
 	posted := a.waitLog(before, "nginx", `^hook: (.*)$`)[1]
 	var document struct{ Text, Outcome, Process, Pod, Namespace, File string }
@@ -161,7 +161,7 @@ server {
 	text := document.Text
 	document.Text = ""
 	want := document
-	want.Outcome, want.Process, want.File = "kept", "nginx", "/etc/nginx/conf.d"
+	want.Outcome, want.Process, want.File = "refused", "nginx", "/etc/nginx/conf.d"
 	want.Pod, want.Namespace = before.Name, c.namespace
 	if document != want || !strings.HasPrefix(text, "podsignal: "+c.namespace+"/"+before.Name+": nginx rejected /etc/nginx/conf.d ") {
 		t.Errorf("%q and %+v were posted, want %+v", text, document, want)

@@ -14,10 +14,7 @@ import (
 
 // testInject adds podsignal to a StatefulSet that runs, twice.
 func testInject(t *testing.T, c *cluster, name string) {
-	program := filepath.Join(t.TempDir(), "podsignal")
-	if out, err := exec.CommandContext(c.ctx, "go", "build", "-o", program, "../../cmd/podsignal").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	inject := injector(t, c)
 	m := read(t, "nginx", name)
 	image, _ := imageOf(t, m.container("podsignal")["image"].(string))
 	m.workload()["kind"] = "StatefulSet"
@@ -32,25 +29,18 @@ func testInject(t *testing.T, c *cluster, name string) {
 	rollout()
 	without := a.pods()[0]
 
-	inject := func() (revision string) {
-		manifest := a.run(t, nil, "get", "statefulset", name, "-o", "yaml")
-		cmd := exec.CommandContext(c.ctx, program, "inject", "--process", "nginx", "--volume", "conf", "--image", image)
-		cmd.Stdin = strings.NewReader(manifest)
-		var stdout, stderr bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		if err := cmd.Run(); err != nil {
-			t.Fatalf("%v\n%s", err, &stderr)
-		}
-		t.Log(a.run(t, stdout.Bytes(), "apply", "-f", "-"))
+	add := func() (revision string) {
+		manifest := inject(a.run(t, nil, "get", "statefulset", name, "-o", "yaml"), "--volume", "conf", "--image", image)
+		t.Log(a.run(t, manifest, "apply", "-f", "-"))
 		rollout()
 		return a.run(t, nil, "get", "statefulset", name, "-o", "jsonpath={.status.updateRevision} {.metadata.generation}")
 	}
-	first := inject()
+	first := add()
 	with := a.pods()[0]
 	if _, ok := with.Containers["podsignal"]; !ok || with.UID == without.UID {
 		t.Fatalf("podsignal was not added: %+v", with)
 	}
-	if second := inject(); second != first {
+	if second := add(); second != first {
 		t.Errorf("applied again, revision and generation are %s, want %s", second, first)
 	}
 	a.waitServed(with, "hello from nginx")
@@ -58,6 +48,62 @@ func testInject(t *testing.T, c *cluster, name string) {
 	a.waitServed(with, "goodbye from nginx")
 	a.waitOutcomes(with, "replaced")
 	a.wantPods(with)
+}
+
+// injector builds podsignal, and returns its command inject, for nginx.
+func injector(t *testing.T, c *cluster) func(manifest string, flags ...string) []byte {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "podsignal")
+	if out, err := exec.CommandContext(c.ctx, "go", "build", "-o", program, "../../cmd/podsignal").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return func(manifest string, flags ...string) []byte {
+		t.Helper()
+		cmd := exec.CommandContext(c.ctx, program, append([]string{"inject", "--process", "nginx"}, flags...)...)
+		cmd.Stdin = strings.NewReader(manifest)
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("%v\n%s", err, &stderr)
+		}
+		return stdout.Bytes()
+	}
+}
+
+// testInjectValidate has podsignal validate in nginx's image, in a namespace of the level
+// baseline: a configuration that is broken is not sent, and the next one is.
+func testInjectValidate(t *testing.T, c *cluster, name string) {
+	inject := injector(t, c)
+	m := read(t, "nginx", name)
+	image, _ := imageOf(t, m.container("podsignal")["image"].(string))
+	delete(m.pod(), "initContainers")
+	delete(m.pod(), "shareProcessNamespace")
+	a := start(t, c, m)
+	manifest := inject(a.run(t, nil, "get", "deployment", name, "-o", "yaml"), "--volume", "conf", "--image", image, "--validate", "nginx -t -q")
+	a.run(t, manifest, "apply", "-f", "-")
+	a.waitRollout()
+	before := a.waitPod()
+	a.waitServed(before, "hello from nginx")
+	a.waitLog(before, "podsignal", `msg="process found"`)
+
+	a.edit("return", "retrun")
+	a.waitLog(before, "podsignal", `level=WARN msg="configuration invalid, not sent: fix it" .* outcome=invalid .*unknown directive`)
+	a.waitServed(before, "hello from nginx")
+	if status, err := a.try(nil, "exec", before.Name, "-c", "podsignal", "--", "/podsignal-bin/podsignal", "status"); err == nil || !strings.Contains(status, " is invalid since ") {
+		t.Errorf("%v\n%s", err, status)
+	}
+	a.edit("hello", "goodbye")
+	a.edit("retrun", "return")
+	a.waitServed(before, "goodbye from nginx")
+	a.waitLog(before, "podsignal", ` outcome=replaced`)
+	log, err := a.log(before, "podsignal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if signals, _ := told(log); signals != 1 {
+		t.Errorf("%d signals, want that for the last change alone:\n%s", signals, log)
+	}
+	a.wantPods(before)
 }
 
 // testKustomize applies the overlay, and changes the file that its ConfigMap is made of.

@@ -21,7 +21,11 @@ func (r *Report) validate(ctx context.Context, rule config.Rule) {
 	if rule.Validate == nil {
 		return
 	}
+	for _, p := range r.Processes {
+		r.image(p)
+	}
 	err := validate.Run(ctx, rule.Validate)
+	defer func() { r.Verdict = r.worst() }()
 	if err == nil {
 		r.add(LevelOK, "validate", "%s succeeds on what is there now", rule.Validate[0])
 		return
@@ -31,5 +35,4 @@ func (r *Report) validate(ctx context.Context, rule config.Rule) {
 		hint = "" // that is why
 	}
 	r.add(LevelFail, "validate", "%v%s", err, hint)
-	r.Verdict = r.worst()
 }
