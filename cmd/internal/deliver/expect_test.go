@@ -56,7 +56,9 @@ func TestExpect(t *testing.T) {
 		{"no effect is there yet", replaced, []int{11}, func(*stage) {}, 4 * time.Second, "7 delivered 1 running - rejected -; rejected -; last reload unknown"},
 		{"no child is new", replaced, []int{11}, func(*stage) {}, 5 * time.Second, "7 delivered 1 running - rejected 1 refused; rejected -; last reload failed"},
 		{
-			"one child is new, and another lingers", replaced, []int{11}, func(s *stage) { s.children.Store([]int{11, 12}) },
+			"one child is new, and another lingers", replaced,
+			[]int{11},
+			func(s *stage) { s.children.Store([]int{11, 12}) },
 			100 * ms, "7 delivered 1 running 1 rejected -; rejected -; last reload successful",
 		},
 		{
@@ -76,7 +78,9 @@ func TestExpect(t *testing.T) {
 			10 * time.Second, "7 delivered 1 running - rejected -; rejected -; last reload unknown",
 		},
 		{
-			"all children are gone, and others may come on demand", replaced, []int{11}, func(s *stage) { s.children.Store([]int(nil)) },
+			"all children are gone, and others may come on demand", replaced,
+			[]int{11},
+			func(s *stage) { s.children.Store([]int(nil)) },
 			10 * time.Second, "7 delivered 1 running - rejected -; rejected -; last reload unknown",
 		},
 		{

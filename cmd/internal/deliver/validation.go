@@ -118,6 +118,6 @@ func (l *Loop) invalid(err error) {
 func (l *Loop) endValidation() {
 	if run := l.validation.running; run != nil {
 		run.stop()
-		<-run.result
+		l.log.Debug("validation ended, as podsignal ends", "err", <-run.result)
 	}
 }

@@ -71,14 +71,14 @@ func TestFind(t *testing.T) {
 }
 
 // run runs a script of a shell.
-func run(t *testing.T, ctx context.Context, script string) (err error, output string, took time.Duration) { //nolint:revive // the context is the script's
+func run(t *testing.T, ctx context.Context, script string) (output string, took time.Duration, err error) { //nolint:revive // the context is the script's
 	t.Helper()
 	began := time.Now()
 	err = Run(ctx, []string{"sh", "-c", script})
 	if failed, ok := errors.AsType[*Error](err); ok {
 		output = failed.Output
 	}
-	return err, output, time.Since(began)
+	return output, time.Since(began), err
 }
 
 func TestRun(t *testing.T) {
@@ -97,7 +97,7 @@ func TestRun(t *testing.T) {
 		{"success, and a child that keeps its output", "setsid sleep 20 & exit 0", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err, output, took := run(t, t.Context(), test.script)
+			output, took, err := run(t, t.Context(), test.script)
 			text := ""
 			if err != nil {
 				text = err.Error()
@@ -127,7 +127,7 @@ func TestRunLeavesNothing(t *testing.T) {
 			note := filepath.Join(t.TempDir(), "pid")
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
-			go func() { err, _, _ := run(t, ctx, fmt.Sprintf(script, note)); done <- err }()
+			go func() { _, _, err := run(t, ctx, fmt.Sprintf(script, note)); done <- err }()
 			pid := 0
 			await(t, func() bool {
 				content, _ := os.ReadFile(note)
@@ -151,7 +151,7 @@ func TestRunLeavesNothing(t *testing.T) {
 // it ends.
 func TestRunAdopts(t *testing.T) {
 	note := filepath.Join(t.TempDir(), "pid")
-	if err, _, _ := run(t, t.Context(), fmt.Sprintf("setsid sh -c 'echo $$ >%s; exec sleep 600' >/dev/null 2>&1 & while ! test -s %[1]s; do :; done", note)); err != nil {
+	if _, _, err := run(t, t.Context(), fmt.Sprintf("setsid sh -c 'echo $$ >%s; exec sleep 600' >/dev/null 2>&1 & while ! test -s %[1]s; do :; done", note)); err != nil {
 		t.Fatal(err)
 	}
 	pid := 0
@@ -189,7 +189,7 @@ func await(t *testing.T, is func() bool) {
 // A command that does not end is killed.
 func TestRunTooLong(t *testing.T) {
 	t.Parallel()
-	err, output, took := run(t, t.Context(), "echo begun; sleep 600")
+	output, took, err := run(t, t.Context(), "echo begun; sleep 600")
 	if err == nil || err.Error() != "VALIDATE failed: it has not ended within 30s" || output != "begun" || took < Within {
 		t.Errorf("%v after %v, output %s", err, took, output)
 	}
