@@ -183,7 +183,8 @@ func ldapSuffix() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := regexp.MustCompile(`cn=(\w+)`).FindSubmatch(answer[:n])
+	// Letters alone: what follows the name may be a 0 (BER's SEQUENCE) of the next message.
+	name := regexp.MustCompile(`cn=([a-z]+)`).FindSubmatch(answer[:n])
 	if name == nil {
 		return "", fmt.Errorf("no name in %q", answer[:n])
 	}
