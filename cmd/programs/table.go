@@ -103,7 +103,7 @@ var All = []Program{
 	},
 	{
 		Name: "nghttpx (certificates)", Processes: []string{"nghttpx"},
-		Signal: "HUP", Expect: Read, Broken: StopsServing,
+		Signal: "HUP", Expect: Read, Broken: Exits,
 	},
 	{
 		Name: "nginx", Processes: []string{"nginx"},
