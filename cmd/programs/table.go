@@ -29,6 +29,7 @@ var All = []Program{
 	{
 		Name: "Celery", Processes: []string{"python3"}, Cmdline: "celery",
 		Signal: "HUP", Expect: Replaced, Broken: Exits,
+		Validate: "celery --app=app report",
 		Settings: []string{"VERIFY=10s"}, // it loads Python anew
 	},
 	{
@@ -137,6 +138,7 @@ var All = []Program{
 	{
 		Name: "PostgreSQL", Processes: []string{"postgres"},
 		Signal: "HUP", Expect: Read, Broken: Keeps,
+		Validate: "postgres -C config_file",
 	},
 	{
 		Name: "PowerDNS", Processes: []string{"pdns_server"},
