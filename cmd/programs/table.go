@@ -25,6 +25,7 @@ var All = []Program{
 	{
 		Name: "Caddy 2.6", Processes: []string{"caddy"},
 		OnHUP: GoesOn, Instead: "use Caddy 2.11, which reloads on USR1, and set SIGNAL=USR1",
+		Validate: "caddy validate --config /etc/caddy/Caddyfile",
 	},
 	{
 		Name: "Celery", Processes: []string{"python3"}, Cmdline: "celery",
@@ -35,6 +36,7 @@ var All = []Program{
 	{
 		Name: "chrony", Processes: []string{"chronyd"},
 		OnHUP: Ends, Instead: restart,
+		Validate: "chronyd -p",
 	},
 	{
 		Name: "coturn (certificates)", Processes: []string{"turnserver"},
@@ -63,6 +65,7 @@ var All = []Program{
 	{
 		Name: "H2O", Processes: []string{"h2o"},
 		OnHUP: Unhandled, Instead: "start it with -m master, and set PROCESS=perl and CMDLINE=start_server",
+		Validate: "h2o -t",
 	},
 	{
 		Name: "H2O with -m master", Processes: []string{"perl"}, Cmdline: "start_server",
@@ -143,6 +146,7 @@ var All = []Program{
 	{
 		Name: "PowerDNS", Processes: []string{"pdns_server"},
 		OnHUP: Unhandled, Instead: restart,
+		Validate: "pdns_server --config=check",
 	},
 	{
 		Name: "Prometheus", Processes: []string{"prometheus"},
@@ -161,10 +165,12 @@ var All = []Program{
 	{
 		Name: "rsyslog", Processes: []string{"rsyslogd"},
 		OnHUP: GoesOn, Instead: restart,
+		Validate: "rsyslogd -N1",
 	},
 	{
 		Name: "slapd", Processes: []string{"slapd"},
 		OnHUP: Ends, Instead: restart,
+		Validate: "slaptest -u",
 	},
 	{
 		Name: "Squid", Processes: []string{"squid"},
@@ -199,6 +205,7 @@ var All = []Program{
 	{
 		Name: "Varnish", Processes: []string{"varnishd"},
 		OnHUP: Ignores, Instead: restart,
+		Validate: "varnishd -C -f /etc/varnish/default.vcl",
 	},
 	{
 		Name: "vsftpd", Processes: []string{"vsftpd"},

@@ -139,8 +139,10 @@ input(type="imudp" address="127.0.0.1" port="514")
 template(name="line" type="string" string="first")
 action(type="omfwd" target="127.0.0.1" port="5140" protocol="udp" template="line")
 `},
-		change:  [2]string{"first", "second"},
-		setting: forwarded,
+		change:   [2]string{"first", "second"},
+		setting:  forwarded,
+		validate: "rsyslogd -N1 -f /etc/rsyslog/rsyslog.conf",
+		breaks:   [2]string{"imudp", "imudq"},
 	},
 }
 

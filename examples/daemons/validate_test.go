@@ -16,12 +16,19 @@ func TestValidate(t *testing.T) {
 			validated = append(validated, d)
 		}
 	}
-	inPods(t, validated, func(t *testing.T, d daemon) { d.testValidate(t) })
+	inPods(t, validated, func(t *testing.T, d daemon) {
+		d.inside = true
+		d.env = slices.Concat(d.environ, d.env, []string{"VALIDATE=" + d.validate, "PATH=" + os.Getenv("PATH"), "RESYNC=0s"})
+		if d.unfit() {
+			d.testValidateRestart(t)
+		} else {
+			d.testValidate(t)
+		}
+	})
 }
 
 // testValidate changes the configuration to a good one, a broken one, and a good one again.
 func (d daemon) testValidate(t *testing.T) {
-	d.env, d.inside = slices.Concat(d.environ, d.env, []string{"VALIDATE=" + d.validate, "PATH=" + os.Getenv("PATH"), "RESYNC=0s"}), true
 	p, pid := d.begin(t)
 	before := startTime(t, pid)
 	changed := replace(d.files, d.change)
@@ -44,5 +51,25 @@ func (d daemon) testValidate(t *testing.T) {
 	}
 	if now := startTime(t, pid); now != before {
 		t.Errorf("process %s has started at tick %s, it was %s: it has been restarted", pid, now, before)
+	}
+}
+
+// testValidateRestart changes the configuration of a daemon that does not reload, and is to be
+// restarted, to a broken one and to a good one: nothing ends it before that.
+func (d daemon) testValidateRestart(t *testing.T) {
+	d.signal, d.env = "TERM", append(d.env, "START_GRACE=0s")
+	p, pid := d.begin(t)
+	before := startTime(t, pid)
+	d.write(t, replace(d.files, d.breaks))
+	p.value(t, "outcome=invalid", 1, "digest")
+	await(t, "what it had before", func() error { return d.answers(d.change[0]) })
+	if now := startTime(t, pid); now != before {
+		t.Errorf("process %s has started at tick %s, it was %s: it has been restarted", pid, now, before)
+	}
+
+	d.write(t, replace(d.files, d.change))
+	p.value(t, "msg=signalled", 1, "pid")
+	if sent := p.lines("msg=signalled"); len(sent) != 1 {
+		t.Errorf("%d signals, want 1:\n%s", len(sent), strings.Join(sent, "\n"))
 	}
 }
