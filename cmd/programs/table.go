@@ -129,7 +129,7 @@ var All = []Program{
 		Signal: "HUP", Expect: Read, Broken: Resets,
 	},
 	{
-		Name: "PHP-FPM", Processes: []string{"php-fpm"},
+		Name: "PHP-FPM", Processes: []string{"php-fpm", "php-fpm8.2"},
 		Signal: "USR2", Expect: Replaced, Broken: Exits,
 		Validate: "php-fpm -t",
 	},
