@@ -14,6 +14,7 @@ func TestFind(t *testing.T) {
 		{"python3", "celery.*worker", "Celery"},
 		{"python3", "", ""},
 		{"python3", "app.py", ""},
+		{"php-fpm8.2", "", "PHP-FPM"},
 		{"perl", "start_server", "H2O with -m master"},
 		{"h2o", "", "H2O"},
 		{"Nginx", "", ""},
@@ -50,6 +51,23 @@ func TestTable(t *testing.T) {
 		}
 		if p.Name != ByName(p.Name).Name {
 			t.Errorf("%s is not found by its name", p.Name)
+		}
+		if !slices.Contains([]string{"", "HUP", "USR1", "USR2"}, p.Signal) {
+			t.Errorf("%s: SIG%s is no signal to reload on", p.Name, p.Signal)
+		}
+		if !slices.Contains([]Expect{"", Replaced, Read}, p.Expect) {
+			t.Errorf("%s: no effect is called %s", p.Name, p.Expect)
+		}
+		if !slices.Contains([]Broken{"", Keeps, Skips, Resets, Exits, StopsServing}, p.Broken) {
+			t.Errorf("%s: nothing that programs do is called %q", p.Name, p.Broken)
+		}
+		if !slices.Contains([]OnHUP{"", Ignores, Unhandled, Ends, GoesOn}, p.OnHUP) {
+			t.Errorf("%s: nothing that HUP does is called %q", p.Name, p.OnHUP)
+		}
+		for _, setting := range p.Settings {
+			if name, value, _ := strings.Cut(setting, "="); name == "" || value == "" {
+				t.Errorf("%s: %q is not NAME=value", p.Name, setting)
+			}
 		}
 	}
 }

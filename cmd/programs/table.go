@@ -25,15 +25,18 @@ var All = []Program{
 	{
 		Name: "Caddy 2.6", Processes: []string{"caddy"},
 		OnHUP: GoesOn, Instead: "use Caddy 2.11, which reloads on USR1, and set SIGNAL=USR1",
+		Validate: "caddy validate --config /etc/caddy/Caddyfile",
 	},
 	{
 		Name: "Celery", Processes: []string{"python3"}, Cmdline: "celery",
 		Signal: "HUP", Expect: Replaced, Broken: Exits,
+		Validate: "celery --app=app report",
 		Settings: []string{"VERIFY=10s"}, // it loads Python anew
 	},
 	{
 		Name: "chrony", Processes: []string{"chronyd"},
 		OnHUP: Ends, Instead: restart,
+		Validate: "chronyd -p",
 	},
 	{
 		Name: "coturn (certificates)", Processes: []string{"turnserver"},
@@ -62,6 +65,7 @@ var All = []Program{
 	{
 		Name: "H2O", Processes: []string{"h2o"},
 		OnHUP: Unhandled, Instead: "start it with -m master, and set PROCESS=perl and CMDLINE=start_server",
+		Validate: "h2o -t",
 	},
 	{
 		Name: "H2O with -m master", Processes: []string{"perl"}, Cmdline: "start_server",
@@ -103,7 +107,7 @@ var All = []Program{
 	},
 	{
 		Name: "nghttpx (certificates)", Processes: []string{"nghttpx"},
-		Signal: "HUP", Expect: Read, Broken: StopsServing,
+		Signal: "HUP", Expect: Read, Broken: Exits,
 	},
 	{
 		Name: "nginx", Processes: []string{"nginx"},
@@ -125,7 +129,7 @@ var All = []Program{
 		Signal: "HUP", Expect: Read, Broken: Resets,
 	},
 	{
-		Name: "PHP-FPM", Processes: []string{"php-fpm"},
+		Name: "PHP-FPM", Processes: []string{"php-fpm", "php-fpm8.2"},
 		Signal: "USR2", Expect: Replaced, Broken: Exits,
 		Validate: "php-fpm -t",
 	},
@@ -137,10 +141,12 @@ var All = []Program{
 	{
 		Name: "PostgreSQL", Processes: []string{"postgres"},
 		Signal: "HUP", Expect: Read, Broken: Keeps,
+		Validate: "postgres -C config_file",
 	},
 	{
 		Name: "PowerDNS", Processes: []string{"pdns_server"},
 		OnHUP: Unhandled, Instead: restart,
+		Validate: "pdns_server --config=check",
 	},
 	{
 		Name: "Prometheus", Processes: []string{"prometheus"},
@@ -159,10 +165,12 @@ var All = []Program{
 	{
 		Name: "rsyslog", Processes: []string{"rsyslogd"},
 		OnHUP: GoesOn, Instead: restart,
+		Validate: "rsyslogd -N1",
 	},
 	{
 		Name: "slapd", Processes: []string{"slapd"},
 		OnHUP: Ends, Instead: restart,
+		Validate: "slaptest -u",
 	},
 	{
 		Name: "Squid", Processes: []string{"squid"},
@@ -197,6 +205,7 @@ var All = []Program{
 	{
 		Name: "Varnish", Processes: []string{"varnishd"},
 		OnHUP: Ignores, Instead: restart,
+		Validate: "varnishd -C -f /etc/varnish/default.vcl",
 	},
 	{
 		Name: "vsftpd", Processes: []string{"vsftpd"},

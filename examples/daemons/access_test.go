@@ -71,15 +71,17 @@ server default {
 		lost:     newcomers,
 	},
 	{
-		name:    "slapd",
-		program: "/usr/sbin/slapd",
-		pkg:     "slapd",
-		args:    []string{"-d", "0", "-h", "ldap://127.0.0.1", "-u", "openldap", "-f", "/etc/ldap/slapd.conf"},
-		user:    "openldap",
-		dir:     "/etc/ldap",
-		files:   volumetest.Files{"slapd.conf": "database ldif\ndirectory /tmp\nsuffix cn=first\n"},
-		change:  [2]string{"first", "second"},
-		setting: ldapSuffix,
+		name:     "slapd",
+		program:  "/usr/sbin/slapd",
+		pkg:      "slapd",
+		args:     []string{"-d", "0", "-h", "ldap://127.0.0.1", "-u", "openldap", "-f", "/etc/ldap/slapd.conf"},
+		user:     "openldap",
+		dir:      "/etc/ldap",
+		files:    volumetest.Files{"slapd.conf": "database ldif\ndirectory /tmp\nsuffix cn=first\n"},
+		change:   [2]string{"first", "second"},
+		setting:  ldapSuffix,
+		validate: "slaptest -u -f /etc/ldap/slapd.conf",
+		breaks:   [2]string{"suffix", "suffux"},
 	},
 	{
 		name:    "stunnel (certificates)",
@@ -183,7 +185,8 @@ func ldapSuffix() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := regexp.MustCompile(`cn=(\w+)`).FindSubmatch(answer[:n])
+	// Letters alone: what follows the name may be a 0 (BER's SEQUENCE) of the next message.
+	name := regexp.MustCompile(`cn=([a-z]+)`).FindSubmatch(answer[:n])
 	if name == nil {
 		return "", fmt.Errorf("no name in %q", answer[:n])
 	}

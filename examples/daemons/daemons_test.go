@@ -182,7 +182,7 @@ func (d daemon) test(t *testing.T) {
 		var err error
 		idle, err = d.idle()
 		check(t, err)
-		defer idle.Close()
+		defer func() { _ = idle.Close() }() // it may be closed by then
 		if isClosed(t, idle, 100*time.Millisecond) {
 			t.Fatal("the idle connection is closed before the reload")
 		}
@@ -209,6 +209,7 @@ func (d daemon) test(t *testing.T) {
 		if closed := isClosed(t, idle, patience); closed != closes {
 			t.Errorf("an idle connection is closed: %v; the table says that it loses %s", closed, d.lost)
 		}
+		_ = idle.Close() // nghttpx ends only with the last of its connections
 	}
 
 	d.write(t, replace(changed, d.breaks))

@@ -95,8 +95,10 @@ setgid=pdns
 			"named.conf":   `zone "example" { type master; file "/etc/powerdns/example.zone"; };`,
 			"example.zone": zone,
 		},
-		change:  [2]string{"first", "second"},
-		setting: text,
+		change:   [2]string{"first", "second"},
+		setting:  text,
+		validate: "pdns_server --config=check",
+		breaks:   [2]string{"launch=", "lunch="},
 	},
 	{
 		name:    "Unbound",

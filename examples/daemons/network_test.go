@@ -14,15 +14,17 @@ import (
 
 var networks = []daemon{
 	{
-		name:    "chrony",
-		program: "/usr/sbin/chronyd",
-		pkg:     "chrony",
-		args:    []string{"-d", "-x"},
-		user:    "_chrony",
-		dir:     "/etc/chrony",
-		files:   volumetest.Files{"chrony.conf": "local stratum 5\nallow 127.0.0.1\ncmdport 0\n"},
-		change:  [2]string{"5", "6"},
-		setting: stratum,
+		name:     "chrony",
+		program:  "/usr/sbin/chronyd",
+		pkg:      "chrony",
+		args:     []string{"-d", "-x"},
+		user:     "_chrony",
+		dir:      "/etc/chrony",
+		files:    volumetest.Files{"chrony.conf": "local stratum 5\nallow 127.0.0.1\ncmdport 0\n"},
+		change:   [2]string{"5", "6"},
+		setting:  stratum,
+		validate: "chronyd -p",
+		breaks:   [2]string{"stratum", "strutum"},
 	},
 	{
 		name:    "coturn (certificates)",

@@ -104,12 +104,14 @@ ViaProxyName "one"
 backend default none;
 sub vcl_recv { return (synth(200)); }
 sub vcl_synth {
-	set resp.body = "one";
+	set resp.body = "first";
 	return (deliver);
 }
 `},
-		change:  [2]string{"one", "two"},
-		setting: body(":6081"),
+		change:   [2]string{"first", "second"},
+		setting:  body(":6081"),
+		validate: "varnishd -C -f /etc/varnish/default.vcl",
+		breaks:   [2]string{"deliver", "diliver"},
 	},
 }
 

@@ -53,8 +53,8 @@ var services = []daemon{
 		name:    "Celery",
 		program: "/usr/bin/celery",
 		pkg:     "celery",
-		args:    []string{"--app=app", "--workdir=/etc/celery", "worker", "--concurrency=2"},
-		environ: []string{"PATH=/usr/bin:/bin"}, // Debian's Python
+		args:    []string{"--app=app", "worker", "--concurrency=2"},
+		environ: []string{"PATH=/usr/bin:/bin", "PYTHONPATH=/etc/celery"}, // Debian's Python
 		as:      "www-data",
 		dir:     "/etc/celery",
 		files: volumetest.Files{"app.py": `import celery
@@ -65,10 +65,11 @@ def ready(**_):
     with open("/tmp/setting", "w") as f:
         f.write("first")
 `},
-		change:  [2]string{"first", "second"},
-		setting: func() (string, error) { b, err := os.ReadFile("/tmp/setting"); return string(b), err },
-		breaks:  [2]string{"import", "impart"},
-		lost:    nothing,
+		change:   [2]string{"first", "second"},
+		setting:  func() (string, error) { b, err := os.ReadFile("/tmp/setting"); return string(b), err },
+		validate: "celery --app=app report",
+		breaks:   [2]string{"import", "impart"},
+		lost:     nothing,
 	},
 	{
 		name:    "Memcached (password file)",
@@ -138,8 +139,10 @@ input(type="imudp" address="127.0.0.1" port="514")
 template(name="line" type="string" string="first")
 action(type="omfwd" target="127.0.0.1" port="5140" protocol="udp" template="line")
 `},
-		change:  [2]string{"first", "second"},
-		setting: forwarded,
+		change:   [2]string{"first", "second"},
+		setting:  forwarded,
+		validate: "rsyslogd -N1 -f /etc/rsyslog/rsyslog.conf",
+		breaks:   [2]string{"imudp", "imudq"},
 	},
 }
 

@@ -19,8 +19,19 @@ func TestValidate(t *testing.T) {
 	}
 	inPods(t, validated, func(t *testing.T, d daemon) {
 		d.env = append(d.env, "VALIDATE="+d.validate)
-		d.testValidate(t)
+		if d = d.beside(); d.unfit() {
+			d.testValidateRestart(t)
+		} else {
+			d.testValidate(t)
+		}
 	})
+}
+
+// beside has podsignal run in the daemon's image, with its variables.
+func (d daemon) beside() daemon {
+	d.inside = true
+	d.env = slices.Concat(d.environ, d.env, []string{"PATH=" + os.Getenv("PATH"), "RESYNC=0s"})
+	return d
 }
 
 // validateExamples are the manifests in examples/validate.
@@ -37,7 +48,7 @@ var validateExamples = []daemon{
 }
 
 func TestValidateExamples(t *testing.T) {
-	inPods(t, validateExamples, func(t *testing.T, d daemon) { d.testValidate(t) })
+	inPods(t, validateExamples, func(t *testing.T, d daemon) { d.beside().testValidate(t) })
 }
 
 // apache is Debian's, in the place of its official image: it has another name and folder.
@@ -71,7 +82,6 @@ func apache() daemon {
 
 // testValidate changes the configuration to a good one, a broken one, and a good one again.
 func (d daemon) testValidate(t *testing.T) {
-	d.env, d.inside = slices.Concat(d.environ, d.env, []string{"PATH=" + os.Getenv("PATH"), "RESYNC=0s"}), true
 	p, pid := d.begin(t)
 	before := startTime(t, pid)
 	changed := replace(d.files, d.change)
@@ -94,5 +104,25 @@ func (d daemon) testValidate(t *testing.T) {
 	}
 	if now := startTime(t, pid); now != before {
 		t.Errorf("process %s has started at tick %s, it was %s: it has been restarted", pid, now, before)
+	}
+}
+
+// testValidateRestart changes the configuration of a daemon that does not reload, and is to be
+// restarted, to a broken one and to a good one: nothing ends it before that.
+func (d daemon) testValidateRestart(t *testing.T) {
+	d.signal, d.env = "TERM", append(d.env, "START_GRACE=0s")
+	p, pid := d.begin(t)
+	before := startTime(t, pid)
+	d.write(t, replace(d.files, d.breaks))
+	p.value(t, "outcome=invalid", 1, "digest")
+	await(t, "what it had before", func() error { return d.answers(d.change[0]) })
+	if now := startTime(t, pid); now != before {
+		t.Errorf("process %s has started at tick %s, it was %s: it has been restarted", pid, now, before)
+	}
+
+	d.write(t, replace(d.files, d.change))
+	p.value(t, "msg=signalled", 1, "pid")
+	if sent := p.lines("msg=signalled"); len(sent) != 1 {
+		t.Errorf("%d signals, want 1:\n%s", len(sent), strings.Join(sent, "\n"))
 	}
 }
