@@ -78,7 +78,7 @@ func (l *Loop) refusals() (next time.Time) {
 		r := t.refusal
 		switch {
 		case r.Target == nil:
-		case t.Rejected.None() || t.applied != l.desired.Digest: // it is over, or no news any more
+		case t.Rejected.Digest != r.Digest || r.Digest != l.digest(): // it is over, or no news any more
 			t.refusal = verify.Result{}
 		case time.Now().Before(r.Sent.Add(verify.Believed)):
 			next = earlier(next, r.Sent.Add(verify.Believed))

@@ -159,6 +159,14 @@ func TestLastingState(t *testing.T) {
 			s.snapshots <- watcher.Snapshot{Digest: [32]byte{2}, Changed: uptime() - time.Hour}
 		}, "8 delivered 2 running 2 rejected -; rejected -; last reload successful", "1m30s refused, 2m0s resolved",
 	}, {
+		"refused, and what follows within 30 s too", func(s *stage) {
+			s.children.Store([]int{11})
+			s.shows(1)
+			time.Sleep(28 * time.Second)
+			s.shows(2)
+			time.Sleep(time.Hour)
+		}, "7 delivered 2 running - rejected 2 refused; rejected -; last reload failed", "58s refused",
+	}, {
 		"within 30 s a refusal is no news, if it is over by then", func(s *stage) {
 			s.children.Store([]int{11})
 			s.shows(1)
