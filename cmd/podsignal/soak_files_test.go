@@ -302,6 +302,12 @@ func (s *soak) remount() {
 		s.rest(time.Duration(s.IntN(200)) * time.Millisecond)
 		check(s.t, volumetest.Write(s.path("secret"), files))
 	}, "secret")
+	// While it is mounted and empty, targets mount it again, and that may be delivered.
+	for _, r := range s.rules {
+		if r.watches([]string{"secret"}) {
+			r.allow(1)
+		}
+	}
 }
 
 func (s *soak) flood(pairs int) {
