@@ -30,13 +30,18 @@ func (l *Loop) proven(t *targetState) bool {
 }
 
 // recovered tells whether what was rejected is over: all targets run what the files show. What
-// was invalid is over as soon as they were notified of what is valid.
+// was invalid is over as soon as they were notified of what is valid, or have started with it and
+// not ended.
 func (l *Loop) recovered() bool {
 	if l.sync.rejected.None() || l.undelivered() {
 		return false
 	}
-	return l.sync.rejected.Outcome == verify.Invalid ||
-		!slices.ContainsFunc(l.targets, func(t *targetState) bool { return !l.proven(t) })
+	for _, t := range l.targets {
+		if t.started || l.sync.rejected.Outcome != verify.Invalid && !l.proven(t) {
+			return false
+		}
+	}
+	return true
 }
 
 // rejects tells whether something is rejected now.

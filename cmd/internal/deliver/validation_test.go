@@ -16,6 +16,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/notify"
 	"github.com/podsignal/podsignal/cmd/internal/verify"
 	"github.com/podsignal/podsignal/signal"
+	"github.com/podsignal/podsignal/watcher"
 )
 
 // A checker is a command for VALIDATE that the test makes up.
@@ -225,4 +226,25 @@ func TestInvalidState(t *testing.T) {
 	if n := strings.Count(log, `level=WARN msg="configuration invalid, not sent: fix it"`); n < 1 || n > 8 {
 		t.Errorf("%d warnings in an hour, want 1 to 8:\n%s", n, log)
 	}
+}
+
+// A program that is started again with what is invalid may not have read it yet, and end when it
+// does.
+func TestInvalidAtRestart(t *testing.T) {
+	rule := validating()
+	rule.StartGrace = time.Second
+	playValidating(t, rule, func(s *stage, c *checker) {
+		c.reject(2)
+		s.shows(2)
+		time.Sleep(time.Minute)
+		s.have(&signal.Target{PID: 8, Started: uptime()})
+		s.snapshots <- watcher.Snapshot{Digest: [32]byte{2}, Changed: uptime() - time.Hour}
+		if diff := cmp.Diff("8 delivered 2 running - rejected -; rejected 2 invalid; last reload failed", s.state()); diff != "" {
+			t.Errorf("at its start (-want +got)\n%s", diff)
+		}
+		time.Sleep(2 * time.Second)
+		if diff := cmp.Diff("8 delivered 2 running 2 rejected -; rejected -; last reload successful", s.state()); diff != "" {
+			t.Errorf("2 s later (-want +got)\n%s", diff)
+		}
+	})
 }
