@@ -100,6 +100,9 @@ func examine(ctx context.Context, typos []config.Typo, rule config.Rule) (*Repor
 	if fix := rule.WrongSignal(); fix != "" {
 		r.add(LevelWarn, "config", "%s", fix)
 	}
+	for _, setting := range rule.Lacking() {
+		r.add(LevelWarn, "config", "%s needs %s: set it", rule.Program().Name, setting)
+	}
 	if rule.Files.Found {
 		r.add(LevelOK, "config", "FILE is not set and means the %s mounted here", count(len(rule.Files.Paths), "volume"))
 	}

@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/podsignal/podsignal/cmd/internal/verify"
 	"github.com/podsignal/podsignal/cmd/programs"
@@ -40,4 +42,21 @@ func (r *Rule) WrongSignal() string {
 	default:
 		return fmt.Sprintf("%s reloads on %s: set SIGNAL=%s", p.Name, p.Signal, p.Signal)
 	}
+}
+
+// Lacking are the settings that the program is known to need and does not have, such as
+// MIN_INTERVAL=6s.
+func (r *Rule) Lacking() (settings []string) {
+	p := r.Program()
+	if p == nil || r.Reload != nil {
+		return nil
+	}
+	has := map[string]time.Duration{"MIN_INTERVAL": r.MinInterval, "VERIFY": r.Verify}
+	for _, setting := range p.Settings {
+		name, value, _ := strings.Cut(setting, "=")
+		if least, err := time.ParseDuration(value); err == nil && has[name] < least {
+			settings = append(settings, setting)
+		}
+	}
+	return settings
 }
