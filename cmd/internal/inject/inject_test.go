@@ -204,6 +204,25 @@ func TestArguments(t *testing.T) {
 	}
 }
 
+// TestPage holds the table of flags and annotations in README.md against --help.
+func TestPage(t *testing.T) {
+	flags := func(text string) (all []string) {
+		for line := range strings.Lines(text) {
+			words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" |`\n", r) })
+			if len(words) > 0 && strings.HasPrefix(words[0], "--") && words[0] != "---" {
+				i := slices.IndexFunc(words, func(word string) bool { return strings.HasPrefix(word, "podsignal/") })
+				all = append(all, strings.Join(append(words[:1:1], words[max(i, 0)]), " "))
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	page, _, _ := strings.Cut(read(t, "README.md"), "## What it changes")
+	if diff := cmp.Diff(flags(usage), flags(page)); diff != "" {
+		t.Errorf("README.md does not have the flags of --help (-help +README):\n%s", diff)
+	}
+}
+
 func TestUnreadable(t *testing.T) {
 	broken := errors.New("broken pipe")
 	if err := Run(nil, "", iotest.ErrReader(broken), nil, nil); !errors.Is(err, broken) {
