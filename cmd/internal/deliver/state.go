@@ -92,8 +92,12 @@ func (l *Loop) resolve() {
 // Problems are the reasons why what is on disk is not what all targets run, as far as is
 // known, with what to do about it; none if all is in sync.
 func (s *Status) Problems() []string {
-	all := s.Rejects()
-	for _, reason := range []string{s.Pending, s.Stale} {
+	all, pending := s.Rejects(), s.Pending
+	invalid := s.Rejected != nil && s.Rejected.Outcome == verify.Invalid
+	if invalid { // that is why
+		pending = ""
+	}
+	for _, reason := range []string{pending, s.Stale} {
 		if reason != "" {
 			all = append(all, reason)
 		}
@@ -102,7 +106,7 @@ func (s *Status) Problems() []string {
 		all = append(all, "the first scan of the files is not finished")
 	}
 	for _, t := range s.Targets {
-		if t.Pending != "" && t.Rejected == nil {
+		if t.Pending != "" && t.Rejected == nil && !invalid {
 			all = append(all, s.name(t)+": "+t.Pending)
 		}
 	}
