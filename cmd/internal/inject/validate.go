@@ -170,18 +170,23 @@ func validatingEnv(target, old *yaml.Node, want settings, mounts []mount) (env [
 			env = append(env, copied(item))
 		}
 	}
-	decided := variables(want, mounts)
+	wanted := make(map[string]string)
+	for _, v := range want.needed {
+		if !isSet(itemOf(old, "env", v.name)) {
+			wanted[v.name] = v.value
+		}
+	}
+	for _, v := range variables(want, mounts) {
+		wanted[v.name] = v.value
+	}
 	for _, name := range own {
-		i := slices.IndexFunc(decided, func(v variable) bool { return v.name == name })
-		switch item := itemOf(old, "env", name); {
-		case i >= 0:
-			env = append(env, decided[i].node())
-		case isSet(item):
+		item := itemOf(old, "env", name)
+		value, decided := wanted[name]
+		empty := value == "" && !isSet(item) // kubectl prints such an item without its value
+		if item != nil && (!decided || empty) {
 			env = append(env, copied(item))
-		case slices.ContainsFunc(want.needed, func(v variable) bool { return v.name == name }):
-			env = append(env, want.needed[slices.IndexFunc(want.needed, func(v variable) bool { return v.name == name })].node())
-		default:
-			env = append(env, variable{name: name}.node())
+		} else {
+			env = append(env, variable{name, value}.node())
 		}
 	}
 	for _, item := range items(old, "env") {
