@@ -66,6 +66,7 @@ func TestComposeValidate(t *testing.T) {
 
 	edit("conf/haproxy.cfg", "frontend", "frontent")
 	log("outcome=invalid")
+	log("unknown keyword 'frontent'") // what HAProxy says about it
 	p.waitFor("hello from HAProxy")
 	edit("conf/haproxy.cfg", "frontent", "frontend")
 	edit("conf/haproxy.cfg", "hello", "goodbye")

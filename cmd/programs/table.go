@@ -75,7 +75,7 @@ var All = []Program{
 	{
 		Name: "HAProxy", Processes: []string{"haproxy"},
 		Signal: "USR2", Expect: Replaced, Broken: Keeps,
-		Validate: "haproxy -c -q -f /usr/local/etc/haproxy/haproxy.cfg",
+		Validate: "haproxy -c -f /usr/local/etc/haproxy/haproxy.cfg",
 	},
 	{
 		Name: "Hitch", Processes: []string{"hitch"},

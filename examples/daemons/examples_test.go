@@ -34,7 +34,7 @@ var examples = []daemon{
 		change:   [2]string{"hello from HAProxy", "goodbye"},
 		setting:  body(":8080"),
 		idle:     keptAlive(":8080"),
-		validate: "haproxy -c -q -f /usr/local/etc/haproxy/haproxy.cfg",
+		validate: "haproxy -c -f /usr/local/etc/haproxy/haproxy.cfg",
 		breaks:   [2]string{"frontend", "frontent"},
 		lost:     idleConnections,
 	}),

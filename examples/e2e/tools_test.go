@@ -71,7 +71,8 @@ func injector(t *testing.T, c *cluster) func(manifest string, flags ...string) [
 }
 
 // testInjectValidate has podsignal validate in nginx's image, in a namespace of the level
-// baseline: a configuration that is broken is not sent, and the next one is.
+// baseline: a configuration that is broken is not sent, and the next one is. Then it is to
+// validate no more.
 func testInjectValidate(t *testing.T, c *cluster, name string) {
 	inject := injector(t, c)
 	m := read(t, "nginx", name)
@@ -79,9 +80,18 @@ func testInjectValidate(t *testing.T, c *cluster, name string) {
 	delete(m.pod(), "initContainers")
 	delete(m.pod(), "shareProcessNamespace")
 	a := start(t, c, m)
-	manifest := inject(a.run(t, nil, "get", "deployment", name, "-o", "yaml"), "--volume", "conf", "--image", image, "--validate", "nginx -t -q")
-	a.run(t, manifest, "apply", "-f", "-")
-	a.waitRollout()
+	again := func(flags ...string) (revision string) {
+		t.Helper()
+		manifest := inject(a.run(t, nil, "get", "deployment", name, "-o", "yaml"), append(flags, "--volume", "conf")...)
+		a.run(t, manifest, "apply", "-f", "-")
+		a.waitRollout()
+		// The generation of a Deployment grows with its annotations, too.
+		return a.run(t, nil, "get", "deployment", name, "-o", `jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}`)
+	}
+	first := again("--image", image, "--validate", "nginx -t -q")
+	if second := again("--validate", "nginx -t -q"); second != first {
+		t.Errorf("applied again, the revision is %s, want %s", second, first)
+	}
 	before := a.waitPod()
 	a.waitServed(before, "hello from nginx")
 	a.waitLog(before, "podsignal", `msg="process found"`)
@@ -105,6 +115,14 @@ func testInjectValidate(t *testing.T, c *cluster, name string) {
 		t.Errorf("%d signals, want that for the last change alone:\n%s", signals, log)
 	}
 	a.wantPods(before)
+
+	again()
+	after := a.waitPod()
+	containers := a.run(t, nil, "get", "pod", after.Name, "-o", "jsonpath={.spec.initContainers[*].name} {.spec.initContainers[*].image} {.spec.initContainers[*].command}")
+	if containers != "podsignal "+image+" " {
+		t.Errorf("init containers, images and commands are %q, want podsignal's alone", containers)
+	}
+	a.waitLog(after, "podsignal", `msg="process found"`)
 }
 
 // testKustomize applies the overlay, and changes the file that its ConfigMap is made of.

@@ -13,6 +13,7 @@ var injected = []exception{
 	{"update-bare.golden.yaml", "subPath: the mount of conf in container reader", "its program is not the one to be signalled"},
 	{"update-bare.golden.yaml", "uid: that of container reader is not known", "the same"},
 	{"update-bare.golden.yaml", "uid: that of container nginx is not known", "podsignal's own was set"},
+	{"validate-order.golden.yaml", "volume: the pod has none named data", "the StatefulSet has a claim of that name"},
 }
 
 // TestInject reads what podsignal inject prints in its tests, strictly, and looks for

@@ -136,6 +136,9 @@ func (s *splicer) dash(item *yaml.Node, indent int) int {
 // replace gives an entry of a collection another value.
 func (s *splicer) replace(old *yaml.Node, e entry, value *yaml.Node, indent int) {
 	start, end := s.start(e.value), s.end(e.value, indent)
+	if s.line(start) > s.line(s.start(e.key)) && len(value.Content) > 0 {
+		value.Style &^= yaml.FlowStyle // brackets would have to be indented deeper than a list
+	}
 	if old.Style&yaml.FlowStyle == 0 && !isInline(value) {
 		lines := s.style.entry(e.key, value)[1:]
 		if s.line(start) > s.line(s.start(e.key)) {

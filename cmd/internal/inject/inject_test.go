@@ -204,6 +204,25 @@ func TestArguments(t *testing.T) {
 	}
 }
 
+// TestPage holds the table of flags and annotations in README.md against --help.
+func TestPage(t *testing.T) {
+	flags := func(text string) (all []string) {
+		for line := range strings.Lines(text) {
+			words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" |`\n", r) })
+			if len(words) > 0 && strings.HasPrefix(words[0], "--") && words[0] != "---" {
+				i := slices.IndexFunc(words, func(word string) bool { return strings.HasPrefix(word, "podsignal/") })
+				all = append(all, strings.Join(append(words[:1:1], words[max(i, 0)]), " "))
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	page, _, _ := strings.Cut(read(t, "README.md"), "## What it changes")
+	if diff := cmp.Diff(flags(usage), flags(page)); diff != "" {
+		t.Errorf("README.md does not have the flags of --help (-help +README):\n%s", diff)
+	}
+}
+
 func TestUnreadable(t *testing.T) {
 	broken := errors.New("broken pipe")
 	if err := Run(nil, "", iotest.ErrReader(broken), nil, nil); !errors.Is(err, broken) {
@@ -358,27 +377,54 @@ func TestScalar(t *testing.T) {
 	}
 }
 
+// What is known of a program is told each time: it is about what is asked for.
+func TestKnown(t *testing.T) {
+	// The annotation of it would count where there is no flag.
+	in := strings.ReplaceAll(read(t, "testdata/statefulset.in.yaml"), "podsignal/signal", "other/signal")
+	tests := []struct{ name, process, signal, want string }{
+		{"another signal", "nginx", "USR1", `--signal="USR1": nginx reloads on HUP, use that`},
+		{"its signal", "nginx", "sighup", ""},
+		{"a restart", "haproxy", "TERM", ""},
+		{"no signal", "redis-server", "", "Redis does not reload on HUP: restart it, by SIGNAL=TERM (examples/restart-in-place)"},
+		{"another one of what has none", "redis-server", "USR1", ""},
+		{"an unknown program", "web", "USR1", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, notes, err := run(in, "--process="+tt.process, "--signal="+tt.signal)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.want == "" && notes != "" || !strings.Contains(notes, tt.want) {
+				t.Errorf("told %q, want %q", notes, tt.want)
+			}
+		})
+	}
+}
+
 // FuzzInject holds for all that can be read that podsignal is put into it without
-// changing anything else, and a second time changes nothing.
+// changing anything else, and a second time changes nothing, also if it is to validate.
 func FuzzInject(f *testing.F) {
 	for _, file := range inputs(f) {
 		f.Add([]byte(read(f, file)))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		opts := options{process: "nginx", version: "0.1.0"}
-		out, _, err := inject(in, opts)
-		if err != nil {
-			return
-		}
-		again, _, err := inject(out, opts)
-		if err != nil || !bytes.Equal(again, out) {
-			t.Fatalf("a second time: %v\n%s", err, cmp.Diff(string(out), string(again)))
-		}
-		if !bytes.Contains(out, []byte("podsignal")) {
-			t.Errorf("it is not in:\n%s", out)
-		}
-		if diff := diffBesides(t, string(in), string(out)); diff != "" {
-			t.Errorf("besides podsignal, it was (-) and is (+):\n%s", diff)
+		for _, command := range []string{"", "nginx -t"} {
+			opts := options{process: "nginx", validate: command, version: "0.1.0"}
+			out, _, err := inject(in, opts)
+			if err != nil {
+				continue
+			}
+			again, _, err := inject(out, opts)
+			if err != nil || !bytes.Equal(again, out) {
+				t.Fatalf("a second time, with %q: %v\n%s", command, err, cmp.Diff(string(out), string(again)))
+			}
+			if !bytes.Contains(out, []byte("podsignal")) {
+				t.Errorf("it is not in:\n%s", out)
+			}
+			if diff := diffBesides(t, string(in), string(out)); diff != "" {
+				t.Errorf("besides podsignal, it was (-) and is (+):\n%s", diff)
+			}
 		}
 	})
 }

@@ -33,10 +33,11 @@ func (w workload) inject(want settings) (remarks []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	old, err := w.findSidecar(spec)
+	old, err := w.findOwn(spec, name)
 	if err != nil {
 		return nil, err
 	}
+	want.asKnown(old)
 	if want.validate == "" && old != nil && validating(old) {
 		if remarks, err = w.leaveImage(spec, target, old, want); err != nil {
 			return nil, err
@@ -91,22 +92,21 @@ func (w workload) addInit(spec, container *yaml.Node) error {
 	return nil
 }
 
-// findSidecar returns the podsignal that is there, to be changed, or nil.
-func (w workload) findSidecar(spec *yaml.Node) (*yaml.Node, error) {
+// findOwn returns the container of that name, to be changed, or nil.
+func (w workload) findOwn(spec *yaml.Node, name string) (*yaml.Node, error) {
 	for _, key := range []string{"initContainers", "containers"} {
-		for _, c := range items(spec, key) {
-			if text(c, "name") != name {
-				continue
-			}
-			containers, err := w.own(spec, yaml.SequenceNode, key)
-			if err != nil {
-				return nil, err
-			}
-			if !slices.Contains(containers.Content, c) || w.shared[c] {
-				return nil, fmt.Errorf("line %d: the container podsignal is shared by an anchor: write it out", c.Line)
-			}
-			return c, nil
+		c := itemOf(spec, key, name)
+		if c == nil {
+			continue
 		}
+		containers, err := w.own(spec, yaml.SequenceNode, key)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(containers.Content, c) || w.shared[c] {
+			return nil, fmt.Errorf("line %d: the container %s is shared by an anchor: write it out", c.Line, name)
+		}
+		return c, nil
 	}
 	return nil, nil
 }
@@ -160,7 +160,7 @@ func findTarget(spec *yaml.Node, want settings) (*yaml.Node, []mount, error) {
 	return target, mounts, err
 }
 
-// longRunning returns the containers that go on running, without podsignal's.
+// longRunning returns the containers that go on running, without those of podsignal.
 func longRunning(spec *yaml.Node) []*yaml.Node {
 	all := items(spec, "containers")
 	for _, c := range items(spec, "initContainers") {
@@ -168,7 +168,7 @@ func longRunning(spec *yaml.Node) []*yaml.Node {
 			all = append(all, c)
 		}
 	}
-	return slices.DeleteFunc(all, func(c *yaml.Node) bool { return text(c, "name") == name })
+	return slices.DeleteFunc(all, func(c *yaml.Node) bool { return text(c, "name") == name || text(c, "name") == installer })
 }
 
 // mountsOf returns the mounts in a container of any of the volumes.

@@ -1,11 +1,14 @@
 package inject
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/podsignal/podsignal/signal"
 )
 
 // sidecar returns podsignal's container, a native sidecar as in the examples.
@@ -89,9 +92,7 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 		return nil, err
 	}
 	files := strings.Split(valueOf(env, "FILE"), ",")
-	if now := valueOf(env, "SIGNAL"); now != "" && want.signal == "" {
-		remarks = append(remarks, fmt.Sprintf("SIGNAL was %s, and is unset now, which means HUP: set --signal, or the annotation podsignal/signal", now))
-	}
+	remarks = signalRemarks(old, want)
 	for _, v := range variables(want, mounts) {
 		var with []*yaml.Node
 		if v.value != "" {
@@ -135,6 +136,20 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 		}
 	}
 	return remarks, nil
+}
+
+// signalRemarks say that the signal is another than it was, where the user has not asked for it.
+func signalRemarks(old *yaml.Node, want settings) []string {
+	was := text(itemOf(old, "env", "SIGNAL"), "value")
+	sig, err := signal.Parse(was)
+	switch {
+	case was == "" || want.signalBy != "" || err == nil && signal.Name(sig) == cmp.Or(want.signal, "HUP"):
+		return nil
+	case want.signal == "":
+		return []string{fmt.Sprintf("SIGNAL was %s, and is unset now, which means HUP: set --signal, or the annotation podsignal/signal", was)}
+	default:
+		return []string{fmt.Sprintf("SIGNAL was %s, and is %s now, on which %s reloads: set --signal, or the annotation podsignal/signal", was, want.signal, want.process)}
+	}
 }
 
 // ownOrNew is own, but adds an empty value where there is none.

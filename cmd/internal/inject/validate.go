@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,18 +26,17 @@ func validating(old *yaml.Node) bool {
 }
 
 // install adds the init container and the volume, or brings those that are there to the same
-// state. image is podsignal's.
+// state: what inject does not decide on stays. image is podsignal's.
 func (w workload) install(spec *yaml.Node, image string) error {
 	volumes, err := w.ownOrNew(spec, yaml.SequenceNode, "volumes")
 	if err != nil {
 		return err
 	}
-	named := func(name string) func(*yaml.Node) bool {
-		return func(item *yaml.Node) bool { return text(item, "name") == name }
+	if lookup(itemOf(spec, "volumes", binaries), "emptyDir") == nil {
+		// A copy that is replaced is there twice for a moment.
+		volume := object("name", str(binaries), "emptyDir", object("sizeLimit", str("32Mi")))
+		replaceItems(volumes, []*yaml.Node{volume}, func(item *yaml.Node) bool { return text(item, "name") == binaries })
 	}
-	// A copy that is replaced is there twice for a moment.
-	volume := object("name", str(binaries), "emptyDir", object("sizeLimit", str("32Mi")))
-	replaceItems(volumes, []*yaml.Node{volume}, named(binaries))
 
 	inits, err := w.own(spec, yaml.SequenceNode, "initContainers")
 	if err != nil {
@@ -58,12 +58,25 @@ func (w workload) install(spec *yaml.Node, image string) error {
 		),
 		"resources", resources(str("32Mi")),
 	)
-	if slices.ContainsFunc(inits.Content, named(installer)) {
-		replaceItems(inits, []*yaml.Node{container}, named(installer))
+	there, err := w.findOwn(spec, installer)
+	if err != nil {
+		return err
+	}
+	at := slices.Index(inits.Content, there)
+	sidecar := slices.IndexFunc(inits.Content, func(c *yaml.Node) bool { return text(c, "name") == name })
+	if at >= 0 && at < sidecar {
+		decided := []string{"image", "args", "volumeMounts"}
+		for i := 0; i+1 < len(container.Content); i += 2 {
+			if key := container.Content[i].Value; slices.Contains(decided, key) || indexKey(there, key) < 0 {
+				set(there, key, container.Content[i+1])
+			}
+		}
 		return nil
 	}
-	at := slices.IndexFunc(inits.Content, named(name))
-	inits.Content = slices.Insert(inits.Content, max(0, at), container)
+	if at >= 0 { // behind podsignal, which would never start
+		inits.Content = slices.Delete(inits.Content, at, at+1)
+	}
+	inits.Content = slices.Insert(inits.Content, sidecar, container)
 	return nil
 }
 
@@ -81,20 +94,20 @@ func (w workload) uninstall(spec *yaml.Node) error {
 	return nil
 }
 
-// imageOfInstaller is podsignal's image, where its container has the program's.
-func imageOfInstaller(spec *yaml.Node, want settings) string {
-	for _, c := range items(spec, "initContainers") {
-		if image := text(c, "image"); text(c, "name") == installer && image != "" && want.image == "" {
-			return image
-		}
+// imageOfInstaller is podsignal's image: that of the init container, or of a podsignal that runs
+// in it, unless another is wanted.
+func imageOfInstaller(spec, old *yaml.Node, want settings) string {
+	image := text(itemOf(spec, "initContainers", installer), "image")
+	if image == "" && old != nil && !validating(old) {
+		image = text(old, "image")
 	}
-	return imageOf(want)
+	return cmp.Or(want.image, image, imageOf(want))
 }
 
 // validatingSidecar returns podsignal's container in the program's image. It has what the
 // program has, but for what makes the program run: command, arguments, ports and probes. old is
 // the podsignal that is there, or nil.
-func validatingSidecar(target, old *yaml.Node, want settings, mounts []mount) *yaml.Node {
+func (w workload) validatingSidecar(spec, target, old *yaml.Node, want settings, mounts []mount) *yaml.Node {
 	c := object("name", str(name), "image", copied(lookup(target, "image")))
 	for _, key := range []string{"imagePullPolicy", "workingDir"} {
 		if value := lookup(target, key); value != nil {
@@ -107,21 +120,42 @@ func validatingSidecar(target, old *yaml.Node, want settings, mounts []mount) *y
 		set(c, "envFrom", copied(from))
 	}
 	set(c, "env", list(validatingEnv(target, old, want, mounts)...))
-	volumeMounts := list()
-	for _, m := range items(target, "volumeMounts") {
-		m = copied(m)
-		if slices.Contains(mounts, mount{text(m, "name"), text(m, "mountPath")}) {
-			set(m, "readOnly", boolean(true))
-		}
-		volumeMounts.Content = append(volumeMounts.Content, m)
-	}
-	volumeMounts.Content = append(volumeMounts.Content, object("name", str(binaries), "mountPath", str(folder), "readOnly", boolean(true)))
-	set(c, "volumeMounts", volumeMounts)
+	set(c, "volumeMounts", list(w.validatingMounts(spec, target, old, mounts)...))
 	if security := lookup(target, "securityContext"); security != nil {
 		set(c, "securityContext", copied(security))
 	}
 	set(c, "resources", resources(lookup(target, "resources", "limits", "memory")))
 	return c
+}
+
+// validatingMounts are the program's, those that are watched read-only, that of the volume with
+// podsignal, and what the user has podsignal mount besides, such as a certificate.
+func (w workload) validatingMounts(spec, target, old *yaml.Node, mounts []mount) (all []*yaml.Node) {
+	for _, m := range items(target, "volumeMounts") {
+		m = copied(m)
+		if slices.Contains(mounts, mount{text(m, "name"), text(m, "mountPath")}) {
+			set(m, "readOnly", boolean(true))
+		}
+		all = append(all, m)
+	}
+	all = append(all, object("name", str(binaries), "mountPath", str(folder), "readOnly", boolean(true)))
+	files := strings.Split(text(itemOf(old, "env", "FILE"), "value"), ",")
+	for _, m := range items(old, "volumeMounts") {
+		volume, path := text(m, "name"), text(m, "mountPath")
+		known := func(n *yaml.Node) bool { return text(n, "name") == volume || text(n, "mountPath") == path }
+		if !slices.ContainsFunc(all, known) && !slices.Contains(files, path) && w.hasVolume(spec, volume) {
+			all = append(all, copied(m))
+		}
+	}
+	return all
+}
+
+// hasVolume tells whether the pod has a volume of that name, also by a claim of a StatefulSet.
+func (w workload) hasVolume(spec *yaml.Node, volume string) bool {
+	return itemOf(spec, "volumes", volume) != nil ||
+		slices.ContainsFunc(items(w.object, "spec", "volumeClaimTemplates"), func(claim *yaml.Node) bool {
+			return text(claim, "metadata", "name") == volume
+		})
 }
 
 // validatingEnv is the program's, and after that all of podsignal's, explicitly: what the image,
@@ -136,18 +170,23 @@ func validatingEnv(target, old *yaml.Node, want settings, mounts []mount) (env [
 			env = append(env, copied(item))
 		}
 	}
-	decided := variables(want, mounts)
+	wanted := make(map[string]string)
+	for _, v := range want.needed {
+		if !isSet(itemOf(old, "env", v.name)) {
+			wanted[v.name] = v.value
+		}
+	}
+	for _, v := range variables(want, mounts) {
+		wanted[v.name] = v.value
+	}
 	for _, name := range own {
-		i := slices.IndexFunc(decided, func(v variable) bool { return v.name == name })
-		switch item := itemOf(old, "env", name); {
-		case i >= 0:
-			env = append(env, decided[i].node())
-		case item != nil && (text(item, "value") != "" || lookup(item, "valueFrom") != nil):
+		item := itemOf(old, "env", name)
+		value, decided := wanted[name]
+		empty := value == "" && !isSet(item) // kubectl prints such an item without its value
+		if item != nil && (!decided || empty) {
 			env = append(env, copied(item))
-		case slices.ContainsFunc(want.needed, func(v variable) bool { return v.name == name }):
-			env = append(env, want.needed[slices.IndexFunc(want.needed, func(v variable) bool { return v.name == name })].node())
-		default:
-			env = append(env, variable{name: name}.node())
+		} else {
+			env = append(env, variable{name, value}.node())
 		}
 	}
 	for _, item := range items(old, "env") {
@@ -167,6 +206,11 @@ func itemOf(n *yaml.Node, key, name string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// isSet tells whether a variable of a container's env has a value. Empty is as good as unset.
+func isSet(item *yaml.Node) bool {
+	return strings.TrimSpace(text(item, "value")) != "" || lookup(item, "valueFrom") != nil
 }
 
 // resources are podsignal's, with this limit of memory; nil: none.
@@ -194,14 +238,15 @@ func copied(n *yaml.Node) *yaml.Node {
 // injectValidating puts podsignal into the program's image, or brings one that is there to that
 // state.
 func (w workload) injectValidating(spec, target, old *yaml.Node, want settings, mounts []mount) (remarks []string, err error) {
-	image := imageOfInstaller(spec, want)
-	container := validatingSidecar(target, old, want, mounts)
+	image := imageOfInstaller(spec, old, want)
+	container := w.validatingSidecar(spec, target, old, want, mounts)
 	if old == nil {
 		if err := w.addInit(spec, container); err != nil {
 			return nil, err
 		}
 		return nil, w.install(spec, image)
 	}
+	remarks = signalRemarks(old, want)
 	if was, is := text(old, "image"), text(container, "image"); validating(old) && was != is {
 		remarks = append(remarks, fmt.Sprintf("podsignal's image was %s, and is now %s, the program's: validate in the image that it runs", was, is))
 	}
@@ -224,7 +269,7 @@ func (w workload) injectValidating(spec, target, old *yaml.Node, want settings, 
 // leaveImage brings a podsignal that runs in the program's image back to its own: what inject
 // has not decided on for that stays.
 func (w workload) leaveImage(spec, target, old *yaml.Node, want settings) (remarks []string, err error) {
-	set(old, "image", str(imageOfInstaller(spec, want)))
+	set(old, "image", str(imageOfInstaller(spec, old, want)))
 	set(old, "imagePullPolicy", str("IfNotPresent"))
 	for _, key := range []string{"command", "workingDir", "envFrom", "securityContext"} {
 		unset(old, key)
@@ -236,8 +281,9 @@ func (w workload) leaveImage(spec, target, old *yaml.Node, want settings) (remar
 	}
 	env.Content = slices.DeleteFunc(env.Content, func(item *yaml.Node) bool {
 		program := itemOf(target, "env", text(item, "name"))
-		unset := indexKey(item, "valueFrom") < 0 && strings.TrimSpace(text(item, "value")) == ""
-		return unset || program != nil && equal(copied(program), copied(item)) || text(item, "name") == "VALIDATE"
+		ours := slices.Contains(config.Variables(nil), text(item, "name"))
+		programs := program != nil && (!ours || equal(copied(program), copied(item)))
+		return !isSet(item) || programs || text(item, "name") == "VALIDATE"
 	})
 	mounts, err := w.ownOrNew(old, yaml.SequenceNode, "volumeMounts")
 	if err != nil {

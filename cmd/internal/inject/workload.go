@@ -102,6 +102,7 @@ type settings struct {
 	image     string // empty: as it is, or the default
 	validate  string // a command; empty: none
 	version   string
+	signalBy  string     // --signal, or the annotation
 	needed    []variable // by the program, unless the user has set them
 	remarks   []string   // what is known of the program, against what is wanted
 }
@@ -137,9 +138,8 @@ func (w workload) settings(opts options) (settings, error) {
 		if err != nil {
 			invalid(from, name, err.Error())
 		}
-		want.signal = signal.Name(sig)
+		want.signal, want.signalBy = signal.Name(sig), from
 	}
-	want.asKnown()
 	if want.validate, from = get("validate", opts.validate); want.validate != "" {
 		if _, err := validate.Parse(want.validate); err != nil {
 			invalid(from, want.validate, err.Error())
@@ -159,21 +159,26 @@ func (w workload) settings(opts options) (settings, error) {
 }
 
 // asKnown has the signal be the one that the program is known to reload on, unless another is
-// wanted. That it reloads on none is a remark.
-func (s *settings) asKnown() {
+// wanted. That it reloads on another, or on none, is a remark. old is the podsignal that is
+// there, or nil: one that calls a URL sends no signal, and one with RULES has other programs too.
+func (s *settings) asKnown(old *yaml.Node) {
 	p := programs.Find(s.process, "")
-	if p == nil {
+	if p == nil || isSet(itemOf(old, "env", "RELOAD_URL")) || isSet(itemOf(old, "env", "RULES")) {
 		return
 	}
 	for _, setting := range p.Settings {
 		name, value, _ := strings.Cut(setting, "=")
 		s.needed = append(s.needed, variable{name, value})
 	}
+	wanted, _ := signal.Parse(s.signal) // none if it is empty
 	switch {
 	case p.Signal == "" && (s.signal == "" || s.signal == "HUP"):
 		s.remarks = append(s.remarks, fmt.Sprintf("%s does not reload on HUP: %s", p.Name, p.Instead))
+	case p.Signal == "": // of others, nothing is known
 	case s.signal == "" && p.Signal != "HUP":
 		s.signal = p.Signal
+	case s.signal != "" && s.signal != p.Signal && !signal.MeansEnd(wanted):
+		s.remarks = append(s.remarks, fmt.Sprintf("%s=%q: %s reloads on %s, use that", s.signalBy, s.signal, p.Name, p.Signal))
 	}
 }
 
