@@ -22,6 +22,7 @@ const (
 type published struct {
 	status  *Status
 	due     time.Time
+	rejects bool      // something is rejected
 	waiting time.Time // since when the loop has not rested; zero: it has
 }
 
@@ -31,8 +32,9 @@ func (l *Loop) publish(next time.Time) {
 	if l.env.publish == nil {
 		return
 	}
-	last, now := &l.published, time.Now()
-	if rests := next.IsZero() || next.Sub(now) >= quietFor; !rests {
+	last, now, rejects := &l.published, time.Now(), l.rejects()
+	rests := next.IsZero() || next.Sub(now) >= quietFor
+	if !rests && rejects == last.rejects { // else that is news
 		last.waiting = since(last.waiting, true)
 		if now.Sub(last.waiting) < publishWithin {
 			return
@@ -51,6 +53,6 @@ func (l *Loop) publish(next time.Time) {
 	if !later && reflect.DeepEqual(s, last.status) {
 		return
 	}
-	last.status, last.due = s, due
+	last.status, last.due, last.rejects = s, due, rejects
 	l.env.publish(s, due)
 }
