@@ -410,7 +410,7 @@ func FuzzInject(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		for _, command := range []string{"", "nginx -t"} {
-			opts := options{process: "nginx", validate: command, version: "0.1.0"}
+			opts := options{flags: map[string]string{"process": "nginx", "validate": command}, version: "0.1.0"}
 			out, _, err := inject(in, opts)
 			if err != nil {
 				continue

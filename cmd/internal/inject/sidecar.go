@@ -11,10 +11,14 @@ import (
 	"github.com/podsignal/podsignal/signal"
 )
 
-// sidecar returns podsignal's container, a native sidecar as in the examples.
-func sidecar(want settings, mounts []mount, security []field) *yaml.Node {
+// sidecar returns podsignal's container, a native sidecar as in the examples. The admission
+// policies make the same of a pod.
+func sidecar(want settings, mounts []mount, security []field, size size) *yaml.Node {
+	for _, v := range want.needed {
+		want.set(v)
+	}
 	env := list()
-	for _, v := range append(variables(want, mounts), want.needed...) {
+	for _, v := range want.variables {
 		if v.value != "" {
 			env.Content = append(env.Content, v.node())
 		}
@@ -29,16 +33,24 @@ func sidecar(want settings, mounts []mount, security []field) *yaml.Node {
 			set(securityContext, f.key, f.value)
 		}
 	}
-	return object(
+	c := object(
 		"name", str(name),
 		"image", str(imageOf(want)),
 		"imagePullPolicy", str("IfNotPresent"),
 		"restartPolicy", str("Always"),
 		"env", env,
-		"volumeMounts", volumeMounts,
-		"securityContext", securityContext,
-		"resources", resources(str("32Mi")),
 	)
+	port := portOf(want)
+	if port != nil {
+		set(c, "ports", list(port))
+	}
+	set(c, "volumeMounts", volumeMounts)
+	if port != nil {
+		set(c, "livenessProbe", liveness())
+	}
+	set(c, "securityContext", securityContext)
+	size.set(c)
+	return c
 }
 
 func imageOf(want settings) string {
@@ -48,25 +60,41 @@ func imageOf(want settings) string {
 	return name + ":" + want.version
 }
 
-// A variable is one of podsignal's environment. Without a value it is not to be there.
-type variable struct{ name, value string }
-
-// variables are those that inject decides on; others are the user's.
-func variables(want settings, mounts []mount) []variable {
-	var paths []string
-	for _, m := range mounts {
-		paths = append(paths, m.path)
+// portOf is that of --listen, or of the annotation, or nil. LISTEN alone, of --env, is the user's.
+func portOf(want settings) *yaml.Node {
+	listen := want.get("LISTEN")
+	if listen.value == "" || strings.HasPrefix(listen.by, "--env") {
+		return nil
 	}
-	decided := []variable{{"FILE", strings.Join(paths, ",")}, {"PROCESS", want.process}, {"SIGNAL", want.signal}}
-	if want.validate != "" {
-		decided = append(decided, variable{"VALIDATE", want.validate})
-	}
-	return decided
+	return object("name", str(name), "containerPort", number(strings.TrimPrefix(listen.value, ":")))
 }
 
-func (v variable) node() *yaml.Node {
-	// The kubelet would take $(NAME) for another variable, and $$ for $.
-	return object("name", str(v.name), "value", str(strings.ReplaceAll(v.value, "$", "$$")))
+// liveness is as in OPERATIONS.md.
+func liveness() *yaml.Node {
+	return object("httpGet", object("path", str("/healthz"), "port", str(name)), "timeoutSeconds", number("5"))
+}
+
+// listen gives a podsignal that is there a port and a probe. A probe of the user's stays.
+func (w workload) listen(container *yaml.Node, want settings) error {
+	port := portOf(want)
+	if port == nil {
+		return nil
+	}
+	ports, err := w.ownOrNew(container, yaml.SequenceNode, "ports")
+	if err != nil {
+		return err
+	}
+	isPort := func(item *yaml.Node) bool { return text(item, "name") == name }
+	same := func(item *yaml.Node) bool {
+		return isPort(item) && text(item, "containerPort") == text(port, "containerPort")
+	}
+	if !slices.ContainsFunc(ports.Content, same) {
+		replaceItems(ports, []*yaml.Node{port}, isPort)
+	}
+	if lookup(container, "livenessProbe") == nil {
+		set(container, "livenessProbe", liveness())
+	}
+	return nil
 }
 
 // node has podsignal mount the same volume at the same path.
@@ -77,7 +105,7 @@ func (m mount) node() *yaml.Node {
 // update brings a podsignal that is there to the same state. What inject does not
 // decide on stays: other variables, resources, probes, other mounts. It returns what
 // the user may not expect.
-func (w workload) update(old *yaml.Node, want settings, mounts []mount, security []field) (remarks []string, err error) {
+func (w workload) update(spec, old *yaml.Node, want settings, mounts []mount, security []field) (remarks []string, err error) {
 	if want.image != "" || text(old, "image") == "" {
 		set(old, "image", str(imageOf(want)))
 	}
@@ -91,9 +119,9 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 	if err != nil {
 		return nil, err
 	}
-	files := strings.Split(valueOf(env, "FILE"), ",")
+	was := text(itemOf(old, "env", "FILE"), "value")
 	remarks = signalRemarks(old, want)
-	for _, v := range variables(want, mounts) {
+	for _, v := range want.decided() {
 		var with []*yaml.Node
 		if v.value != "" {
 			with = append(with, v.node())
@@ -106,20 +134,14 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 		}
 	}
 
-	volumeMounts, err := w.ownOrNew(old, yaml.SequenceNode, "volumeMounts")
+	said, err := w.mount(spec, old, mounts, was)
 	if err != nil {
 		return nil, err
 	}
-	var with []*yaml.Node
-	for _, m := range mounts {
-		with = append(with, m.node())
-		files = append(files, m.path)
+	remarks = append(remarks, said...)
+	if err := w.listen(old, want); err != nil {
+		return nil, err
 	}
-	// Those that were for FILE as it was are not the user's either.
-	replaceItems(volumeMounts, with, func(item *yaml.Node) bool {
-		return slices.Contains(files, text(item, "mountPath")) ||
-			slices.ContainsFunc(mounts, func(m mount) bool { return m.volume == text(item, "name") })
-	})
 
 	securityContext, err := w.ownOrNew(old, yaml.MappingNode, "securityContext")
 	if err != nil {
@@ -138,17 +160,76 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 	return remarks, nil
 }
 
+// mount has a podsignal that is there mount the volumes. What FILE names goes on being mounted,
+// and a volume that is mounted there need not be at the program's path too. was is FILE as it was.
+func (w workload) mount(spec, old *yaml.Node, mounts []mount, was string) (remarks []string, err error) {
+	volumeMounts, err := w.ownOrNew(old, yaml.SequenceNode, "volumeMounts")
+	if err != nil {
+		return nil, err
+	}
+	file := text(itemOf(old, "env", "FILE"), "value")
+	at := func(item *yaml.Node) mount { return mount{text(item, "name"), text(item, "mountPath")} }
+	var wanted []mount
+	var unwatched []string
+	for _, m := range mounts {
+		served, there := false, false
+		for _, item := range volumeMounts.Content {
+			served = served || at(item).volume == m.volume && at(item).path != m.path && touches(file, at(item).path)
+			there = there || at(item) == m
+		}
+		if served {
+			continue
+		}
+		wanted = append(wanted, m)
+		if !there && file != "" && !touches(file, m.path) {
+			unwatched = append(unwatched, m.path)
+		}
+	}
+	var with []*yaml.Node
+	for _, m := range wanted {
+		with = append(with, m.node())
+	}
+	replaceItems(volumeMounts, with, func(item *yaml.Node) bool {
+		m := at(item)
+		switch {
+		case slices.ContainsFunc(wanted, func(other mount) bool { return other.path == m.path }), !w.hasVolume(spec, m.volume):
+			return true
+		case touches(file, m.path):
+			return false
+		default: // those that were for FILE as it was are not the user's either
+			return touches(was, m.path) || slices.ContainsFunc(wanted, func(other mount) bool { return other.volume == m.volume })
+		}
+	})
+	if len(unwatched) > 0 {
+		remarks = append(remarks, fmt.Sprintf("FILE=%q stays, so podsignal does not watch %s: set --env FILE=, to have it watch all that it mounts", file, names(unwatched, "and")))
+	}
+	return remarks, nil
+}
+
+// touches tells whether a path of FILE is a folder, in it, or above it.
+func touches(files, folder string) bool {
+	isIn := func(path, folder string) bool { return strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/") }
+	for path := range strings.SplitSeq(files, ",") {
+		if path = strings.TrimSpace(path); path != "" && (path == folder || isIn(path, folder) || isIn(folder, path)) {
+			return true
+		}
+	}
+	return false
+}
+
 // signalRemarks say that the signal is another than it was, where the user has not asked for it.
 func signalRemarks(old *yaml.Node, want settings) []string {
-	was := text(itemOf(old, "env", "SIGNAL"), "value")
+	was, is := text(itemOf(old, "env", "SIGNAL"), "value"), want.get("SIGNAL")
 	sig, err := signal.Parse(was)
 	switch {
-	case was == "" || want.signalBy != "" || err == nil && signal.Name(sig) == cmp.Or(want.signal, "HUP"):
+	case was == "" || is.by != "" || err == nil && signal.Name(sig) == cmp.Or(is.value, "HUP"):
 		return nil
-	case want.signal == "":
+	case want.get("RELOAD_URL").value != "":
+		return []string{fmt.Sprintf("SIGNAL was %s, and is unset now: podsignal calls a URL instead", was)}
+	case is.value == "":
 		return []string{fmt.Sprintf("SIGNAL was %s, and is unset now, which means HUP: set --signal, or the annotation podsignal/signal", was)}
 	default:
-		return []string{fmt.Sprintf("SIGNAL was %s, and is %s now, on which %s reloads: set --signal, or the annotation podsignal/signal", was, want.signal, want.process)}
+		return []string{fmt.Sprintf("SIGNAL was %s, and is %s now, on which %s reloads: set --signal, or the annotation podsignal/signal", was, is.value, want.get("PROCESS").value)}
 	}
 }
 
@@ -169,16 +250,6 @@ func (w workload) ownOrNew(m *yaml.Node, kind yaml.Kind, key string) (*yaml.Node
 func (w workload) isInit(container *yaml.Node) bool {
 	spec := lookup(lookup(w.object, w.pod...), "spec")
 	return slices.Contains(items(spec, "initContainers"), container)
-}
-
-// valueOf returns the value of a variable in a container's env.
-func valueOf(env *yaml.Node, variable string) string {
-	for _, item := range env.Content {
-		if text(item, "name") == variable {
-			return text(item, "value")
-		}
-	}
-	return ""
 }
 
 // replaceItems has a sequence hold others in the place of the items that match. One that
