@@ -48,7 +48,10 @@ func inject(src []byte, opts options) (result []byte, remarks []string, err erro
 	switch {
 	case bytes.HasPrefix(src, []byte("\xff\xfe")), bytes.HasPrefix(src, []byte("\xfe\xff")):
 		return nil, nil, errors.New("standard input is UTF-16: use UTF-8")
-	case len(bytes.TrimSpace(body)) == 0 && opts.asks():
+	case len(bytes.TrimSpace(body)) > 0:
+	case !opts.asks() && !opts.isPartial():
+		return src, nil, nil
+	default:
 		return nil, nil, errors.New("standard input is empty: pipe manifests into it, such as those of kubectl get deploy web -o yaml")
 	}
 	old, err := readInput(body)

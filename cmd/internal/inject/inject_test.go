@@ -236,10 +236,12 @@ func TestFlagsWinOverAnnotations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"value: postmaster\n", "value: TERM\n", `value: "/etc/postgresql-hba,/run/secrets"`} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q is not in it:\n%s", want, out)
-		}
+	c := podsignalIn(t, out)
+	if got := envOf(c); got["PROCESS"] != "postmaster" || got["SIGNAL"] != "TERM" {
+		t.Errorf("variables are %v, want those of the flags", got)
+	}
+	if diff := cmp.Diff([]string{"/etc/postgresql-hba", "/run/secrets"}, mountsIn(c)); diff != "" {
+		t.Errorf("mounts, wanted (-) and got (+):\n%s", diff)
 	}
 }
 
@@ -391,7 +393,7 @@ func TestKnown(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, notes, err := run(in, "--process="+tt.process, "--signal="+tt.signal)
+			_, notes, err := run(in, "--process="+tt.process, "--signal="+tt.signal, "--image=registry.example/podsignal:1")
 			if err != nil {
 				t.Fatal(err)
 			}
