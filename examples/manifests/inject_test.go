@@ -13,6 +13,11 @@ var injected = []exception{
 	{"update-bare.golden.yaml", "subPath: the mount of conf in container reader", "its program is not the one to be signalled"},
 	{"update-bare.golden.yaml", "uid: that of container reader is not known", "the same"},
 	{"update-bare.golden.yaml", "uid: that of container nginx is not known", "podsignal's own was set"},
+	{"update-conflicts.golden.yaml", `FILE: podsignal mounts no volume at "/older"`, "FILE is the user's, and the pod has no such volume"},
+	{"update-conflicts.golden.yaml", "volume: no other container mounts old", "the same"},
+	{"update-inline.golden.json", "read-only: podsignal only reads old", "the mount is the user's, of what FILE names"},
+	{"update-inline.golden.json", "volume: no other container mounts old", "the same"},
+	{"validate-enter.golden.yaml", "volume: no other container mounts more", "the same"},
 	{"validate-order.golden.yaml", "volume: the pod has none named data", "the StatefulSet has a claim of that name"},
 }
 
