@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/podsignal/podsignal/cmd/internal/annotation"
 	"github.com/podsignal/podsignal/cmd/internal/validate"
 )
 
@@ -220,6 +222,13 @@ func TestPage(t *testing.T) {
 	page, _, _ := strings.Cut(read(t, "README.md"), "## What it changes")
 	if diff := cmp.Diff(flags(usage), flags(page)); diff != "" {
 		t.Errorf("README.md does not have the flags of --help (-help +README):\n%s", diff)
+	}
+	for i := range annotation.All {
+		for name, text := range map[string]string{"README.md": page, "--help": usage} {
+			if key := annotation.All[i].Key(); !regexp.MustCompile(key + `\b`).MatchString(text) {
+				t.Errorf("%s does not have %s", name, key)
+			}
+		}
 	}
 }
 

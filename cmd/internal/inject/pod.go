@@ -19,17 +19,18 @@ func (w workload) inject(want settings) (remarks []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case isTrue(spec, "hostPID"):
-		return nil, errors.New("hostPID is true: podsignal would see the processes of the whole node; remove hostPID")
-	case text(spec, "os", "name") == "windows":
+	if text(spec, "os", "name") == "windows" {
 		return nil, unchanged{errors.New("it is for Windows, which has no signals")}
 	}
-	target, mounts, err := findTarget(spec, want)
+	old, err := w.findOwn(spec, name)
 	if err != nil {
 		return nil, err
 	}
-	old, err := w.findOwn(spec, name)
+	sees := want.needsProcesses(old)
+	if sees && isTrue(spec, "hostPID") {
+		return nil, errors.New("hostPID is true: podsignal would see the processes of the whole node; remove hostPID")
+	}
+	target, mounts, err := findTarget(spec, want)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,6 @@ func (w workload) inject(want settings) (remarks []string, err error) {
 		return nil, err
 	}
 	want.asKnown(old)
-	sees := want.needsProcesses(old)
 	want.watch(spec, old, mounts)
 
 	var security []field

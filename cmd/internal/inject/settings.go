@@ -119,7 +119,7 @@ func (w workload) settings(opts options) (settings, error) {
 	}
 	for _, v := range opts.env {
 		if err := v.check(); err != nil && v.value != "" {
-			errs = append(errs, fmt.Errorf("--env %s=%q %w", v.name, v.value, err))
+			errs = append(errs, fmt.Errorf("%s: %s=%q %w", w.name, v.by, v.value, err))
 		}
 		want.set(v)
 	}
