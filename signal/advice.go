@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // An advice says how to set PROCESS so that a process becomes a target, and CMDLINE where
@@ -63,14 +64,19 @@ func (s suspect) names() (names []string) {
 		candidates = []string{full, title, word}
 	}
 	for _, name := range candidates {
-		if plain.MatchString(name) && !slices.Contains(names, name) {
+		if isPlain(name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-var plain = regexp.MustCompile(`^[\pL\d_][\pL\d_.+-]*$`)
+// isPlain reports whether a name is one word of letters, digits and _, with . + - in it.
+func isPlain(name string) bool {
+	word := func(c rune) bool { return unicode.IsLetter(c) || '0' <= c && c <= '9' || c == '_' }
+	rest := strings.TrimLeftFunc(name, word)
+	return rest != name && strings.TrimFunc(rest, func(c rune) bool { return word(c) || strings.ContainsRune(".+-", c) }) == ""
+}
 
 // chosen returns the pids that a name and a pattern would make targets; a nil pattern
 // matches any command line.

@@ -3,7 +3,6 @@ package signal
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -48,17 +47,26 @@ type Mounted struct {
 	SubPaths []SubPath // where it mounts it and sees no updates, or for a single file not all
 }
 
-// stamped matches the name of a folder that the kubelet swaps in as a whole. Only the root of
-// a mount that was made through ..data contains one, as with subPath
-// (pkg/volume/util/atomic_writer.go and subpath in kubernetes/kubernetes).
-var stamped = regexp.MustCompile(`(^|/)\.\.\d{4}_[^/]*(/|$)`)
+// isStamped reports whether a path has the name of a folder in it that the kubelet swaps in as
+// a whole, such as ..2026_11_21_10_04_05.123456789. Only the root of a mount that was made
+// through ..data contains one, as with subPath (pkg/volume/util/atomic_writer.go and subpath in
+// kubernetes/kubernetes).
+func isStamped(path string) bool {
+	for name := range strings.SplitSeq(path, "/") {
+		year, _, ok := strings.Cut(strings.TrimPrefix(name, ".."), "_")
+		if ok && strings.HasPrefix(name, "..") && len(year) == 4 && strings.Trim(year, "0123456789") == "" {
+			return true
+		}
+	}
+	return false
+}
 
 // subPathOf reports whether a mount does not show what replaces its root; single says that
 // the root is a file. The kernel marks a root that was removed (seq_path, fs/seq_file.c).
 func subPathOf(m procfs.Mount, single bool) (s SubPath, is bool) {
 	s = SubPath{m.Point, KindFolder, strings.HasSuffix(m.Root, removed)}
 	switch {
-	case stamped.MatchString(m.Root):
+	case isStamped(m.Root):
 		s.Kind = KindSubPath
 	case single:
 		s.Kind = KindSingle

@@ -32,7 +32,7 @@ func TestSubPath(t *testing.T) {
 			for _, single := range []bool{false, true} {
 				kind := KindFolder
 				switch {
-				case stamped.MatchString(test.root):
+				case isStamped(test.root):
 					kind = KindSubPath
 				case single:
 					kind = KindSingle

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -30,7 +31,7 @@ func testInject(t *testing.T, c *cluster, name string) {
 	without := a.pods()[0]
 
 	add := func() (revision string) {
-		manifest := inject(a.run(t, nil, "get", "statefulset", name, "-o", "yaml"), "--volume", "conf", "--image", image)
+		manifest := inject(a.manifest("statefulset"), "--volume", "conf", "--image", image)
 		t.Log(a.run(t, manifest, "apply", "-f", "-"))
 		rollout()
 		return a.run(t, nil, "get", "statefulset", name, "-o", "jsonpath={.status.updateRevision} {.metadata.generation}")
@@ -48,6 +49,18 @@ func testInject(t *testing.T, c *cluster, name string) {
 	a.waitServed(with, "goodbye from nginx")
 	a.waitOutcomes(with, "replaced")
 	a.wantPods(with)
+}
+
+// manifest returns the workload as the API has it, but for its resourceVersion: a controller
+// writes its status for some time after a rollout, and the API would refuse what was read before.
+func (a *app) manifest(kind string) string {
+	a.Helper()
+	yaml := a.run(a.T, nil, "get", kind, a.name, "-o", "yaml")
+	without := regexp.MustCompile(`(?m)^  resourceVersion: .*\n`).ReplaceAllString(yaml, "")
+	if without == yaml {
+		a.Fatalf("no resourceVersion in:\n%s", yaml)
+	}
+	return without
 }
 
 // injector builds podsignal, and returns its command inject, for nginx.
@@ -82,7 +95,7 @@ func testInjectValidate(t *testing.T, c *cluster, name string) {
 	a := start(t, c, m)
 	again := func(flags ...string) (revision string) {
 		t.Helper()
-		manifest := inject(a.run(t, nil, "get", "deployment", name, "-o", "yaml"), append(flags, "--volume", "conf")...)
+		manifest := inject(a.manifest("deployment"), append(flags, "--volume", "conf")...)
 		a.run(t, manifest, "apply", "-f", "-")
 		a.waitRollout()
 		// The generation of a Deployment grows with its annotations, too.
