@@ -67,7 +67,7 @@ func startServer(t *testing.T) *server {
 	apiserver := filepath.Join(cache(t), "bin/kube-apiserver")
 	for _, path := range []string{etcd, apiserver} {
 		if _, err := os.Stat(path); err != nil {
-			t.Skipf("no %s: build it by .ci/cluster up", filepath.Base(path))
+			t.Skipf("no %s: build it by .ci/cluster programs", filepath.Base(path))
 		}
 	}
 	dir := t.TempDir()
@@ -253,7 +253,7 @@ func (s *server) apply(t *testing.T, o object) answer {
 
 func (s *server) delete(t *testing.T, o object) {
 	t.Helper()
-	s.request(t, "DELETE", path(o)+"/"+o["metadata"].(object)["name"].(string), nil)
+	s.request(t, "DELETE", path(o)+"/"+o["metadata"].(object)["name"].(string), object{"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"})
 }
 
 func (s *server) namespace(t *testing.T, name string, labels object) {
