@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,7 +135,7 @@ func TestImage(t *testing.T) {
 		{[]string{"--image=registry:5000/podsignal"}, ""},
 	}
 	for _, tt := range tests {
-		args := append(tt.args, "--process=nginx", "--uid=101")
+		args := slices.Concat(tt.args, []string{"--process=nginx", "--uid=101"})
 		out, notes, err := run(two, args...)
 		want := ""
 		if tt.want != "" {
