@@ -15,7 +15,8 @@ func (m mount) node() *yaml.Node {
 
 // mount has a podsignal that is there mount the volumes. What FILE names goes on being mounted,
 // and a volume that is mounted there need not be at the program's path too. was is FILE as it was.
-func (w workload) mount(spec, old *yaml.Node, mounts []mount, was string) (remarks []string, err error) {
+func (w workload) mount(p plan, was string) (remarks []string, err error) {
+	old := p.old
 	volumeMounts, err := w.ownOrNew(old, yaml.SequenceNode, "volumeMounts")
 	if err != nil {
 		return nil, err
@@ -24,7 +25,7 @@ func (w workload) mount(spec, old *yaml.Node, mounts []mount, was string) (remar
 	at := func(item *yaml.Node) mount { return mount{text(item, "name"), text(item, "mountPath")} }
 	var wanted []mount
 	var unwatched []string
-	for _, m := range mounts {
+	for _, m := range p.mounts {
 		served, there := false, false
 		for _, item := range volumeMounts.Content {
 			served = served || at(item).volume == m.volume && at(item).path != m.path && touches(file, at(item).path)
@@ -45,7 +46,7 @@ func (w workload) mount(spec, old *yaml.Node, mounts []mount, was string) (remar
 	replaceItems(volumeMounts, with, func(item *yaml.Node) bool {
 		m := at(item)
 		switch {
-		case slices.ContainsFunc(wanted, func(other mount) bool { return other.path == m.path }), !w.hasVolume(spec, m.volume):
+		case slices.ContainsFunc(wanted, func(other mount) bool { return other.path == m.path }), !w.hasVolume(p.spec, m.volume):
 			return true
 		case touches(file, m.path):
 			return false

@@ -54,6 +54,9 @@ func (s *settings) set(v variable) {
 	slices.SortStableFunc(s.variables, func(a, b variable) int { return cmp.Compare(place(a), place(b)) })
 }
 
+// validates tells whether podsignal is to run in the program's image.
+func (s *settings) validates() bool { return s.get("VALIDATE").value != "" }
+
 // asks tells whether podsignal is asked for.
 func (s *settings) asks() bool { return slices.ContainsFunc(s.variables, variable.asks) }
 

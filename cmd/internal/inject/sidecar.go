@@ -12,7 +12,7 @@ import (
 
 // sidecar returns podsignal's container, a native sidecar as in the examples. The admission
 // policies make the same of a pod.
-func sidecar(want settings, mounts []mount, security []field, size size) *yaml.Node {
+func sidecar(p plan, want settings) *yaml.Node {
 	for _, v := range want.needed {
 		want.set(v)
 	}
@@ -23,11 +23,11 @@ func sidecar(want settings, mounts []mount, security []field, size size) *yaml.N
 		}
 	}
 	volumeMounts := list()
-	for _, m := range mounts {
+	for _, m := range p.mounts {
 		volumeMounts.Content = append(volumeMounts.Content, m.node())
 	}
 	securityContext := object()
-	for _, f := range security {
+	for _, f := range p.security {
 		if f.value != nil {
 			set(securityContext, f.key, f.value)
 		}
@@ -48,7 +48,7 @@ func sidecar(want settings, mounts []mount, security []field, size size) *yaml.N
 		set(c, "livenessProbe", liveness())
 	}
 	set(c, "securityContext", securityContext)
-	size.set(c)
+	p.size.set(c)
 	return c
 }
 
@@ -62,7 +62,8 @@ func imageOf(want settings) string {
 // update brings a podsignal that is there to the same state. What inject does not
 // decide on stays: other variables, resources, probes, other mounts. It returns what
 // the user may not expect.
-func (w workload) update(spec, old *yaml.Node, want settings, mounts []mount, security []field) (remarks []string, err error) {
+func (w workload) update(p plan, want settings) (remarks []string, err error) {
+	old := p.old
 	if want.image != "" || text(old, "image") == "" {
 		set(old, "image", str(imageOf(want)))
 	}
@@ -91,7 +92,7 @@ func (w workload) update(spec, old *yaml.Node, want settings, mounts []mount, se
 		}
 	}
 
-	said, err := w.mount(spec, old, mounts, was)
+	said, err := w.mount(p, was)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (w workload) update(spec, old *yaml.Node, want settings, mounts []mount, se
 	if isTrue(securityContext, "privileged") {
 		unset(securityContext, "privileged")
 	}
-	for _, f := range security {
+	for _, f := range p.security {
 		if f.value == nil {
 			unset(securityContext, f.key)
 		} else {
