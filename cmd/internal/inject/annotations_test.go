@@ -113,7 +113,7 @@ func TestUnknownAnnotations(t *testing.T) {
 		"podsignal/splay, podsignal/expect, podsignal/reload-url, podsignal/listen, podsignal/container, podsignal/volume, podsignal/uid, " +
 		"podsignal/image and podsignal/validate"
 	tests := []struct{ name, annotations, want string }{
-		{"misspelt", "podsignal/proces: nginx", "podsignal: Pod/web: unknown annotation podsignal/proces: did you mean podsignal/process? (" + known + ")\n"},
+		{"misspelt", "podsignal/porcess: nginx", "podsignal: Pod/web: unknown annotation podsignal/porcess: did you mean podsignal/process? (" + known + ")\n"},
 		{"in another case", "podsignal/process: nginx, podsignal/MIN_INTERVAL: 6s", "podsignal: Pod/web: unknown annotation podsignal/MIN_INTERVAL: did you mean podsignal/min-interval? (" + known + ")\n"},
 		{"a variable that none sets", "podsignal/process: nginx, podsignal/https-proxy: 'http://proxy.example'", "podsignal: Pod/web: unknown annotation podsignal/https-proxy: " + known + "\n"},
 		{"with credentials", "podsignal/process: nginx, podsignal/notify-url: 'https://hooks.example/secret'", "podsignal: Pod/web: unknown annotation podsignal/notify-url: " + known + "\n"},

@@ -84,28 +84,46 @@ func TestFileStays(t *testing.T) {
 		told               string
 	}{
 		{
-			"the same volume", "/conf", "{name: conf, mountPath: /conf, readOnly: true}", []string{"--volume=conf"},
-			"/conf", []string{"/conf"}, "",
+			"the same volume", "/conf", "{name: conf, mountPath: /conf, readOnly: true}",
+			[]string{"--volume=conf"},
+			"/conf",
+			[]string{"/conf"},
+			"",
 		},
 		{
-			"at another path", "/config/nginx.conf", "{name: conf, mountPath: /config, readOnly: true}", []string{"--volume=conf"},
-			"/config/nginx.conf", []string{"/config"}, "",
+			"at another path", "/config/nginx.conf", "{name: conf, mountPath: /config, readOnly: true}",
+			[]string{"--volume=conf"},
+			"/config/nginx.conf",
+			[]string{"/config"},
+			"",
 		},
 		{
-			"a folder above", "/etc", "{name: conf, mountPath: /etc/conf, readOnly: true}", []string{"--volume=conf"},
-			"/etc", []string{"/etc/conf"}, "",
+			"a folder above", "/etc", "{name: conf, mountPath: /etc/conf, readOnly: true}",
+			[]string{"--volume=conf"},
+			"/etc",
+			[]string{"/etc/conf"},
+			"",
 		},
 		{
-			"another volume", "/conf", "{name: conf, mountPath: /conf, readOnly: true}", []string{"--volume=secret"},
-			"/conf", []string{"/conf", "/secret"}, `FILE="/conf" stays, so podsignal does not watch /secret: set --env FILE=, to have it watch all that it mounts`,
+			"another volume", "/conf", "{name: conf, mountPath: /conf, readOnly: true}",
+			[]string{"--volume=secret"},
+			"/conf",
+			[]string{"/conf", "/secret"},
+			`FILE="/conf" stays, so podsignal does not watch /secret: set --env FILE=, to have it watch all that it mounts`,
 		},
 		{
-			"a volume that is gone", "/old,/conf", "{name: old, mountPath: /old}, {name: conf, mountPath: /conf, readOnly: true}", []string{"--volume=conf"},
-			"/old,/conf", []string{"/conf"}, "",
+			"a volume that is gone", "/old,/conf", "{name: old, mountPath: /old}, {name: conf, mountPath: /conf, readOnly: true}",
+			[]string{"--volume=conf"},
+			"/old,/conf",
+			[]string{"/conf"},
+			"",
 		},
 		{
-			"FILE is taken out", "/conf", "{name: conf, mountPath: /conf, readOnly: true}, {name: cache, mountPath: /cache}", []string{"--volume=secret", "--env=FILE="},
-			"", []string{"/secret", "/cache"}, "",
+			"FILE is taken out", "/conf", "{name: conf, mountPath: /conf, readOnly: true}, {name: cache, mountPath: /cache}",
+			[]string{"--volume=secret", "--env=FILE="},
+			"",
+			[]string{"/secret", "/cache"},
+			"",
 		},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,8 +34,17 @@ func TestEnv(t *testing.T) {
 			}
 		})
 	}
+	// What asks may be another than the annotation says, or nothing.
+	asking := annotated(t, "podsignal/process: nginx")
+	if out, notes := injected(t, asking, "--env=PROCESS="); out != asking || notes != "podsignal: Pod/web (v1): not changed: --env unsets what asks for podsignal\n" {
+		t.Errorf("told %q, printed:\n%s", notes, out)
+	}
+	out, _ := injected(t, asking, "--env=PROCESS=", "--env=RELOAD_URL=http://localhost/")
+	if diff := cmp.Diff(map[string]string{"RELOAD_URL": "http://localhost/"}, envOf(podsignalIn(t, out))); diff != "" {
+		t.Errorf("variables, wanted (-) and got (+):\n%s", diff)
+	}
 	// It wins over an annotation, and an empty one unsets what podsignal has.
-	out, _ := injected(t, annotated(t, "podsignal/process: nginx, podsignal/splay: 5m"), "--env=SPLAY=1m")
+	out, _ = injected(t, annotated(t, "podsignal/process: nginx, podsignal/splay: 5m"), "--env=SPLAY=1m")
 	if got := envOf(podsignalIn(t, out))["SPLAY"]; got != "1m" {
 		t.Errorf("SPLAY is %q, want 1m", got)
 	}
@@ -134,7 +144,7 @@ func TestImage(t *testing.T) {
 		{[]string{"--image=registry:5000/podsignal"}, ""},
 	}
 	for _, tt := range tests {
-		args := append(tt.args, "--process=nginx", "--uid=101")
+		args := slices.Concat(tt.args, []string{"--process=nginx", "--uid=101"})
 		out, notes, err := run(two, args...)
 		want := ""
 		if tt.want != "" {

@@ -92,54 +92,70 @@ type errNoVolume struct{ error }
 
 // changeAll adds podsignal to those that ask for it, or that the flags ask for.
 func changeAll(all []workload, opts options) (remarks []string, err error) {
-	asked, changed := 0, 0
-	var errs, without []error
-	var images []string
+	var p pass
 	for _, w := range all {
-		a := w.annotated()
-		asks := a != nil || w.isKnown && opts.asks()
-		said := w.unheeded(asks)
-		if asks && !w.isKnown && !w.hasPod() {
-			said = append(said, fmt.Sprintf("not changed: it has %s, but no pod at %s", a.Key(), strings.Join(w.pod, ".")))
-			asks = false
-		}
-		if asks {
-			asked++
-			more, err := w.change(opts)
-			said = append(said, more...)
-			switch {
-			case err == nil:
-				changed++
-				images = append(images, w.newImage())
-			case isA[unchanged](err):
-				said = append(said, "not changed: "+err.Error())
-			case isA[errNoVolume](err) && a == nil:
-				without = append(without, fmt.Errorf("%s: %w", w.name, err))
-			case isA[UsageError](err):
-				errs = append(errs, err)
-			default:
-				errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
-			}
-		}
-		for _, s := range said {
-			remarks = append(remarks, w.called(s))
-		}
+		p.change(w, opts)
 	}
 	switch {
-	case asked == 0 && opts.asks():
+	case p.asked == 0 && opts.asks():
 		return nil, errors.New("no workload on standard input: podsignal is added to Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job and CronJob")
-	case asked == 0 && opts.isPartial():
+	case p.asked == 0 && opts.isPartial():
 		return nil, UsageError{errors.New("--process is required, or the annotation podsignal/process on a workload: the command name, such as nginx")}
-	case changed == 0:
-		errs = append(errs, without...)
+	case p.changed == 0:
+		p.errs = append(p.errs, p.withoutVolume...)
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if len(p.errs) > 0 {
+		return nil, errors.Join(p.errs...)
 	}
-	for _, err := range without {
-		remarks = append(remarks, "not changed: "+err.Error())
+	return append(p.remarks, imageRemarks(p.images)...), nil
+}
+
+// A pass over all workloads.
+type pass struct {
+	asked, changed int
+	errs           []error
+	withoutVolume  []error // that matter if nothing is changed
+	remarks        []string
+	images         []string // that podsignal has got
+}
+
+// change adds podsignal to a workload, if anything asks for it.
+func (p *pass) change(w workload, opts options) {
+	remark := func(s string) { p.remarks = append(p.remarks, w.called(s)) }
+	a := w.annotated()
+	asks := a != nil || w.isKnown && opts.asks()
+	for _, s := range w.unheeded(asks) {
+		remark(s)
 	}
-	return append(remarks, imageRemarks(images)...), nil
+	switch {
+	case !asks:
+		return
+	case !w.isKnown && !w.hasPod():
+		remark(fmt.Sprintf("not changed: it has %s, but no pod at %s", a.Key(), strings.Join(w.pod, ".")))
+		return
+	}
+	p.asked++
+	said, err := w.change(opts)
+	for _, s := range said {
+		remark(s)
+	}
+	if err == nil {
+		p.changed++
+		p.images = append(p.images, w.newImage())
+		return
+	}
+	named := fmt.Errorf("%s: %w", w.name, err)
+	switch {
+	case isA[unchanged](err):
+		remark("not changed: " + err.Error())
+	case isA[errNoVolume](err) && a == nil:
+		remark("not changed: " + err.Error())
+		p.withoutVolume = append(p.withoutVolume, named)
+	case isA[UsageError](err):
+		p.errs = append(p.errs, err) // it has the name
+	default:
+		p.errs = append(p.errs, named)
+	}
 }
 
 func isA[E error](err error) bool {
@@ -162,8 +178,11 @@ func (w workload) change(opts options) (remarks []string, err error) {
 		return nil, err
 	}
 	want, err := w.settings(opts)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case !want.asks():
+		return nil, unchanged{errors.New("--env unsets what asks for podsignal")}
 	}
 	return w.inject(want)
 }

@@ -414,27 +414,39 @@ func TestKnown(t *testing.T) {
 }
 
 // FuzzInject holds for all that can be read that podsignal is put into it without
-// changing anything else, and a second time changes nothing, also if it is to validate.
+// changing anything else, and a second time changes nothing, also if it is to validate or to call
+// a URL; and that it can be removed.
 func FuzzInject(f *testing.F) {
 	for _, file := range inputs(f) {
 		f.Add([]byte(read(f, file)))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		for _, command := range []string{"", "nginx -t"} {
-			opts := options{flags: map[string]string{"process": "nginx", "validate": command}, version: "0.1.0"}
+		for _, opts := range []options{
+			{flags: map[string]string{"process": "nginx"}},
+			{flags: map[string]string{"process": "nginx", "validate": "nginx -t", "listen": "9533"}},
+			{env: []variable{{"RELOAD_URL", "http://localhost/", "--env RELOAD_URL"}}},
+		} {
+			opts.version = "0.1.0"
 			out, _, err := inject(in, opts)
 			if err != nil {
 				continue
 			}
 			again, _, err := inject(out, opts)
 			if err != nil || !bytes.Equal(again, out) {
-				t.Fatalf("a second time, with %q: %v\n%s", command, err, cmp.Diff(string(out), string(again)))
+				t.Fatalf("a second time, with %v: %v\n%s", opts, err, cmp.Diff(string(out), string(again)))
 			}
 			if !bytes.Contains(out, []byte("podsignal")) {
 				t.Errorf("it is not in:\n%s", out)
 			}
 			if diff := diffBesides(t, string(in), string(out)); diff != "" {
 				t.Errorf("besides podsignal, it was (-) and is (+):\n%s", diff)
+			}
+			without, _, err := inject(out, options{remove: true})
+			if err != nil {
+				t.Fatalf("removing it: %v\n%s", err, out)
+			}
+			if diff := diffBesides(t, string(in), string(without)); diff != "" {
+				t.Errorf("without podsignal, it was (-) and is (+):\n%s", diff)
 			}
 		}
 	})

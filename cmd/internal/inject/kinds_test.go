@@ -114,16 +114,16 @@ func TestPodOfChart(t *testing.T) {
 	if after != testPod || !strings.Contains(out, "name: podsignal") {
 		t.Errorf("printed:\n%s", out)
 	}
-	const why = "Pod/web-test: no container mounts a ConfigMap, Secret or projected volume"
-	if !strings.HasPrefix(notes, "podsignal: not changed: "+why) || strings.Count(notes, "\n") != 1 {
+	const why = "no container mounts a ConfigMap, Secret or projected volume"
+	if !strings.HasPrefix(notes, "podsignal: Pod/web-test (v1): not changed: "+why) || strings.Count(notes, "\n") != 1 {
 		t.Errorf("told %q", notes)
 	}
-	if _, _, err := run(testPod, "--process=nginx"); err == nil || !strings.HasPrefix(err.Error(), why) {
+	if _, _, err := run(testPod, "--process=nginx"); err == nil || !strings.HasPrefix(err.Error(), "Pod/web-test: "+why) {
 		t.Errorf("error %v", err)
 	}
 	// One that asks for podsignal itself is an error in any case.
 	in := ofKind("apps/v1", "Deployment", "spec.template", "") + "---\n" + edited(t, testPod, "web-test", "web-test, annotations: {podsignal/process: wget}")
-	if _, _, err := run(in, "--process=nginx"); err == nil || !strings.HasPrefix(err.Error(), why) {
+	if _, _, err := run(in, "--process=nginx"); err == nil || !strings.HasPrefix(err.Error(), "Pod/web-test: "+why) {
 		t.Errorf("error %v", err)
 	}
 }

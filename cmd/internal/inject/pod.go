@@ -12,78 +12,86 @@ import (
 // name is that of podsignal's container.
 const name = "podsignal"
 
-// inject changes the pod of the workload, and returns what it assumed. After an error it has not
-// changed what is to be printed.
-func (w workload) inject(want settings) (remarks []string, err error) {
-	spec, err := w.ownSpec()
-	if err != nil {
-		return nil, err
-	}
-	if text(spec, "os", "name") == "windows" {
-		return nil, unchanged{errors.New("it is for Windows, which has no signals")}
-	}
-	old, err := w.findOwn(spec, name)
-	if err != nil {
-		return nil, err
-	}
-	sees := want.needsProcesses(old)
-	if sees && isTrue(spec, "hostPID") {
-		return nil, errors.New("hostPID is true: podsignal would see the processes of the whole node; remove hostPID")
-	}
-	target, mounts, err := findTarget(spec, want)
-	if err != nil {
-		return nil, err
-	}
-	leaves := want.get("VALIDATE").value == "" && old != nil && validating(old)
-	if err := want.fitTo(old); err != nil {
-		return nil, err
-	}
-	want.asKnown(old)
-	want.watch(spec, old, mounts)
+// A plan is what is known of a pod before it is changed.
+type plan struct {
+	spec     *yaml.Node
+	target   *yaml.Node // the program's container
+	old      *yaml.Node // the podsignal that is there, or nil
+	mounts   []mount    // that are watched
+	security []field
+	size     size
+	sees     bool // podsignal is to see the program's processes
+}
 
-	var security []field
-	if want.get("VALIDATE").value == "" { // else it is the program's
-		own := old
-		if leaves {
-			own = nil // it is the program's too
-		}
+// plan has what is wanted fit the pod, which stays as it is. It returns what it assumed.
+func (w workload) plan(want *settings) (p plan, remarks []string, err error) {
+	if p.spec, err = w.ownSpec(); err != nil {
+		return p, nil, err
+	}
+	if text(p.spec, "os", "name") == "windows" {
+		return p, nil, unchanged{errors.New("it is for Windows, which has no signals")}
+	}
+	if p.old, err = w.findOwn(p.spec, name); err != nil {
+		return p, nil, err
+	}
+	p.sees = want.needsProcesses(p.old)
+	if p.sees && isTrue(p.spec, "hostPID") {
+		return p, nil, errors.New("hostPID is true: podsignal would see the processes of the whole node; remove hostPID")
+	}
+	if p.target, p.mounts, err = findTarget(p.spec, *want); err != nil {
+		return p, nil, err
+	}
+	if err = want.fitTo(p.old); err != nil {
+		return p, nil, err
+	}
+	want.asKnown(p.old)
+	want.watch(p.spec, p.old, p.mounts)
+	if !want.validates() { // else it is the program's
 		said := ""
-		if security, said, err = securityOf(spec, target, own, want, sees); err != nil {
-			return nil, err
+		if p.security, said, err = securityOf(p, *want); err != nil {
+			return p, nil, err
 		}
 		if said != "" {
 			remarks = append(remarks, said)
 		}
 	}
-	size := sizeOf(spec)
-	if size.remark != "" && old == nil {
-		remarks = append(remarks, size.remark)
+	p.size = sizeOf(p.spec)
+	if p.size.remark != "" && p.old == nil {
+		remarks = append(remarks, p.size.remark)
 	}
-	if leaves {
-		said, err := w.leaveImage(spec, target, old, want, size)
-		if err != nil {
-			return nil, err
-		}
-		remarks = append(remarks, said...)
-	}
-	remarks = append(remarks, want.remarks...)
-	if sees {
-		said, err := w.shareProcesses(spec)
-		if err != nil {
-			return nil, err
-		}
-		remarks = append(remarks, said...)
-	}
+	return p, remarks, nil
+}
 
-	if want.get("VALIDATE").value != "" {
-		said, err := w.injectValidating(spec, target, old, want, mounts, size)
-		return append(remarks, said...), err
+// inject changes the pod of the workload, and returns what it assumed. Where that is unchanged, or
+// errNoVolume, it has not changed anything.
+func (w workload) inject(want settings) (remarks []string, err error) {
+	p, remarks, err := w.plan(&want)
+	if err != nil {
+		return nil, err
 	}
-	if old != nil {
-		said, err := w.update(spec, old, want, mounts, security)
-		return append(remarks, said...), err
+	steps := []func() ([]string, error){
+		func() ([]string, error) { return want.remarks, nil },
+		func() ([]string, error) { return w.shareProcesses(p) },
 	}
-	return remarks, w.addInit(spec, sidecar(want, mounts, security, size))
+	if !want.validates() && validating(p.old) {
+		steps = slices.Insert(steps, 0, func() ([]string, error) { return w.leaveImage(p, want) })
+	}
+	switch {
+	case want.validates():
+		steps = append(steps, func() ([]string, error) { return w.injectValidating(p, want) })
+	case p.old != nil:
+		steps = append(steps, func() ([]string, error) { return w.update(p, want) })
+	default:
+		steps = append(steps, func() ([]string, error) { return nil, w.addInit(p.spec, sidecar(p, want)) })
+	}
+	for _, step := range steps {
+		said, err := step()
+		if err != nil {
+			return nil, err
+		}
+		remarks = append(remarks, said...)
+	}
+	return remarks, nil
 }
 
 // ownSpec returns the pod's spec, to be changed.
@@ -105,12 +113,15 @@ func (w workload) ownSpec() (spec *yaml.Node, err error) {
 
 // shareProcesses has the containers see each other's processes. What that changes for them is
 // said.
-func (w workload) shareProcesses(spec *yaml.Node) (remarks []string, err error) {
+func (w workload) shareProcesses(p plan) (remarks []string, err error) {
+	spec := p.spec
 	share, err := w.own(spec, yaml.ScalarNode, "shareProcessNamespace")
 	switch {
+	case !p.sees:
+		return nil, nil
 	case err != nil:
 		return nil, err
-	case share != nil && isTrue(spec, "shareProcessNamespace"):
+	case isTrue(spec, "shareProcessNamespace"):
 		return nil, nil
 	case share != nil:
 		remarks = append(remarks, "shareProcessNamespace was "+share.Value+", and is now true: podsignal has to see the program's processes")

@@ -24,10 +24,12 @@ type identity struct {
 	mayKill  bool // it has the capability KILL
 }
 
-// securityOf returns podsignal's security context, and what had to be assumed for it. sees tells
-// whether it is to see the program's processes.
-func securityOf(spec, target, old *yaml.Node, want settings, sees bool) (fields []field, remark string, err error) {
-	id, remark, err := identityOf(spec, target, old, want, sees)
+// securityOf returns podsignal's security context, and what had to be assumed for it.
+func securityOf(p plan, want settings) (fields []field, remark string, err error) {
+	if validating(p.old) {
+		p.old = nil // what it has is the program's
+	}
+	id, remark, err := identityOf(p, want)
 	if err != nil {
 		return nil, "", err
 	}
@@ -49,7 +51,8 @@ func securityOf(spec, target, old *yaml.Node, want settings, sees bool) (fields 
 // identityOf returns the program's, as far as the manifest names it: the kernel permits a signal
 // to a process of the same uid (kill(2)). To one of any uid it permits it to root with the
 // capability KILL, which is of no use in a container that is not root.
-func identityOf(spec, target, old *yaml.Node, want settings, sees bool) (id identity, remark string, err error) {
+func identityOf(p plan, want settings) (id identity, remark string, err error) {
+	spec, target, old := p.spec, p.target, p.old
 	container := text(target, "name")
 	var ids [4]*yaml.Node
 	for i, of := range []struct {
@@ -70,9 +73,9 @@ func identityOf(spec, target, old *yaml.Node, want settings, sees bool) (id iden
 		return identity{gid: gid, root: podUID != nil && podUID.Value == "0"}, "", nil
 	case want.uid != "":
 		return as(number(want.uid)), "", nil
-	case !sees && oldUID != nil:
+	case !p.sees && oldUID != nil:
 		return as(oldUID), "", nil
-	case !sees: // any uid may call a URL
+	case !p.sees: // any uid may call a URL
 		return as(number("65532")), "", nil
 	case uid != nil:
 		return as(uid), "", nil

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -13,7 +12,7 @@ import (
 
 // sidecar returns podsignal's container, a native sidecar as in the examples. The admission
 // policies make the same of a pod.
-func sidecar(want settings, mounts []mount, security []field, size size) *yaml.Node {
+func sidecar(p plan, want settings) *yaml.Node {
 	for _, v := range want.needed {
 		want.set(v)
 	}
@@ -24,11 +23,11 @@ func sidecar(want settings, mounts []mount, security []field, size size) *yaml.N
 		}
 	}
 	volumeMounts := list()
-	for _, m := range mounts {
+	for _, m := range p.mounts {
 		volumeMounts.Content = append(volumeMounts.Content, m.node())
 	}
 	securityContext := object()
-	for _, f := range security {
+	for _, f := range p.security {
 		if f.value != nil {
 			set(securityContext, f.key, f.value)
 		}
@@ -49,7 +48,7 @@ func sidecar(want settings, mounts []mount, security []field, size size) *yaml.N
 		set(c, "livenessProbe", liveness())
 	}
 	set(c, "securityContext", securityContext)
-	size.set(c)
+	p.size.set(c)
 	return c
 }
 
@@ -60,52 +59,11 @@ func imageOf(want settings) string {
 	return name + ":" + want.version
 }
 
-// portOf is that of --listen, or of the annotation, or nil. LISTEN alone, of --env, is the user's.
-func portOf(want settings) *yaml.Node {
-	listen := want.get("LISTEN")
-	if listen.value == "" || strings.HasPrefix(listen.by, "--env") {
-		return nil
-	}
-	return object("name", str(name), "containerPort", number(strings.TrimPrefix(listen.value, ":")))
-}
-
-// liveness is as in OPERATIONS.md.
-func liveness() *yaml.Node {
-	return object("httpGet", object("path", str("/healthz"), "port", str(name)), "timeoutSeconds", number("5"))
-}
-
-// listen gives a podsignal that is there a port and a probe. A probe of the user's stays.
-func (w workload) listen(container *yaml.Node, want settings) error {
-	port := portOf(want)
-	if port == nil {
-		return nil
-	}
-	ports, err := w.ownOrNew(container, yaml.SequenceNode, "ports")
-	if err != nil {
-		return err
-	}
-	isPort := func(item *yaml.Node) bool { return text(item, "name") == name }
-	same := func(item *yaml.Node) bool {
-		return isPort(item) && text(item, "containerPort") == text(port, "containerPort")
-	}
-	if !slices.ContainsFunc(ports.Content, same) {
-		replaceItems(ports, []*yaml.Node{port}, isPort)
-	}
-	if lookup(container, "livenessProbe") == nil {
-		set(container, "livenessProbe", liveness())
-	}
-	return nil
-}
-
-// node has podsignal mount the same volume at the same path.
-func (m mount) node() *yaml.Node {
-	return object("name", str(m.volume), "mountPath", str(m.path), "readOnly", boolean(true))
-}
-
 // update brings a podsignal that is there to the same state. What inject does not
 // decide on stays: other variables, resources, probes, other mounts. It returns what
 // the user may not expect.
-func (w workload) update(spec, old *yaml.Node, want settings, mounts []mount, security []field) (remarks []string, err error) {
+func (w workload) update(p plan, want settings) (remarks []string, err error) {
+	old := p.old
 	if want.image != "" || text(old, "image") == "" {
 		set(old, "image", str(imageOf(want)))
 	}
@@ -134,7 +92,7 @@ func (w workload) update(spec, old *yaml.Node, want settings, mounts []mount, se
 		}
 	}
 
-	said, err := w.mount(spec, old, mounts, was)
+	said, err := w.mount(p, was)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +108,7 @@ func (w workload) update(spec, old *yaml.Node, want settings, mounts []mount, se
 	if isTrue(securityContext, "privileged") {
 		unset(securityContext, "privileged")
 	}
-	for _, f := range security {
+	for _, f := range p.security {
 		if f.value == nil {
 			unset(securityContext, f.key)
 		} else {
@@ -158,63 +116,6 @@ func (w workload) update(spec, old *yaml.Node, want settings, mounts []mount, se
 		}
 	}
 	return remarks, nil
-}
-
-// mount has a podsignal that is there mount the volumes. What FILE names goes on being mounted,
-// and a volume that is mounted there need not be at the program's path too. was is FILE as it was.
-func (w workload) mount(spec, old *yaml.Node, mounts []mount, was string) (remarks []string, err error) {
-	volumeMounts, err := w.ownOrNew(old, yaml.SequenceNode, "volumeMounts")
-	if err != nil {
-		return nil, err
-	}
-	file := text(itemOf(old, "env", "FILE"), "value")
-	at := func(item *yaml.Node) mount { return mount{text(item, "name"), text(item, "mountPath")} }
-	var wanted []mount
-	var unwatched []string
-	for _, m := range mounts {
-		served, there := false, false
-		for _, item := range volumeMounts.Content {
-			served = served || at(item).volume == m.volume && at(item).path != m.path && touches(file, at(item).path)
-			there = there || at(item) == m
-		}
-		if served {
-			continue
-		}
-		wanted = append(wanted, m)
-		if !there && file != "" && !touches(file, m.path) {
-			unwatched = append(unwatched, m.path)
-		}
-	}
-	var with []*yaml.Node
-	for _, m := range wanted {
-		with = append(with, m.node())
-	}
-	replaceItems(volumeMounts, with, func(item *yaml.Node) bool {
-		m := at(item)
-		switch {
-		case slices.ContainsFunc(wanted, func(other mount) bool { return other.path == m.path }), !w.hasVolume(spec, m.volume):
-			return true
-		case touches(file, m.path):
-			return false
-		default: // those that were for FILE as it was are not the user's either
-			return touches(was, m.path) || slices.ContainsFunc(wanted, func(other mount) bool { return other.volume == m.volume })
-		}
-	})
-	if len(unwatched) > 0 {
-		remarks = append(remarks, fmt.Sprintf("FILE=%q stays, so podsignal does not watch %s: set --env FILE=, to have it watch all that it mounts", file, names(unwatched, "and")))
-	}
-	return remarks, nil
-}
-
-// touches tells whether a path of FILE is a folder, in it, or above it.
-func touches(files, folder string) bool {
-	isIn := func(path, folder string) bool { return strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/") }
-	for path := range strings.SplitSeq(files, ",") {
-		if path = strings.TrimSpace(path); path != "" && (path == folder || isIn(path, folder) || isIn(folder, path)) {
-			return true
-		}
-	}
-	return false
 }
 
 // signalRemarks say that the signal is another than it was, where the user has not asked for it.

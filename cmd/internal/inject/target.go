@@ -123,7 +123,7 @@ func (s *settings) watch(spec, old *yaml.Node, mounts []mount) {
 		return
 	}
 	var paths []string
-	found := s.get("VALIDATE").value == "" || len(s.volumes) == 0
+	found := !s.validates() || len(s.volumes) == 0
 	for _, m := range mounts {
 		found = found && isFound(itemOf(spec, "volumes", m.volume))
 		paths = append(paths, m.path)

@@ -105,9 +105,9 @@ func imageOfInstaller(spec, old *yaml.Node, want settings) string {
 }
 
 // validatingSidecar returns podsignal's container in the program's image. It has what the
-// program has, but for what makes the program run: command, arguments, ports and probes. old is
-// the podsignal that is there, or nil.
-func (w workload) validatingSidecar(spec, target, old *yaml.Node, want settings, mounts []mount, size size) *yaml.Node {
+// program has, but for what makes the program run: command, arguments, ports and probes.
+func (w workload) validatingSidecar(p plan, want settings) *yaml.Node {
+	target := p.target
 	c := object("name", str(name), "image", copied(lookup(target, "image")))
 	for _, key := range []string{"imagePullPolicy", "workingDir"} {
 		if value := lookup(target, key); value != nil {
@@ -119,33 +119,33 @@ func (w workload) validatingSidecar(spec, target, old *yaml.Node, want settings,
 	if from := lookup(target, "envFrom"); from != nil {
 		set(c, "envFrom", copied(from))
 	}
-	set(c, "env", list(validatingEnv(target, old, want)...))
-	set(c, "volumeMounts", list(w.validatingMounts(spec, target, old, mounts)...))
+	set(c, "env", list(validatingEnv(p, want)...))
+	set(c, "volumeMounts", list(w.validatingMounts(p)...))
 	if security := lookup(target, "securityContext"); security != nil {
 		set(c, "securityContext", copied(security))
 	}
-	size.withMemory(lookup(target, "resources", "limits", "memory")).set(c)
+	p.size.withMemory(lookup(target, "resources", "limits", "memory")).set(c)
 	return c
 }
 
 // validatingMounts are the program's, those that are watched read-only, that of the volume with
 // podsignal, and what the user has podsignal mount besides, such as a certificate.
-func (w workload) validatingMounts(spec, target, old *yaml.Node, mounts []mount) (all []*yaml.Node) {
-	for _, m := range items(target, "volumeMounts") {
+func (w workload) validatingMounts(p plan) (all []*yaml.Node) {
+	for _, m := range items(p.target, "volumeMounts") {
 		m = copied(m)
-		if slices.Contains(mounts, mount{text(m, "name"), text(m, "mountPath")}) {
+		if slices.Contains(p.mounts, mount{text(m, "name"), text(m, "mountPath")}) {
 			set(m, "readOnly", boolean(true))
 		}
 		all = append(all, m)
 	}
 	all = append(all, object("name", str(binaries), "mountPath", str(folder), "readOnly", boolean(true)))
-	file := text(itemOf(old, "env", "FILE"), "value")
-	for _, m := range items(old, "volumeMounts") {
+	file := text(itemOf(p.old, "env", "FILE"), "value")
+	for _, m := range items(p.old, "volumeMounts") {
 		volume, path := text(m, "name"), text(m, "mountPath")
 		known := func(n *yaml.Node) bool {
 			return text(n, "mountPath") == path || text(n, "name") == volume && !touches(file, path)
 		}
-		if !slices.ContainsFunc(all, known) && w.hasVolume(spec, volume) {
+		if !slices.ContainsFunc(all, known) && w.hasVolume(p.spec, volume) {
 			all = append(all, copied(m))
 		}
 	}
@@ -163,7 +163,8 @@ func (w workload) hasVolume(spec *yaml.Node, volume string) bool {
 // validatingEnv is the program's, and after that all of podsignal's, explicitly: what the image,
 // or envFrom, has for the program must not configure podsignal. Empty is as good as unset. What
 // the user has set for podsignal stays.
-func validatingEnv(target, old *yaml.Node, want settings) (env []*yaml.Node) {
+func validatingEnv(p plan, want settings) (env []*yaml.Node) {
+	target, old := p.target, p.old
 	// Kubernetes sets HOSTNAME, and what else is called so means the same to both.
 	shared := []string{"HOSTNAME", "POD_NAME", "POD_NAMESPACE"}
 	own := slices.DeleteFunc(config.Variables(nil), func(name string) bool { return slices.Contains(shared, name) })
@@ -230,9 +231,10 @@ func copied(n *yaml.Node) *yaml.Node {
 
 // injectValidating puts podsignal into the program's image, or brings one that is there to that
 // state.
-func (w workload) injectValidating(spec, target, old *yaml.Node, want settings, mounts []mount, size size) (remarks []string, err error) {
+func (w workload) injectValidating(p plan, want settings) (remarks []string, err error) {
+	spec, old := p.spec, p.old
 	image := imageOfInstaller(spec, old, want)
-	container := w.validatingSidecar(spec, target, old, want, mounts, size)
+	container := w.validatingSidecar(p, want)
 	if old == nil {
 		if err := w.listen(container, want); err != nil {
 			return nil, err
@@ -240,7 +242,7 @@ func (w workload) injectValidating(spec, target, old *yaml.Node, want settings, 
 		if err := w.addInit(spec, container); err != nil {
 			return nil, err
 		}
-		return nil, w.install(spec, image, size)
+		return nil, w.install(spec, image, p.size)
 	}
 	remarks = signalRemarks(old, want)
 	if was, is := text(old, "image"), text(container, "image"); validating(old) && was != is {
@@ -262,18 +264,19 @@ func (w workload) injectValidating(spec, target, old *yaml.Node, want settings, 
 	if err := w.listen(old, want); err != nil {
 		return nil, err
 	}
-	return remarks, w.install(spec, image, size)
+	return remarks, w.install(spec, image, p.size)
 }
 
 // leaveImage brings a podsignal that runs in the program's image back to its own: what inject
 // has not decided on for that stays.
-func (w workload) leaveImage(spec, target, old *yaml.Node, want settings, size size) (remarks []string, err error) {
+func (w workload) leaveImage(p plan, want settings) (remarks []string, err error) {
+	spec, target, old := p.spec, p.target, p.old
 	set(old, "image", str(imageOfInstaller(spec, old, want)))
 	set(old, "imagePullPolicy", str("IfNotPresent"))
 	for _, key := range []string{"command", "workingDir", "envFrom", "securityContext"} {
 		unset(old, key)
 	}
-	size.set(old)
+	p.size.set(old)
 	env, err := w.ownOrNew(old, yaml.SequenceNode, "env")
 	if err != nil {
 		return nil, err
