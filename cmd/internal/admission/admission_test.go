@@ -21,7 +21,7 @@ import (
 )
 
 func TestAdmission(t *testing.T) {
-	s := startServer(t)
+	s := startServer(t, "")
 	s.waitPolicies(t)
 	for _, test := range []struct {
 		name string
@@ -39,6 +39,18 @@ func TestAdmission(t *testing.T) {
 		{"uninstalled", testUninstalled},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
+	}
+}
+
+// Before 1.36 the API is v1beta1, behind a feature gate. The API server of 1.36 behaves as an older
+// one does.
+func TestOlderVersions(t *testing.T) {
+	for _, version := range []string{"1.34", "1.35"} {
+		t.Run(version, func(t *testing.T) {
+			s := startServer(t, version)
+			s.waitPolicies(t)
+			testLeftAlone(t, s)
+		})
 	}
 }
 

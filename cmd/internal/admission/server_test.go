@@ -28,7 +28,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const patience = 60 * time.Second
+const patience = 30 * time.Second
 
 type object = map[string]any
 
@@ -36,6 +36,7 @@ type object = map[string]any
 type server struct {
 	url    string
 	client *http.Client
+	beta   bool // MutatingAdmissionPolicy is v1beta1
 }
 
 // An answer is that to a request, with kubectl's warnings.
@@ -60,8 +61,9 @@ func cache(t *testing.T) string {
 	return folder
 }
 
-// startServer starts both on loopback, with the policies, until the end of the test.
-func startServer(t *testing.T) *server {
+// startServer starts both on loopback, with the policies, until the end of the test. An older
+// version of Kubernetes is emulated; empty: the present one.
+func startServer(t *testing.T, version string) *server {
 	t.Helper()
 	etcd := filepath.Join(cache(t), "etcd/usr/bin/etcd")
 	apiserver := filepath.Join(cache(t), "bin/kube-apiserver")
@@ -88,13 +90,20 @@ func startServer(t *testing.T) *server {
 		}
 	}
 	host, number, _ := net.SplitHostPort(port)
-	run(t, dir, apiserver, "--etcd-servers", "http://"+clients, "--bind-address", host, "--secure-port", number,
+	args := []string{
+		"--etcd-servers", "http://" + clients, "--bind-address", host, "--secure-port", number,
 		"--cert-dir", filepath.Join(dir, "certificates"), "--token-auth-file", tokens, "--authorization-mode", "RBAC",
 		"--service-cluster-ip-range", "10.0.0.0/24", "--service-account-issuer", "https://kubernetes.default.svc",
-		"--service-account-key-file", accounts, "--service-account-signing-key-file", accounts)
+		"--service-account-key-file", accounts, "--service-account-signing-key-file", accounts,
+	}
+	if version != "" {
+		args = append(args, "--emulated-version", version, "--feature-gates", "MutatingAdmissionPolicy=true",
+			"--runtime-config", "admissionregistration.k8s.io/v1beta1=true", "--emulation-forward-compatible")
+	}
+	run(t, dir, apiserver, args...)
 
 	// Its certificate is its own: it is a server of this test, on loopback.
-	s := &server{url: "https://" + port, client: &http.Client{
+	s := &server{url: "https://" + port, beta: version != "", client: &http.Client{
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 	}}
 	s.wait(t, "the API server", func() string {
@@ -114,6 +123,9 @@ func startServer(t *testing.T) *server {
 func (s *server) install(t *testing.T) {
 	t.Helper()
 	for _, o := range documents(t, filepath.Join(example, "policy.yaml")) {
+		if s.beta && strings.HasPrefix(o["kind"].(string), "Mutating") {
+			o["apiVersion"] = beta
+		}
 		s.apply(t, o)
 	}
 }
@@ -217,17 +229,17 @@ var resources = map[string]string{
 	"ReplicaSet": "/apis/apps/v1/replicasets", "Job": "/apis/batch/v1/jobs", "CronJob": "/apis/batch/v1/cronjobs",
 }
 
-func init() {
-	const group = "/apis/admissionregistration.k8s.io/v1/"
-	for _, kind := range []string{"Mutating", "Validating"} {
-		resources[kind+"AdmissionPolicy"] = group + strings.ToLower(kind) + "admissionpolicies"
-		resources[kind+"AdmissionPolicyBinding"] = group + strings.ToLower(kind) + "admissionpolicybindings"
-	}
-}
+const beta = "admissionregistration.k8s.io/v1beta1"
 
 // path is that of an object's kind, in its namespace.
 func path(o object) string {
 	p := resources[o["kind"].(string)]
+	if policy, found := strings.CutSuffix(o["kind"].(string), "AdmissionPolicy"); found {
+		return "/apis/" + o["apiVersion"].(string) + "/" + strings.ToLower(policy) + "admissionpolicies"
+	}
+	if policy, found := strings.CutSuffix(o["kind"].(string), "AdmissionPolicyBinding"); found {
+		return "/apis/" + o["apiVersion"].(string) + "/" + strings.ToLower(policy) + "admissionpolicybindings"
+	}
 	if namespace, ok := o["metadata"].(object)["namespace"].(string); ok {
 		i := strings.LastIndex(p, "/")
 		p = p[:i] + "/namespaces/" + namespace + p[i:]
