@@ -182,3 +182,30 @@ func version(t *testing.T) string {
 	}
 	return string(found[1])
 }
+
+// TestReadme wants the table of annotations to have each, in this order, with what it may be.
+func TestReadme(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join(example, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(podsignal/[a-z-]+)` \\| (`([A-Z_]+)`)?.* \\| (.*)\\|$").FindAllStringSubmatch(string(content), -1) {
+		got = append(got, strings.Join([]string{row[1], row[3], strings.TrimSpace(row[4])}, " | "))
+	}
+	for _, a := range annotation.All {
+		if a.Policy {
+			want = append(want, strings.Join([]string{a.Key(), a.Variable, a.Use}, " | "))
+		} else {
+			want = append(want, a.Key()+" |  | ")
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("annotations of README.md (-want +got):\n%s", diff)
+	}
+	for _, name := range slices.Concat(annotation.Reserved, defaults) {
+		if !strings.Contains(string(content), "`"+name+"`") && !strings.Contains(string(content), "`"+annotation.Prefix+name+"`") {
+			t.Errorf("README.md does not tell of %s", name)
+		}
+	}
+}
