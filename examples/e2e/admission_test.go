@@ -15,6 +15,10 @@ import (
 // testAdmission has the policies of examples/admission add podsignal, in namespaces of its own: other
 // cases are not to notice them.
 func testAdmission(t *testing.T, c *cluster, name string) {
+	const group = "/apis/admissionregistration.k8s.io/v1"
+	if kinds := c.kubectl(t, nil, "get", "--raw", group); kinds != "" && !strings.Contains(kinds, `"mutatingadmissionpolicies"`) {
+		t.Skip("MutatingAdmissionPolicy is not there: it needs Kubernetes 1.36")
+	}
 	own, restricted := *c, *c
 	own.namespace += "-admission"
 	own.create(t, "baseline")

@@ -27,6 +27,9 @@ const example = "../../../examples/admission/"
 
 var update = flag.Bool("update", false, "write the policies of examples/admission")
 
+// keys are those of the parameter, without the defaults.
+var keys = []string{"image", "imagePullPolicy", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"}
+
 // defaults are the annotations that the parameter may have a default for.
 var defaults = []string{"exclude", "splay", "listen"}
 
@@ -61,13 +64,18 @@ type lists struct {
 	Defaults     string      // in a sentence
 	DefaultNames string
 	ImagePattern string
-	Variables    []variable
-	Programs     []string
-	SignalNames  string // by number
-	EndSignals   string
+
+	ParameterKeys string
+	Variables     []variable
+	Programs      []string
+	SignalNames   string // by number
+	EndSignals    string
 }
 
-type annotated struct{ Name, Pattern, Use string }
+type annotated struct {
+	Name, Pattern, Use string
+	Default            bool // the parameter may have one
+}
 
 type variable struct{ Variable, Value string }
 
@@ -87,6 +95,7 @@ func render(t *testing.T, name string) []byte {
 func makeLists(t *testing.T) lists {
 	t.Helper()
 	l := lists{Version: version(t), Defaults: strings.Join(defaults, ", "), DefaultNames: listOf(defaults)}
+	l.ParameterKeys = listOf(slices.Concat(keys, defaults))
 	var names, others, known []string
 	for _, a := range annotation.All {
 		known = append(known, a.Key())
@@ -98,7 +107,7 @@ func makeLists(t *testing.T) lists {
 			continue
 		}
 		names = append(names, a.Name)
-		l.Annotations = append(l.Annotations, annotated{a.Name, pattern(a.Anchored()), quote(a.Use)})
+		l.Annotations = append(l.Annotations, annotated{a.Name, pattern(a.Anchored()), quote(a.Use), slices.Contains(defaults, a.Name)})
 		if a.Variable != "" {
 			l.Variables = append(l.Variables, variable{a.Variable, valueOf(a)})
 		}
@@ -203,7 +212,7 @@ func TestReadme(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("annotations of README.md (-want +got):\n%s", diff)
 	}
-	for _, name := range slices.Concat(annotation.Reserved, defaults) {
+	for _, name := range slices.Concat(annotation.Reserved, keys, defaults) {
 		if !strings.Contains(string(content), "`"+name+"`") && !strings.Contains(string(content), "`"+annotation.Prefix+name+"`") {
 			t.Errorf("README.md does not tell of %s", name)
 		}

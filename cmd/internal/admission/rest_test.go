@@ -220,7 +220,7 @@ func testMany(t *testing.T, s *server) {
 }
 
 // parameter is the ConfigMap with other values; null: without the key.
-func (s *server) parameter(t *testing.T, changes object) {
+func (s *server) parameter(t *testing.T, changes object) answer {
 	t.Helper()
 	data := object{"image": "podsignal:1"}
 	for key, value := range changes {
@@ -228,7 +228,7 @@ func (s *server) parameter(t *testing.T, changes object) {
 			delete(data, key)
 		}
 	}
-	s.request(t, "PUT", "/api/v1/namespaces/podsignal-system/configmaps/podsignal", object{
+	return s.request(t, "PUT", "/api/v1/namespaces/podsignal-system/configmaps/podsignal", object{
 		"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": "podsignal", "namespace": "podsignal-system"}, "data": data,
 	})
 }
@@ -301,14 +301,23 @@ volumes: [{name: conf, configMap: {name: conf}}]`))
 		t.Run(key, func(t *testing.T) {
 			refused := 0
 			for i, value := range values {
-				image := fmt.Sprintf("podsignal:%d", i)
-				changes := object{"image": image, key: value}
-				s.parameter(t, changes)
-				// Whether it is taken or not, the pod is created. The image tells that this parameter counts.
+				// Another value tells that this parameter counts.
+				mark := fmt.Sprintf("podsignal:v%d", i)
+				changes := object{"image": mark, key: value}
+				if key == "image" {
+					mark = fmt.Sprintf("%dMi", 33+i)
+					changes["limits.memory"] = mark
+				}
+				warned := len(s.parameter(t, changes).warnings) > 0
+				// Whether it is taken or not, the pod is created.
 				a := s.waitSidecar(t, asked, func(sidecar object) bool {
-					return sidecar == nil || key == "image" || sidecar["image"] == image
+					return sidecar == nil || strings.Contains(fmt.Sprint(sidecar["image"], sidecar["resources"]), mark)
 				})
-				switch taken := sidecar(a.object) != nil; {
+				taken := sidecar(a.object) != nil
+				if taken == warned {
+					t.Errorf("%s=%q is taken: %v, and a warning is there: %v", key, value, taken, warned)
+				}
+				switch {
 				case taken && key != "image" && !bad[key](strings.TrimSpace(value)):
 					t.Errorf("%s=%q is taken", key, value)
 				case !taken:
@@ -325,7 +334,8 @@ volumes: [{name: conf, configMap: {name: conf}}]`))
 	}
 
 	t.Run("an image with a space", func(t *testing.T) {
-		s.parameter(t, object{"image": "pod signal"})
+		wantWarnings(t, s.parameter(t, object{"image": "pod signal", "imagepullpolicy": "Never"}),
+			"podsignal is added to no pod: image is not valid: use one such as podsignal:"+version(t), "unknown keys: imagepullpolicy")
 		wantWarnings(t, s.waitSidecar(t, asked, isAway), missing)
 		s.parameter(t, object{"image": nil})
 		wantWarnings(t, s.waitSidecar(t, asked, isAway), missing)

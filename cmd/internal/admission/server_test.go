@@ -209,7 +209,7 @@ func unquoted(header string) string {
 	_, text, _ := strings.Cut(header, `"`)
 	text = strings.TrimSuffix(text, `"`)
 	text = strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(text)
-	return regexp.MustCompile(`^Validation failed for ValidatingAdmissionPolicy 'podsignal' with binding 'podsignal': `).ReplaceAllString(text, "")
+	return regexp.MustCompile(`^Validation failed for ValidatingAdmissionPolicy 'podsignal(?:-parameter)?' with binding 'podsignal(?:-parameter)?': `).ReplaceAllString(text, "")
 }
 
 // request fails the test unless it is answered.
