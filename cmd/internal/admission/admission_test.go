@@ -34,6 +34,7 @@ func TestAdmission(t *testing.T) {
 		{"updates", testUpdates},
 		{"levels of Pod Security", testLevels},
 		{"many", testMany},
+		{"limit range", testLimitRange},
 		{"parameter", testParameter},
 		{"deny", testDeny},
 		{"uninstalled", testUninstalled},

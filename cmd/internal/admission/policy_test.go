@@ -112,6 +112,7 @@ func makeLists(t *testing.T) lists {
 			l.Variables = append(l.Variables, variable{a.Variable, valueOf(a)})
 		}
 	}
+	cmdlines := make(map[string]string) // by process
 	for _, p := range programs.All {
 		for _, setting := range p.Settings {
 			name, _, _ := strings.Cut(setting, "=")
@@ -120,6 +121,10 @@ func makeLists(t *testing.T) lists {
 			}
 		}
 		for _, process := range p.Processes {
+			if cmdline, taken := cmdlines[process]; taken && (cmdline == "" || p.Cmdline == "") {
+				t.Errorf("%s may be two programs, and the policies would take both", process)
+			}
+			cmdlines[process] = p.Cmdline
 			l.Programs = append(l.Programs, listOf([]string{process, p.Cmdline, p.Name, p.Signal, p.Instead, strings.Join(p.Settings, " ")}))
 		}
 	}
