@@ -21,7 +21,7 @@ func firstProcesses(spec *yaml.Node) (remarks []string) {
 		command := slices.Concat(words(c, "command"), words(c, "args"))
 		switch {
 		case needsFirst(command):
-			why = strings.Join(command[:1], "") + " has to be process 1"
+			why = strings.Join(command[:1], "") + " must be process 1"
 		case ofFirst.MatchString(strings.Join(command, " ")):
 			why = "its command means process 1"
 		case ofFirst.MatchString(strings.Join(words(c, "lifecycle", "postStart", "exec", "command"), " ")):
@@ -30,7 +30,7 @@ func firstProcesses(spec *yaml.Node) (remarks []string) {
 			why = "its hook preStop means process 1"
 		}
 		if why != "" {
-			remarks = append(remarks, fmt.Sprintf("container %s: %s, and where processes are shared, another one is that: change it, or have podsignal call a URL, by podsignal/reload-url without podsignal/process", text(c, "name"), why))
+			remarks = append(remarks, fmt.Sprintf("container %s: %s, which is another one where processes are shared: change it, or use podsignal/reload-url without podsignal/process", text(c, "name"), why))
 		}
 	}
 	return remarks

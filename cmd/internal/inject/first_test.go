@@ -7,13 +7,13 @@ import (
 
 // Where processes are shared, no container has process 1: what needs it is told, once.
 func TestFirst(t *testing.T) {
-	const end = ", and where processes are shared, another one is that: change it, or have podsignal call a URL, by podsignal/reload-url without podsignal/process\n"
+	const end = ", which is another one where processes are shared: change it, or use podsignal/reload-url without podsignal/process\n"
 	tests := []struct{ name, container, want string }{
 		{"a program", "command: [nginx, -g, daemon off;]", ""},
-		{"s6-overlay", "command: [/init]", "/init has to be process 1"},
-		{"tini", "command: [/usr/bin/tini, --, web, -s]", "/usr/bin/tini has to be process 1"},
+		{"s6-overlay", "command: [/init]", "/init must be process 1"},
+		{"tini", "command: [/usr/bin/tini, --, web, -s]", "/usr/bin/tini must be process 1"},
 		{"tini that takes care", "command: [tini, -g, -s, --, web]", ""},
-		{"systemd", "command: [/lib/systemd/systemd]", "/lib/systemd/systemd has to be process 1"},
+		{"systemd", "command: [/lib/systemd/systemd]", "/lib/systemd/systemd must be process 1"},
 		{"an argument", "command: [web]\n    args: [/init]", ""},
 		{"a hook", "lifecycle: {preStop: {exec: {command: [kill, -QUIT, '1']}}}", "its hook preStop means process 1"},
 		{"a hook of a shell", "lifecycle: {postStart: {exec: {command: [sh, -c, 'sleep 5; kill -s HUP 1; true']}}}", "its hook postStart means process 1"},
