@@ -115,7 +115,7 @@ func installPolicies(t *testing.T, c *cluster, namespaces ...string) (parameter 
 			t.Error(err)
 		}
 	})
-	return m.kind("ConfigMap")["metadata"].(object)["namespace"].(string)
+	return m.kind("Namespace")["metadata"].(object)["name"].(string)
 }
 
 // kubectl runs it for objects of any namespace.

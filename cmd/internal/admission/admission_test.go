@@ -307,48 +307,70 @@ func testLeftAlone(t *testing.T, s *server) {
 		warnings                []string
 	}{
 		{"no annotation", "{other: x}", simple, false, nil},
-		{"none that asks", "{podsignal/signal: HUP, podsignal/listen: '1'}", simple, false,
-			[]string{prefix + "there is podsignal/signal, podsignal/listen, but neither podsignal/process nor podsignal/reload-url"}},
+		{
+			"none that asks", "{podsignal/signal: HUP, podsignal/listen: '1'}", simple, false,
+			[]string{prefix + "there is podsignal/signal, podsignal/listen, but neither podsignal/process nor podsignal/reload-url"},
+		},
 		{"a container of that name", "{podsignal/process: nginx}", `
 containers:
 - {name: podsignal, image: mine, volumeMounts: [{name: conf, mountPath: /conf}]}
 volumes: [{name: conf, configMap: {name: conf}}]`, true, nil},
 		{"an init container of that name", "{podsignal/process: nginx}", "initContainers: [{name: podsignal, image: mine}]" + simple, true, nil},
-		{"hostPID", "{podsignal/process: nginx}", "hostPID: true" + simple, false,
-			[]string{prefix + "hostPID is true, and podsignal would see the processes of the whole node: remove hostPID"}},
+		{
+			"hostPID", "{podsignal/process: nginx}", "hostPID: true" + simple, false,
+			[]string{prefix + "hostPID is true, and podsignal would see the processes of the whole node: remove hostPID"},
+		},
 		{"Windows", "{podsignal/process: nginx}", "os: {name: windows}" + simple, false, []string{prefix + "it is for Windows, which has no signals"}},
 		{"a Windows node", "{podsignal/process: nginx}", "nodeSelector: {kubernetes.io/os: windows}" + simple, false, []string{prefix + "it is for Windows, which has no signals"}},
 		{"a mirror pod", "{podsignal/process: nginx, kubernetes.io/config.mirror: x}", "nodeName: node" + simple, false, nil},
-		{"nothing mounted", "{podsignal/process: nginx}", "containers: [{name: nginx, image: nginx}]", false,
-			[]string{prefix + "no container mounts a ConfigMap, Secret or projected volume: mount what the program reads in its container, as a folder, or name other volumes by podsignal/volume"}},
-		{"nothing mounted by the program", "{podsignal/process: nginx, podsignal/container: web}", "containers: [{name: web, image: web}]", false,
-			[]string{prefix + "container web mounts none of the volumes: mount what the program reads in its container, as a folder, or name other volumes by podsignal/volume"}},
-		{"no such container", "{podsignal/process: nginx, podsignal/container: ngin}", simple, false,
-			[]string{prefix + "podsignal/container: no container that goes on running is named ngin: use nginx"}},
-		{"no such volume", "{podsignal/process: nginx, podsignal/volume: 'conf, con'}", simple, false,
-			[]string{prefix + "podsignal/volume: the pod has no volume named con; podsignal/volume: container nginx does not mount con"}},
+		{
+			"nothing mounted", "{podsignal/process: nginx}", "containers: [{name: nginx, image: nginx}]", false,
+			[]string{prefix + "no container mounts a ConfigMap, Secret or projected volume: mount what the program reads in its container, as a folder, or name other volumes by podsignal/volume"},
+		},
+		{
+			"nothing mounted by the program", "{podsignal/process: nginx, podsignal/container: web}", "containers: [{name: web, image: web}]", false,
+			[]string{prefix + "container web mounts none of the volumes: mount what the program reads in its container, as a folder, or name other volumes by podsignal/volume"},
+		},
+		{
+			"no such container", "{podsignal/process: nginx, podsignal/container: ngin}", simple, false,
+			[]string{prefix + "podsignal/container: no container that goes on running is named ngin: use nginx"},
+		},
+		{
+			"no such volume", "{podsignal/process: nginx, podsignal/volume: 'conf, con'}", simple, false,
+			[]string{prefix + "podsignal/volume: the pod has no volume named con; podsignal/volume: container nginx does not mount con"},
+		},
 		{"a volume that is not mounted", "{podsignal/process: nginx, podsignal/volume: data}", simple + ", {name: data, emptyDir: {}}]", false, nil},
 		{"several containers", "{podsignal/process: nginx}", `
 containers:
 - {name: web, image: web, volumeMounts: [{name: conf, mountPath: /conf}]}
 - {name: nginx, image: nginx, volumeMounts: [{name: conf, mountPath: /conf}]}
 volumes: [{name: conf, configMap: {name: conf}}]`, false, []string{prefix + "several containers mount the volumes: set podsignal/container to web or nginx"}},
-		{"subPath", "{podsignal/process: nginx}", `
+		{
+			"subPath", "{podsignal/process: nginx}", `
 containers:
 - {name: nginx, image: nginx, volumeMounts: [{name: conf, mountPath: /conf, subPath: x}]}
 volumes: [{name: conf, configMap: {name: conf}}]`, false,
-			[]string{prefix + "container nginx mounts the volume conf by subPath, which never receives updates: mount the folder, or name other volumes by podsignal/volume"}},
-		{"a path with a comma", "{podsignal/process: nginx}", `
+			[]string{prefix + "container nginx mounts the volume conf by subPath, which never receives updates: mount the folder, or name other volumes by podsignal/volume"},
+		},
+		{
+			"a path with a comma", "{podsignal/process: nginx}", `
 containers:
 - {name: nginx, image: nginx, volumeMounts: [{name: conf, mountPath: "/a,b"}]}
 volumes: [{name: conf, configMap: {name: conf}}]`, false,
-			[]string{prefix + "container nginx mounts the volume conf at a path with a comma, or with spaces around it: use another path"}},
-		{"runAsNonRoot without a uid", "{podsignal/process: nginx}", "securityContext: {runAsNonRoot: true}" + simple, false,
-			[]string{prefix + "container nginx has runAsNonRoot and no runAsUser: set podsignal/uid to the program's uid"}},
-		{"root against runAsNonRoot", "{podsignal/process: nginx, podsignal/uid: '0'}", "securityContext: {runAsNonRoot: true}" + simple, false,
-			[]string{prefix + "podsignal/uid is 0, and container nginx has runAsNonRoot: set podsignal/uid to the program's uid"}},
-		{"a URL and a signal", "{podsignal/reload-url: 'http://localhost/', podsignal/signal: HUP}", simple, false,
-			[]string{prefix + "podsignal/reload-url and podsignal/signal: podsignal calls a URL, or sends a signal: remove one of them"}},
+			[]string{prefix + "container nginx mounts the volume conf at a path with a comma, or with spaces around it: use another path"},
+		},
+		{
+			"runAsNonRoot without a uid", "{podsignal/process: nginx}", "securityContext: {runAsNonRoot: true}" + simple, false,
+			[]string{prefix + "container nginx has runAsNonRoot and no runAsUser: set podsignal/uid to the program's uid"},
+		},
+		{
+			"root against runAsNonRoot", "{podsignal/process: nginx, podsignal/uid: '0'}", "securityContext: {runAsNonRoot: true}" + simple, false,
+			[]string{prefix + "podsignal/uid is 0, and container nginx has runAsNonRoot: set podsignal/uid to the program's uid"},
+		},
+		{
+			"a URL and a signal", "{podsignal/reload-url: 'http://localhost/', podsignal/signal: HUP}", simple, false,
+			[]string{prefix + "podsignal/reload-url and podsignal/signal: podsignal calls a URL, or sends a signal: remove one of them"},
+		},
 		{"a port of the program", "{podsignal/process: nginx, podsignal/listen: ':8080'}", `
 containers:
 - {name: nginx, image: nginx, ports: [{containerPort: 8080}], volumeMounts: [{name: conf, mountPath: /conf}]}
@@ -357,8 +379,10 @@ volumes: [{name: conf, configMap: {name: conf}}]`, false, []string{prefix + "pod
 		// What is a warning alone.
 		{"another signal", "{podsignal/process: haproxy, podsignal/signal: HUP}", simple, true, []string{"podsignal/signal: HAProxy reloads on USR2, use that"}},
 		{"a signal that ends the program", "{podsignal/process: haproxy, podsignal/signal: TERM}", simple, true, nil},
-		{"a program that does not reload", "{podsignal/process: redis-server}", simple, true,
-			[]string{"Redis does not reload on HUP: restart it, by SIGNAL=TERM (examples/restart-in-place)"}},
+		{
+			"a program that does not reload", "{podsignal/process: redis-server}", simple, true,
+			[]string{"Redis does not reload on HUP: restart it, by SIGNAL=TERM (examples/restart-in-place)"},
+		},
 		{"a program that ends on TERM", "{podsignal/process: redis-server, podsignal/signal: TERM}", simple, true, nil},
 		{"an unknown annotation", "{podsignal/process: nginx, podsignal/https-proxy: 'http://proxy'}", simple, true, []string{"unknown annotation podsignal/https-proxy: known are " + known()}},
 		{"reserved annotations", "{podsignal/process: nginx, podsignal/hold: x, podsignal/approved: x, podsignal/synced-at: x}", simple, true, nil},

@@ -254,13 +254,12 @@ func (s *server) create(t *testing.T, o object) answer {
 }
 
 // apply has an object be so, and fails the test if that is refused.
-func (s *server) apply(t *testing.T, o object) answer {
+func (s *server) apply(t *testing.T, o object) {
 	t.Helper()
 	a := s.request(t, "PATCH", path(o)+"/"+o["metadata"].(object)["name"].(string)+"?fieldManager=admission&force=true", o)
 	if a.code/100 != 2 {
 		t.Fatalf("applying %v: %s", o["metadata"], a.body)
 	}
-	return a
 }
 
 func (s *server) delete(t *testing.T, o object) {
