@@ -101,6 +101,11 @@ func TestListen(t *testing.T) {
 	if c := podsignalIn(t, out); written(c, "ports") != strings.Replace(port, "9533", "9600", 1) || written(c, "livenessProbe") != strings.Replace(probe, "5", "7", 1) {
 		t.Errorf("with another port:\n%s", out)
 	}
+	// A port of another container.
+	taken := edited(t, web, "image: nginx:1.28", "image: nginx:1.28\n    ports: [{containerPort: 9533}]")
+	if _, _, err := run(taken, "--process=nginx", "--listen=:9533"); err == nil || err.Error() != `Pod/web: --listen=":9533": container nginx has that port: use another` {
+		t.Errorf("error %v", err)
+	}
 	// LISTEN by --env is the variable and no more.
 	out, _ = injected(t, web, "--process=nginx", "--env=LISTEN=127.0.0.1:9533")
 	if c := podsignalIn(t, out); written(c, "ports") != "" || envOf(c)["LISTEN"] != "127.0.0.1:9533" {

@@ -69,6 +69,14 @@ func TestNotChanged(t *testing.T) {
 			"Pod/web (v1): not changed: it is for Windows, which has no signals",
 		},
 		{
+			"Windows, by the node", edited(t, annotated(t, asks), "spec:", "spec:\n  nodeSelector: {kubernetes.io/os: windows}"),
+			"Pod/web (v1): not changed: it is for Windows, which has no signals",
+		},
+		{
+			"root, where it is forbidden", edited(t, annotated(t, asks+", podsignal/uid: '0'"), "spec:", "spec:\n  securityContext: {runAsNonRoot: true}"),
+			"Pod/web (v1): not changed: container nginx has runAsNonRoot, so its program's uid is not 0: set podsignal/uid, or --uid, to that",
+		},
+		{
 			"no uid", edited(t, annotated(t, asks), "spec:", "spec:\n  securityContext: {runAsNonRoot: true}"),
 			"Pod/web (v1): not changed: container nginx has runAsNonRoot but no runAsUser, and podsignal has to run as the same uid: set podsignal/uid, or --uid",
 		},

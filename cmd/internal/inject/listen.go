@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -14,6 +15,20 @@ func portOf(want settings) *yaml.Node {
 		return nil
 	}
 	return object("name", str(name), "containerPort", number(strings.TrimPrefix(listen.value, ":")))
+}
+
+// portTaken is an error if another container has the port: all of a pod share theirs.
+func portTaken(spec *yaml.Node, want settings) error {
+	number := text(portOf(want), "containerPort")
+	for _, c := range longRunning(spec) {
+		for _, port := range items(c, "ports") {
+			if number != "" && text(port, "containerPort") == number {
+				listen := want.get("LISTEN")
+				return fmt.Errorf("%s=%q: container %s has that port: use another", listen.by, listen.value, text(c, "name"))
+			}
+		}
+	}
+	return nil
 }
 
 // liveness is as in OPERATIONS.md.

@@ -28,7 +28,7 @@ func (w workload) plan(want *settings) (p plan, remarks []string, err error) {
 	if p.spec, err = w.ownSpec(); err != nil {
 		return p, nil, err
 	}
-	if text(p.spec, "os", "name") == "windows" {
+	if text(p.spec, "os", "name") == "windows" || text(p.spec, "nodeSelector", "kubernetes.io/os") == "windows" {
 		return p, nil, unchanged{errors.New("it is for Windows, which has no signals")}
 	}
 	if p.old, err = w.findOwn(p.spec, name); err != nil {
@@ -41,7 +41,7 @@ func (w workload) plan(want *settings) (p plan, remarks []string, err error) {
 	if p.target, p.mounts, err = findTarget(p.spec, *want); err != nil {
 		return p, nil, err
 	}
-	if err = want.fitTo(p.old); err != nil {
+	if err = errors.Join(want.fitTo(p.old), portTaken(p.spec, *want)); err != nil {
 		return p, nil, err
 	}
 	want.asKnown(p.old)

@@ -67,10 +67,16 @@ func identityOf(p plan, want settings) (id identity, remark string, err error) {
 	if oldGID := lookup(old, "securityContext", "runAsGroup"); gid == nil && oldGID != nil {
 		gid = number(oldGID.Value)
 	}
+	nonRoot := lookup(target, "securityContext", "runAsNonRoot")
+	if nonRoot == nil {
+		nonRoot = lookup(spec, "securityContext", "runAsNonRoot")
+	}
 	as := func(uid *yaml.Node) identity { return identity{uid: uid, gid: gid, root: uid.Value == "0"} }
 	switch {
 	case want.uid == keep, want.uid == "" && uid == nil && podUID == nil && keeps(old):
 		return identity{gid: gid, root: podUID != nil && podUID.Value == "0"}, "", nil
+	case want.uid == "0" && isTrue(nonRoot):
+		return id, "", unchanged{fmt.Errorf("container %s has runAsNonRoot, so its program's uid is not 0: set podsignal/uid, or --uid, to that", container)}
 	case want.uid != "":
 		return as(number(want.uid)), "", nil
 	case !p.sees && oldUID != nil:
@@ -85,10 +91,6 @@ func identityOf(p plan, want settings) (id identity, remark string, err error) {
 		id = as(oldUID)
 		id.mayKill = id.root && slices.ContainsFunc(items(old, "securityContext", "capabilities", "add"), func(n *yaml.Node) bool { return n.Value == "KILL" })
 		return id, "", nil
-	}
-	nonRoot := lookup(target, "securityContext", "runAsNonRoot")
-	if nonRoot == nil {
-		nonRoot = lookup(spec, "securityContext", "runAsNonRoot")
 	}
 	if isTrue(nonRoot) {
 		return id, "", unchanged{fmt.Errorf("container %s has runAsNonRoot but no runAsUser, and podsignal has to run as the same uid: set podsignal/uid, or --uid", container)}
