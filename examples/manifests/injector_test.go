@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -125,4 +126,26 @@ spec:
 	if diff := cmp.Diff(want, got.InitContainers[2]); diff != "" {
 		t.Errorf("podsignal, wanted (-) and got (+):\n%s", diff)
 	}
+}
+
+// TestKustomizePipe is kubectl kustomize | podsignal inject.
+func TestKustomizePipe(t *testing.T) {
+	built := build(t, "testdata/pipe")
+	want, err := decode(built) // a ConfigMap, and then the Deployment
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decode(injector(t)(string(built)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := &got[1].(*appsv1.Deployment).Spec.Template.Spec
+	if len(pod.InitContainers) != 1 || pod.InitContainers[0].Name != "podsignal" || pod.ShareProcessNamespace == nil || !*pod.ShareProcessNamespace {
+		t.Fatalf("podsignal was not added: %+v", pod)
+	}
+	if diff := cmp.Diff([]corev1.EnvVar{{Name: "PROCESS", Value: "nginx"}}, pod.InitContainers[0].Env); diff != "" {
+		t.Error(diff)
+	}
+	pod.InitContainers, pod.ShareProcessNamespace = nil, nil
+	same(t, want, got)
 }

@@ -95,6 +95,17 @@ func decodeKustomization(content []byte) (types.Kustomization, error) {
 // render returns what `kubectl kustomize dir` prints, as objects.
 func render(t *testing.T, dir string) []runtime.Object {
 	t.Helper()
+	built := build(t, dir)
+	objects, err := decode(built)
+	if err != nil {
+		t.Fatalf("kubectl kustomize %s: %v\n%s", dir, err, built)
+	}
+	return objects
+}
+
+// build returns what kubectl kustomize prints.
+func build(t *testing.T, dir string) []byte {
+	t.Helper()
 	var stdout bytes.Buffer
 	command := kustomize.NewCmdKustomize(genericiooptions.IOStreams{Out: &stdout, ErrOut: io.Discard})
 	command.SetArgs([]string{dir})
@@ -102,9 +113,5 @@ func render(t *testing.T, dir string) []runtime.Object {
 	if err := command.Execute(); err != nil {
 		t.Fatalf("kubectl kustomize %s: %v", dir, err)
 	}
-	objects, err := decode(stdout.Bytes())
-	if err != nil {
-		t.Fatalf("kubectl kustomize %s: %v\n%s", dir, err, stdout.String())
-	}
-	return objects
+	return stdout.Bytes()
 }
