@@ -94,14 +94,20 @@ func forPrograms(m procfs.Mount, dir string) bool {
 	if err != nil {
 		return true // it will be said when it is watched
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, "..") })
+	return !tokenNames(names) && !(m.FSType == "tmpfs" && downwardNames(names))
+}
+
+// tokenNames tells whether a volume has the names of the token that each pod gets.
+func tokenNames(names []string) bool { return keys(names) == "ca.crt/namespace/token" }
+
+// downwardNames tells whether a volume shows nothing but labels and annotations.
+func downwardNames(names []string) bool {
+	return slices.Contains([]string{"labels", "annotations", "annotations/labels"}, keys(names))
+}
+
+// keys are the names in a volume that are not the kubelet's own, in one string.
+func keys(names []string) string {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return strings.HasPrefix(name, "..") })
 	slices.Sort(names)
-	switch strings.Join(names, "/") {
-	case "ca.crt/namespace/token":
-		return false
-	case "labels", "annotations", "annotations/labels":
-		return m.FSType != "tmpfs"
-	default:
-		return true
-	}
+	return strings.Join(names, "/")
 }

@@ -3,7 +3,6 @@ package watcher
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,6 +32,8 @@ type scan struct {
 type found struct {
 	folders map[id]*folder
 	entries []entry
+	shown   []shown           // by each path
+	device  device            // that was asked about last
 	files   int               // that are shown
 	newest  time.Time         // the newest ctime of all that decides what is shown
 	written time.Time         // the newest of files that may still be written to
@@ -66,10 +67,20 @@ func newScan(ctx context.Context, c *cache, exclude exclusion) *scan {
 // fs.ErrNotExist where there is nothing.
 func (s *scan) path(path string) (kind Kind, err error) {
 	s.root = path
+	s.shown = append(s.shown, shown{path: path, first: len(s.entries)})
+	defer func() {
+		now := &s.shown[len(s.shown)-1]
+		now.last = len(s.entries)
+		if err == nil {
+			now.kind = kind
+		}
+	}()
 	at, err := s.end(path)
 	if err != nil {
 		return "", err
 	}
+	now := &s.shown[len(s.shown)-1]
+	now.at, now.secret = at, s.maySecret(&at)
 	switch at.mode() {
 	case unix.S_IFDIR:
 		volume, err := s.folder(path, at)
@@ -176,6 +187,9 @@ func (s *scan) file(path string, at place) error {
 	if t := time.Unix(at.stat.Ctim.Unix()); !at.frozen() && t.After(s.written) {
 		s.written = t
 	}
+	if now := &s.shown[len(s.shown)-1]; !now.secret {
+		now.secret = s.inMemory(&at)
+	}
 	s.files++
 	if err := s.room.keep(path); err != nil {
 		return err
@@ -223,21 +237,6 @@ func (s *scan) saw(st *unix.Stat_t) {
 }
 
 func byPath(a, b entry) int { return strings.Compare(a.path, b.path) }
-
-// digest is the same for the same paths with the same contents. Two paths of
-// FILE that overlap show a file twice, which does no harm.
-func (s *scan) digest() [sha256.Size]byte {
-	slices.SortFunc(s.entries, byPath)
-	h := sha256.New()
-	var pair []byte
-	for _, f := range s.entries {
-		pair = binary.BigEndian.AppendUint64(pair[:0], uint64(len(f.path)))
-		pair = append(pair, f.path...)
-		pair = append(pair, f.sum[:]...)
-		h.Write(pair)
-	}
-	return [sha256.Size]byte(h.Sum(nil))
-}
 
 // realPaths are where the content that is shown really is.
 func (s *scan) realPaths() *[]string {

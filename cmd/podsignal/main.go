@@ -87,7 +87,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, log *logging.Writ
 	case "check":
 		return runCheck(ctx, rest, stdout)
 	case "status":
-		return runStatus(rest, stdout)
+		return runStatus(ctx, rest, stdout)
 	case "install":
 		return runInstall(rest, stdout)
 	case "inject":
@@ -138,7 +138,8 @@ func runCheck(ctx context.Context, args []string, stdout io.Writer) error {
 }
 
 // runStatus is podsignal status.
-func runStatus(args []string, stdout io.Writer) error {
+func runStatus(ctx context.Context, args []string, stdout io.Writer) error {
+	const waitFor = "--wait-for"
 	switch {
 	case len(args) == 0:
 		return status.Run(stdout, false)
@@ -146,8 +147,17 @@ func runStatus(args []string, stdout io.Writer) error {
 		return usage(stdout)
 	case len(args) == 1 && args[0] == "--json":
 		return status.Run(stdout, true)
+	case len(args) == 1 && strings.HasPrefix(args[0], waitFor+"="):
+		args = []string{waitFor, strings.TrimPrefix(args[0], waitFor+"=")}
 	}
-	return configError{fmt.Errorf("unknown arguments %q: use podsignal status, or podsignal status --json", "status "+strings.Join(args, " "))}
+	if len(args) == 2 && args[0] == waitFor {
+		wait, err := status.ParseWait(args[1])
+		if err != nil {
+			return configError{fmt.Errorf("%s: %w", waitFor, err)}
+		}
+		return wait.Run(ctx, stdout)
+	}
+	return configError{fmt.Errorf("unknown arguments %q: use podsignal status, with --json or --wait-for DIGEST, or with neither", "status "+strings.Join(args, " "))}
 }
 
 // runInstall is podsignal install.

@@ -65,8 +65,9 @@ type files struct {
 // desired is what the files show.
 type desired struct {
 	watcher.Snapshot
-	changed time.Time // when its digest came to be; zero: there is none yet
-	forced  bool      // it was taken though the files have not stopped changing
+	changed time.Time    // when its digest came to be; zero: there is none yet
+	paths   []PathStatus // of the digest
+	forced  bool         // it was taken though the files have not stopped changing
 
 	filesFailure retrying // that the files are gone or unreadable
 }
@@ -194,6 +195,7 @@ func (l *Loop) desire(s watcher.Snapshot) {
 			l.counts.Changes++
 		}
 		l.desired.changed = time.Now().Add(-s.Age())
+		l.desired.paths = pathsOf(l.rule.Files.Paths, s.Paths)
 		l.search.renew()
 		for _, t := range l.targets {
 			t.failing.renew()

@@ -3,6 +3,7 @@ package deliver
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/verify"
 	"github.com/podsignal/podsignal/signal"
+	"github.com/podsignal/podsignal/watcher"
 )
 
 // Status is what podsignal knows and does at one moment: the page /status, and all
@@ -25,6 +27,7 @@ type Status struct {
 	DryRun    bool           `json:"dry_run,omitempty"`
 	Mode      string         `json:"mode"` // inotify or poll
 	OnDisk    *Digest        `json:"on_disk,omitempty"`
+	Paths     []PathStatus   `json:"paths,omitempty"`
 	Rejected  *Rejection     `json:"rejected,omitempty"` // by VALIDATE, or by a program that has died of it
 	OutOfSync Moment         `json:"out_of_sync_since,omitzero"`
 	Pending   string         `json:"pending,omitempty"` // why nothing reaches any target
@@ -33,6 +36,38 @@ type Status struct {
 	StaleAt   Moment         `json:"stale_since,omitzero"`
 	Targets   []TargetStatus `json:"targets"`
 	Figures   Figures        `json:"-"`
+}
+
+// PathStatus is what one path of FILE shows now.
+type PathStatus struct {
+	Path   string `json:"path"`
+	Digest string `json:"digest,omitempty"` // in full; empty: nothing is there, or the page leaves it out
+	Secret bool   `json:"secret,omitempty"` // it may show a Secret: watcher.PathDigest
+	Local  bool   `json:"local,omitempty"`  // nobody outside of this pod can know what it shows
+}
+
+// pathsOf are those of a snapshot.
+func pathsOf(paths []string, digests []watcher.PathDigest) (all []PathStatus) {
+	for i, d := range digests {
+		p := PathStatus{Path: paths[i], Secret: d.Secret, Local: d.Local}
+		if d.Digest != ([32]byte{}) {
+			p.Digest = hex.EncodeToString(d.Digest[:])
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// WithoutSecrets is the status for whoever may not guess what a Secret contains.
+func (s *Status) WithoutSecrets() *Status {
+	public := *s
+	public.Paths = slices.Clone(s.Paths)
+	for i := range public.Paths {
+		if public.Paths[i].Secret {
+			public.Paths[i].Digest = ""
+		}
+	}
+	return &public
 }
 
 // Figures are what only the metrics show.
@@ -175,6 +210,7 @@ func (l *Loop) describe() *Status {
 		DryRun:    l.rule.DryRun,
 		Mode:      l.env.files.mode(),
 		OnDisk:    digestOf(verify.State{Digest: shortOf(l.desired.Digest), Since: l.desired.changed}),
+		Paths:     l.desired.paths,
 		Rejected:  rejectionOf(l.sync.rejected),
 		OutOfSync: Moment{l.sync.outOfSyncSince},
 		Targets:   make([]TargetStatus, 0, len(l.targets)),
