@@ -20,6 +20,7 @@ type scan struct {
 	ctx     context.Context
 	cache   *cache // nil: files are not opened, only asked whether they could be
 	exclude exclusion
+	glance  bool          // the files are listed, though they are not opened
 	quick   bool          // the kubelet has swapped, and nothing else has changed, since the last scan
 	root    string        // the path of FILE that is being walked
 	walking map[id]string // folders being walked, against link loops
@@ -197,6 +198,9 @@ func (s *scan) file(path string, at place) error {
 	if s.cache == nil {
 		if err := unix.Faccessat(unix.AT_FDCWD, at.real, unix.R_OK, unix.AT_EACCESS); err != nil {
 			return unreadable(at.real, &fs.PathError{Op: "access", Path: at.real, Err: err})
+		}
+		if s.glance {
+			s.entries = append(s.entries, entry{path: path, real: at.real})
 		}
 		return nil
 	}

@@ -105,7 +105,7 @@ func New(rule config.Rule, w *watcher.Watcher, finder *signal.Finder, outside Ou
 // Run delivers until ctx is done, and then returns nil.
 func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error {
 	l.started = time.Now()
-	l.verify = verify.New(l.verifyOptions())
+	l.verify = verify.New(verifyOptions(l.rule, l.env.procs, l.env.files))
 	defer l.verify.Close()
 	defer l.endValidation()
 	timer := time.NewTimer(0)
@@ -154,17 +154,17 @@ func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error
 }
 
 // verifyOptions have the effects of signals watched; a call's effect is its answer.
-func (l *Loop) verifyOptions() verify.Options {
+func verifyOptions(rule config.Rule, procs processes, f files) verify.Options {
 	options := verify.Options{
-		Within:   l.rule.Verify,
-		Signal:   l.rule.Signal,
-		Expect:   l.rule.Expect,
-		Children: l.env.procs.children,
-		Ended:    l.env.procs.ended,
-		Opens:    l.env.files.opens,
-		Settling: l.env.files.settling,
+		Within:   rule.Verify,
+		Signal:   rule.Signal,
+		Expect:   rule.Expect,
+		Children: procs.children,
+		Ended:    procs.ended,
+		Opens:    f.opens,
+		Settling: f.settling,
 	}
-	if l.rule.Reload != nil {
+	if rule.Reload != nil {
 		options.Within = 0
 	}
 	return options

@@ -87,8 +87,9 @@ type TargetStatus struct {
 	Delivered *Digest        `json:"delivered,omitempty"` // that it was notified of, or has started with
 	Running   *Digest        `json:"running,omitempty"`   // as far as the evidence goes
 	Rejected  *Rejection     `json:"rejected,omitempty"`
-	Outcome   verify.Outcome `json:"outcome,omitempty"` // of its last signal or call
-	Pending   string         `json:"pending,omitempty"` // why it was not notified of the digest
+	Outcome   verify.Outcome `json:"outcome,omitempty"`      // of its last signal or call
+	Watched   Moment         `json:"watched_until,omitzero"` // its last signal's effect is
+	Pending   string         `json:"pending,omitempty"`      // why it was not notified of the digest
 	Failing   Moment         `json:"failing_since,omitzero"`
 }
 
@@ -261,10 +262,14 @@ func (l *Loop) targetStatus(t *targetState) TargetStatus {
 	if l.rule.DryRun {
 		s.Delivered = nil
 	}
+	watches := l.verify.Watches(&t.Target)
+	if watches {
+		s.Watched = Moment{t.sent.Add(l.rule.Verify)}
+	}
 	refused := !t.Rejected.None() && t.Rejected.Digest == l.digest()
 	switch {
 	case l.runs(t):
-		if l.verify.Watches(&t.Target) && t.Running.Digest != l.digest() {
+		if watches && t.Running.Digest != l.digest() {
 			s.Pending = fmt.Sprintf("its effect is watched, for VERIFY=%v", l.rule.Verify)
 		}
 	case l.calls(t):
