@@ -30,14 +30,15 @@ import (
 //     with just these two keys, or one of them, is not.
 //
 // A subPath mount has no ..data of its own, for it is never updated, and is not a volume here.
+// The volumes that the files of except lie in are left out, wherever else they are mounted.
 // Network file systems are skipped: the kubelet keeps no such volume there, and
 // they may hang.
-func MountedVolumes() ([]string, error) {
+func MountedVolumes(except ...string) ([]string, error) {
 	mounts, err := mountinfo()
 	if err != nil {
 		return nil, err
 	}
-	return volumesOf(mounts, ""), nil
+	return volumesOf(mounts, "", except...), nil
 }
 
 // mountinfo are the mounts of this process.
@@ -57,13 +58,18 @@ func mountinfo() ([]procfs.Mount, error) {
 var remote = []string{"nfs", "nfs4", "cifs", "smb3", "ceph", "autofs"}
 
 // volumesOf is MountedVolumes for these mounts, whose points lie in the folder root.
-func volumesOf(mounts []procfs.Mount, root string) (points []string) {
+func volumesOf(mounts []procfs.Mount, root string, except ...string) (points []string) {
 	top := make(map[string]procfs.Mount)
 	for _, m := range mounts {
 		top[m.Point] = m // the last is over the others
 	}
 	type source struct{ device, root string }
 	known := make(map[source]bool)
+	for _, path := range except {
+		if m, ok := mountOf(path, top); ok {
+			known[source{m.Device, m.Root}] = true
+		}
+	}
 	for _, point := range slices.Sorted(maps.Keys(top)) {
 		m := top[point]
 		from := source{m.Device, m.Root}
@@ -74,6 +80,19 @@ func volumesOf(mounts []procfs.Mount, root string) (points []string) {
 		points = append(points, point)
 	}
 	return points
+}
+
+// mountOf is the mount that a path lies on, whether or not there is anything.
+func mountOf(path string, mounts map[string]procfs.Mount) (m procfs.Mount, ok bool) {
+	folder := filepath.Dir(path)
+	if real, err := filepath.EvalSymlinks(folder); err == nil {
+		folder = real
+	}
+	for ; ; folder = filepath.Dir(folder) {
+		if m, ok := mounts[folder]; ok || folder == "/" || folder == "." {
+			return m, ok
+		}
+	}
 }
 
 // isToken tells whether a service account's token is mounted there. In many images

@@ -12,6 +12,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/check"
 	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/deliver"
+	"github.com/podsignal/podsignal/cmd/internal/hold"
 	"github.com/podsignal/podsignal/cmd/internal/logging"
 	"github.com/podsignal/podsignal/cmd/internal/notify"
 	"github.com/podsignal/podsignal/cmd/internal/serve"
@@ -66,6 +67,11 @@ func sidecar(asked context.Context, out *logging.Writer) error {
 		group.Go(func() error { check.WarnOfSubPaths(rule.Files.Paths, log); return nil }) // the files may hang
 		group.Go(func() error { return w.Run(ctx, snapshots) })
 		group.Go(func() error { return loop.Run(ctx, snapshots) })
+		if rule.Hold != "" {
+			group.Go(func() error {
+				return hold.Follow(ctx, hold.Settings{Path: rule.Hold, Resync: rule.Files.Resync, Inotify: shared}, loop.Approvals())
+			})
+		}
 	}
 	if cfg.Listen != "" {
 		group.Go(func() error { return serve.Run(ctx, cfg.Listen, pages, log) })

@@ -32,7 +32,9 @@ type Status struct {
 	OutOfSync Moment         `json:"out_of_sync_since,omitzero"`
 	Pending   string         `json:"pending,omitempty"` // why nothing reaches any target
 	Failing   Moment         `json:"failing_since,omitzero"`
-	Stale     string         `json:"stale,omitempty"` // why the files may be older than what is on the host
+	Hold      string         `json:"hold,omitempty"`      // HOLD
+	Held      Moment         `json:"held_since,omitzero"` // since when a target is kept from what is on disk by it
+	Stale     string         `json:"stale,omitempty"`     // why the files may be older than what is on the host
 	StaleAt   Moment         `json:"stale_since,omitzero"`
 	Targets   []TargetStatus `json:"targets"`
 	Figures   Figures        `json:"-"`
@@ -46,8 +48,8 @@ type PathStatus struct {
 	Local  bool   `json:"local,omitempty"`  // nobody outside of this pod can know what it shows
 }
 
-// pathsOf are those of a snapshot.
-func pathsOf(paths []string, digests []watcher.PathDigest) (all []PathStatus) {
+// PathsOf are those of a snapshot of these paths.
+func PathsOf(paths []string, digests []watcher.PathDigest) (all []PathStatus) {
 	for i, d := range digests {
 		p := PathStatus{Path: paths[i], Secret: d.Secret, Local: d.Local}
 		if d.Digest != ([32]byte{}) {
@@ -90,6 +92,7 @@ type TargetStatus struct {
 	Outcome   verify.Outcome `json:"outcome,omitempty"`      // of its last signal or call
 	Watched   Moment         `json:"watched_until,omitzero"` // its last signal's effect is
 	Pending   string         `json:"pending,omitempty"`      // why it was not notified of the digest
+	Held      bool           `json:"held,omitempty"`         // by HOLD: that is no failure
 	Failing   Moment         `json:"failing_since,omitzero"`
 }
 
@@ -151,13 +154,15 @@ type syncState struct {
 func (l *Loop) compare() {
 	now := time.Now()
 	overdue := l.desired.Err != nil || len(l.targets) == 0 && l.sync.reached != l.desired.Digest
-	outOfSync := overdue
+	outOfSync, held := overdue, false
 	for _, t := range l.targets {
 		if !l.runs(t) {
 			outOfSync = true
-			overdue = overdue || !now.Before(t.due)
+			held = held || l.holds(t)
+			overdue = overdue || !l.holds(t) && !now.Before(t.due)
 		}
 	}
+	l.holding.since = since(l.holding.since, held)
 	l.sync.staleSince = since(l.sync.staleSince, l.desired.Stale != nil)
 	l.sync.outOfSyncSince = since(l.sync.outOfSyncSince, outOfSync)
 	l.sync.overdueSince = since(l.sync.overdueSince, overdue)
@@ -214,6 +219,8 @@ func (l *Loop) describe() *Status {
 		Paths:     l.desired.paths,
 		Rejected:  rejectionOf(l.sync.rejected),
 		OutOfSync: Moment{l.sync.outOfSyncSince},
+		Hold:      l.rule.Hold,
+		Held:      Moment{l.holding.since},
 		Targets:   make([]TargetStatus, 0, len(l.targets)),
 	}
 	if l.rule.Reload != nil {
@@ -241,6 +248,8 @@ func (l *Loop) pending() (why string, since Moment) {
 	}
 	v := &l.validation
 	switch {
+	case !l.holding.since.IsZero():
+		return l.whyHeld(), Moment{}
 	case v.running != nil:
 		return "VALIDATE is running", Moment{}
 	case v.failing.err != nil && l.undelivered():
@@ -274,6 +283,8 @@ func (l *Loop) targetStatus(t *targetState) TargetStatus {
 		}
 	case l.calls(t):
 		s.Pending = "the URL has been called, and has not answered yet"
+	case l.holds(t):
+		s.Pending, s.Held = "held", true
 	case !t.failing.began.IsZero():
 		s.Pending = t.failing.err.Error()
 		if !refused { // then podsignal has done its work

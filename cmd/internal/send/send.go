@@ -28,10 +28,16 @@ type UsageError string
 // Error is the whole text.
 func (e UsageError) Error() string { return string(e) }
 
-const usage = "use podsignal send, with --signal NAME or --rule NAME, or with neither"
+const usage = "use podsignal send, with --signal NAME, --rule NAME or --unapproved, or with none of them"
 
 // arguments are those of the command line.
-type arguments struct{ signal, rule string }
+type arguments struct {
+	signal, rule string
+	unapproved   bool // what HOLD says does not count
+}
+
+// quiet logs nothing: what is to be said is printed.
+var quiet = slog.New(slog.DiscardHandler)
 
 // Run notifies the targets of a rule as a change would, but for SPLAY, and prints what becomes of
 // it. The error is ErrFailed if somebody was not notified, or has ended or rejected its
@@ -58,15 +64,23 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	w := watcher.New(rule.WatcherOptions(nil, quiet))
+	if rule.Hold != "" && !a.unapproved {
+		why, err := unapproved(ctx, rule, w)
+		if err != nil {
+			return p.fail(err.Error())
+		}
+		if why != "" {
+			return p.fail(fmt.Sprintf("not sent, for the program would load what is not approved: %s: approve it, or use --unapproved", why))
+		}
+	}
 	if own && rule.Validate != nil {
 		if err := validate.Run(ctx, rule.Validate); err != nil {
 			return p.fail(invalid(err))
 		}
 	}
-	log := slog.New(slog.DiscardHandler)
-	w := watcher.New(rule.WatcherOptions(nil, log))
 	_, _ = w.Glance(ctx) // what is unreadable is nothing that can be seen to be opened
-	sent, err := deliver.Once(ctx, rule, w, pids(sidecar), log)
+	sent, err := deliver.Once(ctx, rule, w, pids(sidecar), quiet)
 	if err != nil {
 		return p.fail(err.Error())
 	}
@@ -77,6 +91,10 @@ func parse(args []string) (a arguments, err error) {
 	for len(args) > 0 {
 		name, value, given := strings.Cut(args[0], "=")
 		args = args[1:]
+		if name == "--unapproved" && !given {
+			a.unapproved = true
+			continue
+		}
 		into, ok := map[string]*string{"--signal": &a.signal, "--rule": &a.rule}[name]
 		if !ok {
 			return a, UsageError(fmt.Sprintf("unknown argument %q: %s", name, usage))

@@ -132,6 +132,9 @@ func (w Wait) late(all []Document) (why []string) {
 	}
 	why = problems(slices.DeleteFunc(slices.Clone(all), func(d Document) bool { return !onDisk(d) }), time.Now())
 	if why == nil {
+		why = held(all)
+	}
+	if why == nil {
 		why = []string{"nothing tells that it runs: see podsignal status; if there is nothing to be seen of a reload, set EXPECT=none"}
 	}
 	for i := range why {
