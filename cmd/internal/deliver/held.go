@@ -3,6 +3,7 @@ package deliver
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/podsignal/podsignal/cmd/internal/hold"
@@ -40,10 +41,11 @@ func (l *Loop) checkApproval() {
 	if l.rule.Hold == "" {
 		return
 	}
-	for _, p := range l.desired.paths {
-		if p.Digest != "" && h.approvals.Lacks(p.Digest) {
-			h.approved = false
-		}
+	l.desired.paths = slices.Clone(l.desired.paths) // the last status has the others
+	for i := range l.desired.paths {
+		p := &l.desired.paths[i]
+		p.Unapproved = p.Digest != "" && h.approvals.Lacks(p.Digest)
+		h.approved = h.approved && !p.Unapproved
 	}
 	if h.approved {
 		h.logged = [32]byte{}

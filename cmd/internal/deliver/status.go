@@ -46,6 +46,8 @@ type PathStatus struct {
 	Digest string `json:"digest,omitempty"` // in full; empty: nothing is there, or the page leaves it out
 	Secret bool   `json:"secret,omitempty"` // it may show a Secret: watcher.PathDigest
 	Local  bool   `json:"local,omitempty"`  // nobody outside of this pod can know what it shows
+
+	Unapproved bool `json:"unapproved,omitempty"` // HOLD's file does not have the digest
 }
 
 // PathsOf are those of a snapshot of these paths.

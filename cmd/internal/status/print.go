@@ -110,7 +110,7 @@ func held(all []Document) (lines []string) {
 			continue
 		}
 		for _, p := range d.Paths {
-			if p.Digest != "" {
+			if p.Unapproved {
 				lines = append(lines, config.InRule(d.Rule, fmt.Errorf("held until %s has the digest of %s: %s", d.Hold, p.Path, p.Digest)).Error())
 			}
 		}
