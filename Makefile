@@ -82,6 +82,11 @@ bench-growth: ## measure podsignal with ever more processes, keys, volumes and t
 	@go build -o bin/bench ./cmd/internal/bench
 	@bin/bench -podsignal bin/podsignal -growth
 
+# Etcd and the API server are those that .ci/cluster programs builds.
+.PHONY: admission
+admission: ## try the admission policies on an API server, started on this machine
+	go test -tags admission -count=1 -timeout 20m -v ./cmd/internal/admission
+
 # Its variables are in examples/e2e/README.md. It took 2 to 5 minutes on a machine with 2
 # cores, where the kubelet looks at volumes every 5 s.
 .PHONY: e2e

@@ -30,7 +30,8 @@ func (f *fake) system() *system {
 		return f.denied
 	}
 	return &system{
-		self: us,
+		self:    us,
+		mayKill: func() bool { return f.mayKill },
 		pids: func(context.Context) ([]int32, error) {
 			var pids []int32
 			for _, pid := range slices.Backward(slices.Sorted(maps.Keys(f.procs))) {

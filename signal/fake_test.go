@@ -23,6 +23,7 @@ type fake struct {
 	links   map[string]bool // paths that are symlinks
 	noPidfd error           // what pidfd_open(2) fails with
 	denied  error           // what sending fails with
+	mayKill bool            // we have the capability KILL
 	pidfds  map[int]*proc   // open ones, and the process of each
 	noEnds  error           // what watching pidfds fails with
 	ended   func()          // called when a watched process ends; nil: none is watched

@@ -85,17 +85,24 @@ func (t *Target) send(sig, meant syscall.Signal, st status) (err error) {
 	}
 }
 
-// permission explains an EPERM. By kill(2) our uid must be the target's real or saved one;
-// capabilities do not help in a container that is not root.
+// permission explains an EPERM. By kill(2) our uid must be the target's real or saved one, or we
+// must have the capability KILL, which is of no use in a container that is not root.
 func (t *Target) permission(sig syscall.Signal, st status) error {
 	f := t.finder
-	if f.sys.uid == st.uid || f.sys.uid == st.savedUID {
+	switch {
+	case f.sys.uid == st.uid || f.sys.uid == st.savedUID:
 		return fmt.Errorf("podsignal and %s (pid %d) both run as uid %d, yet %s is not permitted: allow it in the AppArmor or SELinux profile: %w",
 			t.Name, t.PID, f.sys.uid, Name(sig), unix.EPERM)
+	case f.sys.mayKill():
+		return fmt.Errorf("podsignal runs as uid %d, with the capability KILL, yet %s to %s (pid %d), of uid %d, is not permitted: allow it in the AppArmor or SELinux profile: %w",
+			f.sys.uid, Name(sig), t.Name, t.PID, st.uid, unix.EPERM)
 	}
 	also := ""
-	if st.uid == 0 {
+	switch {
+	case st.uid == 0:
 		also = " and runAsNonRoot: false"
+	case f.sys.uid == 0:
+		also = ", or add the capability KILL,"
 	}
 	return fmt.Errorf("podsignal runs as uid %d, %s (pid %d) as uid %d: set securityContext.runAsUser: %d%s on this container (Compose: user: \"%d\"): %w",
 		f.sys.uid, t.Name, t.PID, st.uid, st.uid, also, st.uid, unix.EPERM)

@@ -17,9 +17,10 @@ import (
 
 // system is the one seam to the operating system: all that is asked of it about processes.
 type system struct {
-	self int                  // our pid
-	uid  int                  // our effective uid
-	now  func() time.Duration // since boot
+	self    int                  // our pid
+	uid     int                  // our effective uid
+	mayKill func() bool          // we have the capability KILL
+	now     func() time.Duration // since boot
 
 	// What /proc says.
 	pids       func(context.Context) ([]int32, error)
@@ -42,9 +43,10 @@ type system struct {
 
 func newSystem() *system {
 	return &system{
-		self: os.Getpid(),
-		uid:  os.Geteuid(),
-		now:  procfs.SinceBoot,
+		self:    os.Getpid(),
+		uid:     os.Geteuid(),
+		mayKill: mayKill,
+		now:     procfs.SinceBoot,
 
 		pids:     pids,
 		stat:     readStat,
@@ -81,4 +83,12 @@ func ourProc(ctx context.Context) context.Context {
 
 func pids(ctx context.Context) ([]int32, error) {
 	return process.PidsWithContext(ourProc(ctx))
+}
+
+// mayKill tells whether the capability KILL is effective (capabilities(7)).
+func mayKill() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	err := unix.Capget(&header, &data[0])
+	return err == nil && data[0].Effective&(1<<unix.CAP_KILL) != 0
 }

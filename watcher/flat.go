@@ -2,7 +2,6 @@ package watcher
 
 import (
 	"slices"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -75,12 +74,8 @@ func (s *scan) recallFlat(path string, at *place, names []string) bool {
 	s.files += len(f.sorted)
 	s.room.hold(f.room)
 	s.thawed = true
-	if t := time.Unix(newest.Unix()); t.After(s.newest) {
-		s.newest = t
-	}
-	if t := time.Unix(newest.Unix()); t.After(s.written) {
-		s.written = t
-	}
+	s.newest = latest(s.newest, newest)
+	s.written = latest(s.written, newest)
 	return true
 }
 

@@ -183,6 +183,7 @@ func (s *scan) resolveIn(at place, path string) (place, error) {
 			data.volume, at.volume = data.real, data.real
 			if unix.Lstat(data.real, &data.stat) == nil && data.mode() == unix.S_IFDIR {
 				s.data[at.id()] = data
+				s.entered = latest(s.entered, at.stat.Ctim)
 				at = data
 				continue
 			}

@@ -23,7 +23,7 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 		w.plan(now)
 	}
 	w.readMounts()
-	known := w.seen
+	known, finished := w.seen, w.finished()
 	s, digest, stable, err := w.scan(ctx)
 	if ctx.Err() != nil {
 		return false
@@ -43,7 +43,7 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 		w.recheck = now.Add(racy)
 	}
 
-	partial := err == nil && !w.whole(s, digest, known)
+	partial := err == nil && !w.whole(s, digest, known, finished)
 	mayChange := !stable || partial
 	tooLong := w.burst.tooLong(now)
 	if mayChange && !tooLong {
@@ -80,13 +80,14 @@ func (w *Watcher) unchanged(digest [sha256.Size]byte) bool {
 
 // whole tells whether what a scan saw is all of a change, and not a part: nothing has changed;
 // or all of it is old enough, and either seen a second time or announced by events that are
-// over. known is what the scan before it saw.
-func (w *Watcher) whole(s *scan, digest, known [sha256.Size]byte) bool {
+// over. known is what the scan before it saw; finished says that it was made since the kubelet
+// had taken its last step.
+func (w *Watcher) whole(s *scan, digest, known [sha256.Size]byte, finished bool) bool {
 	if w.unchanged(digest) {
 		return true
 	}
 	confirmed := digest == known || w.announced(s)
-	return confirmed && !w.young(s)
+	return confirmed && !w.young(s.written) && (finished || w.good == nil || !w.young(s.entered))
 }
 
 // stirs tells whether the paths may show something else after an event. They do not when
@@ -129,10 +130,11 @@ func (w *Watcher) announced(s *scan) bool {
 	return w.lastEvent != 0
 }
 
-// young tells whether a file was written within the quiet time, though no event has
-// told of it yet: events come late where this process, or the node, is busy.
-func (w *Watcher) young(s *scan) bool {
-	age := time.Since(s.written)
+// young tells whether something was written, or swapped, within the quiet time, though no event
+// has told of it yet: events come late where this process, or the node, is busy, or where it
+// happens just when the quiet time is over.
+func (w *Watcher) young(ctime time.Time) bool {
+	age := time.Since(ctime)
 	return 0 <= age && age < w.opts.Debounce
 }
 

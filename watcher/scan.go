@@ -38,6 +38,7 @@ type found struct {
 	files   int               // that are shown
 	newest  time.Time         // the newest ctime of all that decides what is shown
 	written time.Time         // the newest of files that may still be written to
+	entered time.Time         // the newest of volumes' folders: when an entry, such as ..data, was last changed
 	recheck bool              // a file was read within racy of its ctime
 	fixed   map[string]string // roots of the mounts that were come across, by point
 	data    map[id]place      // where ..data leads, by the volume's folder
@@ -49,6 +50,14 @@ type entry struct {
 	path string
 	real string // where links lead
 	sum  [sha256.Size]byte
+}
+
+// latest returns the later of two times.
+func latest(t time.Time, ctime unix.Timespec) time.Time {
+	if c := time.Unix(ctime.Unix()); c.After(t) {
+		return c
+	}
+	return t
 }
 
 func newScan(ctx context.Context, c *cache, exclude exclusion) *scan {
@@ -185,8 +194,8 @@ func (s *scan) file(path string, at place) error {
 		s.on(&at)
 		s.watched(at.real, &at.stat) // the folder that it is in shows no change of it
 	}
-	if t := time.Unix(at.stat.Ctim.Unix()); !at.frozen() && t.After(s.written) {
-		s.written = t
+	if !at.frozen() {
+		s.written = latest(s.written, at.stat.Ctim)
 	}
 	if now := &s.shown[len(s.shown)-1]; !now.secret {
 		now.secret = s.inMemory(&at)
@@ -234,11 +243,7 @@ func (s *scan) file(path string, at place) error {
 }
 
 // saw notes the ctime of something that decides what is shown.
-func (s *scan) saw(st *unix.Stat_t) {
-	if t := time.Unix(st.Ctim.Unix()); t.After(s.newest) {
-		s.newest = t
-	}
-}
+func (s *scan) saw(st *unix.Stat_t) { s.newest = latest(s.newest, st.Ctim) }
 
 func byPath(a, b entry) int { return strings.Compare(a.path, b.path) }
 

@@ -216,9 +216,12 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 	}
 	w.lastEvent = procfs.SinceBoot()
 	w.lastStep = w.burst.add(time.Now(), ev)
-	// The kubelet updates all volumes of a pod in one pass: of several, another may follow.
-	return w.lastStep && w.volumes <= 1
+	return w.finished()
 }
+
+// finished tells whether the last event was the kubelet's last step. It updates all volumes of a
+// pod in one pass: of several, another may follow.
+func (w *Watcher) finished() bool { return w.lastStep && w.volumes <= 1 }
 
 // timeUp tells whether to look now that it is time. Where this process was
 // stalled, an event may be waiting that came in time: then the burst goes on.

@@ -30,7 +30,7 @@ var imports = map[string]string{
 	"cmd/internal/annotation": "signal",
 	"cmd/internal/validate":   "",
 	"cmd/internal/hold":       "watcher",
-	"cmd/internal/inject":     "cmd/internal/config cmd/internal/validate cmd/programs signal",
+	"cmd/internal/inject":     "cmd/internal/annotation cmd/internal/config cmd/internal/validate cmd/programs signal",
 	"cmd/internal/verify":     "signal watcher",
 	"cmd/internal/reload":     "cmd/internal/build cmd/internal/httpcall",
 	"cmd/internal/notify":     "cmd/internal/build cmd/internal/httpcall cmd/internal/verify",

@@ -15,13 +15,14 @@ import (
 
 // What a shared process namespace opens to others is the kernel's rule of ptrace(2), under
 // "Ptrace access mode checking": equal uids and gids, and no capability that the other has and
-// they do not. A signal asks for equal uids alone.
+// they do not. A signal asks for equal uids alone, or for the capability KILL.
 func TestWhatOthersSee(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("other uids need root: run the tests as root")
 	}
 	as := func(uid, gid string) []string { return []string{"--reuid", uid, "--regid", gid, "--clear-groups"} }
 	root, rootWithout := []string{}, []string{"--inh-caps=-all", "--bounding-set=-all"}
+	mayKill := []string{"--inh-caps=-all", "--bounding-set=-all,+kill"}
 	for _, test := range []struct {
 		name         string
 		owner, other []string
@@ -32,6 +33,9 @@ func TestWhatOthersSee(t *testing.T) {
 		{"another uid", as("65534", "65534"), as("65533", "65534"), false, false},
 		{"root without capabilities, of root with some", root, rootWithout, false, true},
 		{"root, of root without capabilities", rootWithout, root, true, true},
+		{"root with KILL alone, of another uid", as("65534", "65534"), mayKill, false, true},
+		{"root with KILL alone, of root with more", root, mayKill, false, true},
+		{"another uid, of root with KILL alone", mayKill, as("65534", "65534"), false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			run := func(user []string, command ...string) *exec.Cmd {

@@ -44,6 +44,7 @@ var cases = []struct {
 	{"inject", testInject},
 	{"inject-validate", testInjectValidate},
 	{"kustomize", testKustomize},
+	{"admission", testAdmission},
 }
 
 func TestE2E(t *testing.T) {

@@ -45,6 +45,7 @@ func testInject(t *testing.T, c *cluster, name string) {
 		t.Errorf("applied again, revision and generation are %s, want %s", second, first)
 	}
 	a.waitServed(with, "hello from nginx")
+	a.waitLog(with, "podsignal", `msg="starting podsignal" .* file=/etc/nginx/conf.d found=1 process=nginx `) // without FILE
 	a.edit("hello", "goodbye")
 	a.waitServed(with, "goodbye from nginx")
 	a.waitOutcomes(with, "replaced")

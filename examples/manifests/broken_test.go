@@ -85,7 +85,7 @@ func TestFaults(t *testing.T) {
 		{"an ordinary container", "  initContainers:\n", "", []string{"sidecar: "}},
 		{"own processes only", "shareProcessNamespace: true", "", []string{"processes: "}},
 		{"FILE elsewhere", `"/config/haproxy.cfg, /config/maps"`, `"/config/haproxy.cfg, /configs"`, []string{`FILE: podsignal mounts no volume at " /configs"`}},
-		{"no FILE", `value: "/config/haproxy.cfg, /config/maps"`, `value: ""`, []string{"FILE: "}},
+		{"no FILE", `value: "/config/haproxy.cfg, /config/maps"`, `value: ""`, nil},
 		{"no PROCESS", "name: PROCESS", "name: PROC", []string{`PROCESS: ""`}},
 		{"no annotation", "podsignal/process: haproxy", "podsignal/program: haproxy", []string{`PROCESS: ""`}},
 		{"a path", "podsignal/process: haproxy", "podsignal/process: /usr/sbin/haproxy", []string{"PROCESS: "}},
@@ -97,6 +97,8 @@ func TestFaults(t *testing.T) {
 		{"another volume", "{name: config, mountPath: /usr", "{name: other, mountPath: /usr", []string{"volume: no other container mounts config"}},
 		{"no such volume", "- name: config\n      configMap", "- name: conf\n      configMap", []string{"volume: the pod has none named config"}},
 		{"another uid", "securityContext: {capabilities", "securityContext: {runAsUser: 100, capabilities", []string{"uid: podsignal runs as 99, container haproxy as 100"}},
+		{"another uid, and root", "port: 9533}}\n      securityContext: {allow", "port: 9533}}\n      securityContext: {runAsUser: 0, allow", []string{"restricted: runAsUser=0", "uid: podsignal runs as 0, container haproxy as 99"}},
+		{"the capability KILL", "port: 9533}}\n      securityContext: {allowPrivilegeEscalation: false, capabilities: {", "port: 9533}}\n      securityContext: {runAsUser: 0, allowPrivilegeEscalation: false, capabilities: {add: [KILL], ", []string{"restricted: unrestricted capabilities", "restricted: runAsUser=0"}},
 		{"an unknown uid", "runAsUser: 99", "", []string{"uid: that of container haproxy is not known"}},
 
 		{"a call", "- {name: SIGNAL, value: USR2}", "- {name: RELOAD_URL, value: \"http://127.0.0.1:8080/reload\"}", nil},
@@ -107,7 +109,7 @@ func TestFaults(t *testing.T) {
 
 		{"rules without their own", "name: FILE,", "name: RULES, value: \"web, a-b\"}\n        - {name: FILE,", nil},
 		{"a rule's FILE elsewhere", "name: FILE,", "name: RULES, value: \"web,a-b\"}\n        - {name: A_B_FILE, value: /configs}\n        - {name: FILE,", []string{`A_B_FILE: podsignal mounts no volume at "/configs"`}},
-		{"a rule without FILE", "name: FILE,", "name: RULES, value: \"web,a-b\"}\n        - {name: WEB_FILE,", []string{"A_B_FILE: "}},
+		{"a rule without FILE", "name: FILE,", "name: RULES, value: \"web,a-b\"}\n        - {name: WEB_FILE,", nil},
 		{"a rule's path", "name: FILE,", "name: RULES, value: \"web\"}\n        - {name: WEB_PROCESS, value: /sbin/web}\n        - {name: FILE,", []string{"WEB_PROCESS: "}},
 		{"a rule's call, beside the others' signal", "name: FILE,", "name: RULES, value: \"web\"}\n        - {name: WEB_RELOAD_URL, value: \"http://localhost:8080/\"}\n        - {name: FILE,", nil},
 		{"a rule's call and signal", "name: FILE,", "name: RULES, value: \"web\"}\n        - {name: WEB_SIGNAL, value: HUP}\n        - {name: WEB_RELOAD_URL, value: \"http://localhost:8080/\"}\n        - {name: FILE,", []string{"WEB_SIGNAL: RELOAD_URL is set"}},
@@ -219,5 +221,17 @@ func TestComplaints(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("want - and got +:\n%s", diff)
+	}
+}
+
+func TestNothingToFind(t *testing.T) {
+	objects, err := decode([]byte(strings.NewReplacer("name: FILE", "name: FILES", "configMap: {name: haproxy}", "emptyDir: {}").Replace(sound)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, pod, _ := podOf(objects[0])
+	want := []string{"FILE: it is not set, and podsignal mounts no ConfigMap, Secret or projected volume"}
+	if found := faults(pod); !slices.Equal(found, want) {
+		t.Errorf("faults are %q, want %q", found, want)
 	}
 }

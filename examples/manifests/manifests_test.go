@@ -17,6 +17,7 @@ import (
 var notKubernetes = map[string]string{
 	"compose.yaml": "Docker Compose, in examples_test.go",
 
+	"helm/plugin/plugin.yaml":            "Helm 4, in helm/helm_test.go",
 	"prometheus-url/compose.yaml":        "Docker Compose, held against kubernetes.yaml in daemons/calls_test.go",
 	"prometheus-url/conf/prometheus.yml": "Prometheus, the same",
 	"prometheus-url/conf/rules.yml":      "the same",

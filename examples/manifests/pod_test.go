@@ -117,7 +117,7 @@ func setting(pod corev1.PodTemplateSpec, c corev1.Container, name string) string
 }
 
 // A rule is what podsignal's variables say of it: those with its prefix, and in place of
-// each that is not set, the one without.
+// each that is not set, the one without. Without FILE the files are what podsignal finds.
 type rule struct {
 	prefix               string // empty without RULES
 	files                []string
@@ -136,7 +136,10 @@ func rulesOf(pod corev1.PodTemplateSpec, podsignal corev1.Container) []rule {
 	for _, prefix := range prefixes {
 		own := func(name string) string { return setting(pod, podsignal, prefix+name) }
 		either := func(name string) string { return cmp.Or(own(name), setting(pod, podsignal, name)) }
-		r := rule{prefix, strings.Split(either("FILE"), ","), either("PROCESS"), either("SIGNAL"), either("RELOAD_URL")}
+		r := rule{prefix, foundBy(pod, podsignal), either("PROCESS"), either("SIGNAL"), either("RELOAD_URL")}
+		if file := either("FILE"); file != "" {
+			r.files = strings.Split(file, ",")
+		}
 		// What is its own counts more than the other way to reload.
 		switch signal, url := own("SIGNAL"), own("RELOAD_URL"); {
 		case signal != "" && url == "":
@@ -147,6 +150,27 @@ func rulesOf(pod corev1.PodTemplateSpec, podsignal corev1.Container) []rule {
 		rules = append(rules, r)
 	}
 	return rules
+}
+
+// foundBy returns where podsignal mounts what the kubelet keeps up to date.
+func foundBy(pod corev1.PodTemplateSpec, podsignal corev1.Container) (paths []string) {
+	for _, m := range podsignal.VolumeMounts {
+		i := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name })
+		if i < 0 || m.SubPath != "" || m.SubPathExpr != "" {
+			continue
+		}
+		if v := pod.Spec.Volumes[i]; v.ConfigMap != nil || v.Secret != nil || v.Projected != nil {
+			paths = append(paths, m.MountPath)
+		}
+	}
+	return paths
+}
+
+// mayKill tells whether a container may signal a program of any uid.
+func mayKill(pod corev1.PodTemplateSpec, c corev1.Container) bool {
+	uid, known := userOf(pod, c)
+	s := c.SecurityContext
+	return known && uid == 0 && s != nil && s.Capabilities != nil && slices.Contains(s.Capabilities.Add, "KILL")
 }
 
 // userOf returns the uid of a container's first process, and whether it is known.

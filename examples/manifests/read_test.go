@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -31,6 +32,7 @@ import (
 var decoder = func() runtime.Decoder {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
+		admissionv1.AddToScheme,
 		appsv1.AddToScheme,
 		batchv1.AddToScheme,
 		corev1.AddToScheme,
@@ -93,6 +95,17 @@ func decodeKustomization(content []byte) (types.Kustomization, error) {
 // render returns what `kubectl kustomize dir` prints, as objects.
 func render(t *testing.T, dir string) []runtime.Object {
 	t.Helper()
+	built := build(t, dir)
+	objects, err := decode(built)
+	if err != nil {
+		t.Fatalf("kubectl kustomize %s: %v\n%s", dir, err, built)
+	}
+	return objects
+}
+
+// build returns what kubectl kustomize prints.
+func build(t *testing.T, dir string) []byte {
+	t.Helper()
 	var stdout bytes.Buffer
 	command := kustomize.NewCmdKustomize(genericiooptions.IOStreams{Out: &stdout, ErrOut: io.Discard})
 	command.SetArgs([]string{dir})
@@ -100,9 +113,5 @@ func render(t *testing.T, dir string) []runtime.Object {
 	if err := command.Execute(); err != nil {
 		t.Fatalf("kubectl kustomize %s: %v", dir, err)
 	}
-	objects, err := decode(stdout.Bytes())
-	if err != nil {
-		t.Fatalf("kubectl kustomize %s: %v\n%s", dir, err, stdout.String())
-	}
-	return objects
+	return stdout.Bytes()
 }

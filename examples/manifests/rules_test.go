@@ -102,6 +102,9 @@ func (r rule) faults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []s
 			found.add("%sFILE: podsignal mounts no volume at %q", r.prefix, file)
 		}
 	}
+	if len(r.files) == 0 {
+		found.add("%sFILE: it is not set, and podsignal mounts no ConfigMap, Secret or projected volume", r.prefix)
+	}
 	if r.process == "" && r.url == "" || strings.Contains(r.process, "/") {
 		found.add("%sPROCESS: %q is no name of a process", r.prefix, r.process)
 	}
@@ -166,8 +169,8 @@ func mountFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount c
 		if c.VolumeMounts[i].SubPath != "" || c.VolumeMounts[i].SubPathExpr != "" {
 			found.add("subPath: the mount of %s in container %s never shows an update", mount.Name, c.Name)
 		}
-		if !slices.ContainsFunc(rulesOf(pod, podsignal), signals) {
-			continue // no signal is sent, so the uids may differ
+		if !slices.ContainsFunc(rulesOf(pod, podsignal), signals) || mayKill(pod, podsignal) {
+			continue // no signal is sent, or it reaches any uid
 		}
 		sameImage := c.Image == podsignal.Image && reflect.DeepEqual(c.SecurityContext, podsignal.SecurityContext)
 		if theirs, known := userOf(pod, c); sameImage {

@@ -9,80 +9,24 @@ package inject
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
-
-// A UsageError is an error of the command line or of an annotation, not of a manifest.
-type UsageError struct{ error }
-
-const usage = `podsignal inject adds podsignal to the pods of the manifests on standard input, or
-updates the one that is there, and prints them. Everything else stays as it was:
-
-  kubectl get deploy web -o yaml | podsignal inject --process nginx | kubectl apply -f -
-
-It reads YAML or JSON, several documents and lists, and changes Pod, Deployment,
-StatefulSet, DaemonSet, ReplicaSet, Job and CronJob. Other kinds pass through.
-
-FLAG         ANNOTATION         MEANING
---process    podsignal/process  name of the process to signal
---signal     podsignal/signal   signal to send; unset: the one that a known program
-                                reloads on, else HUP
---volume     podsignal/volume   volumes to watch, comma-separated; unset: all ConfigMap,
-                                Secret, projected and CSI volumes that the program mounts
---validate   podsignal/validate command that must succeed before a change is sent, such
-                                as "nginx -t -q": podsignal then runs in the program's
-                                image, with all that the program's container has
---container                     the program's container, where several mount the volumes
---image                         podsignal's image; unset: that of a podsignal that is
-                                there, else podsignal:%s
-
-A flag is for all workloads in the input, and wins over an annotation of the workload,
-which wins over one of its pod template. Without --process only workloads with
-the annotation get podsignal.
-
-podsignal gets the uid of the program's container, since that alone permits the signal.
-Where the manifest names none, a note on standard error says that root is assumed.
-Exit codes: 1 for a manifest that cannot be used, 2 for a wrong flag or annotation;
-nothing is printed then.
-`
-
-// options are the flags.
-type options struct {
-	process, signal, volumes, validate, container, image string
-	version                                              string
-}
 
 // Run is the subcommand: it reads all of in, and writes it to out with podsignal added.
 // After an error nothing has been written, unless out itself failed. Notes on what was
 // assumed go to notes, a line each. version is podsignal's, for the name of its image.
 func Run(args []string, version string, in io.Reader, out, notes io.Writer) error {
-	opts := options{version: version}
-	flags := flag.NewFlagSet("inject", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // the error says it all
-	flags.StringVar(&opts.process, "process", "", "")
-	flags.StringVar(&opts.signal, "signal", "", "")
-	flags.StringVar(&opts.validate, "validate", "", "")
-	flags.StringVar(&opts.container, "container", "", "")
-	flags.StringVar(&opts.image, "image", "", "")
-	flags.Func("volume", "", func(value string) error {
-		opts.volumes += "," + value
-		return nil
-	})
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
+	opts, help, err := parseFlags(args, version)
+	switch {
+	case err != nil:
+		return err
+	case help:
 		_, err = fmt.Fprintf(out, usage, version)
 		return err
-	case err != nil:
-		return UsageError{fmt.Errorf("%w: see podsignal inject --help", err)}
-	case flags.NArg() > 0:
-		return UsageError{fmt.Errorf("unknown arguments %q: podsignal inject reads manifests from its standard input, see podsignal inject --help", strings.Join(flags.Args(), " "))}
 	}
-
 	src, err := io.ReadAll(in)
 	if err != nil {
 		return fmt.Errorf("reading standard input: %w", err)
@@ -98,61 +42,37 @@ func Run(args []string, version string, in io.Reader, out, notes io.Writer) erro
 	return err
 }
 
-// byteOrderMark begins some files of UTF-8.
-var byteOrderMark = []byte("\ufeff")
-
 // inject returns the manifests in src with podsignal added, and what was assumed.
 func inject(src []byte, opts options) (result []byte, remarks []string, err error) {
 	body, marked := bytes.CutPrefix(src, byteOrderMark)
 	switch {
 	case bytes.HasPrefix(src, []byte("\xff\xfe")), bytes.HasPrefix(src, []byte("\xfe\xff")):
 		return nil, nil, errors.New("standard input is UTF-16: use UTF-8")
-	case len(bytes.TrimSpace(body)) == 0:
+	case len(bytes.TrimSpace(body)) > 0:
+	case !opts.asks() && !opts.isPartial():
+		return src, nil, nil
+	default:
 		return nil, nil, errors.New("standard input is empty: pipe manifests into it, such as those of kubectl get deploy web -o yaml")
 	}
-	old, err := parse(body)
+	old, err := readInput(body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading standard input: %w", err)
+		return nil, nil, err
 	}
 	docs, err := parse(body) // to be changed; equal positions tell what is the same node
 	if err != nil {
 		return nil, nil, err
 	}
-
 	var all []workload
 	for _, doc := range docs {
 		all = append(all, workloads(doc)...)
 	}
-	if len(all) == 0 {
-		return nil, nil, errors.New("no workload on standard input: podsignal is added to Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job and CronJob")
+	change := changeAll
+	if opts.remove {
+		change = removeAll
 	}
-	asked := 0
-	var errs []error
-	for _, w := range all {
-		want, err := w.settings(opts)
-		switch {
-		case err != nil:
-			errs = append(errs, err)
-		case want.process == "":
-			continue
-		default:
-			said, err := w.inject(want)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
-			}
-			for _, s := range said {
-				remarks = append(remarks, w.name+": "+s)
-			}
-		}
-		asked++
+	if remarks, err = change(all, opts); err != nil {
+		return nil, nil, err
 	}
-	if asked == 0 {
-		return nil, nil, UsageError{errors.New("--process is required, or the annotation podsignal/process on a workload: the command name, such as nginx")}
-	}
-	if len(errs) > 0 {
-		return nil, nil, errors.Join(errs...)
-	}
-
 	result, err = splice(body, old, docs)
 	if err != nil {
 		return nil, nil, err
@@ -163,22 +83,118 @@ func inject(src []byte, opts options) (result []byte, remarks []string, err erro
 	return result, remarks, nil
 }
 
-// parse returns the documents in src. Errors have the line.
-func parse(src []byte) (docs []*yaml.Node, err error) {
-	// The parser has panics of its own, for what it thinks cannot happen.
-	defer func() {
-		if r := recover(); r != nil {
-			docs, err = nil, fmt.Errorf("yaml: %v", r)
-		}
-	}()
-	decoder := yaml.NewDecoder(bytes.NewReader(src))
-	for {
-		doc := new(yaml.Node)
-		if err := decoder.Decode(doc); errors.Is(err, io.EOF) {
-			return docs, nil
-		} else if err != nil {
-			return nil, err
-		}
-		docs = append(docs, doc)
+// An unchanged is why a workload stays as it is, although podsignal is asked for.
+type unchanged struct{ error }
+
+// errNoVolume is unchanged where the flags ask: they do for all workloads, of which another may
+// be the one that is meant.
+type errNoVolume struct{ error }
+
+// changeAll adds podsignal to those that ask for it, or that the flags ask for.
+func changeAll(all []workload, opts options) (remarks []string, err error) {
+	var p pass
+	for _, w := range all {
+		p.change(w, opts)
 	}
+	switch {
+	case p.asked == 0 && opts.asks():
+		return nil, errors.New("no workload on standard input: podsignal is added to Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job and CronJob")
+	case p.asked == 0 && opts.isPartial():
+		return nil, UsageError{errors.New("--process is required, or the annotation podsignal/process on a workload: the command name, such as nginx")}
+	case p.changed == 0:
+		p.errs = append(p.errs, p.withoutVolume...)
+	}
+	if len(p.errs) > 0 {
+		return nil, errors.Join(p.errs...)
+	}
+	return append(p.remarks, imageRemarks(p.images)...), nil
+}
+
+// A pass over all workloads.
+type pass struct {
+	asked, changed int
+	errs           []error
+	withoutVolume  []error // that matter if nothing is changed
+	remarks        []string
+	images         []string // that podsignal has got
+}
+
+// change adds podsignal to a workload, if anything asks for it.
+func (p *pass) change(w workload, opts options) {
+	remark := func(s string) { p.remarks = append(p.remarks, w.called(s)) }
+	a := w.annotated()
+	asks := a != nil || w.isKnown && opts.asks()
+	for _, s := range w.unheeded(asks) {
+		remark(s)
+	}
+	switch {
+	case !asks:
+		return
+	case !w.isKnown && !w.hasPod():
+		remark(fmt.Sprintf("not changed: it has %s, but no pod at %s", a.Key(), strings.Join(w.pod, ".")))
+		return
+	}
+	p.asked++
+	said, err := w.change(opts)
+	for _, s := range said {
+		remark(s)
+	}
+	if err == nil {
+		p.changed++
+		p.images = append(p.images, w.newImage())
+		return
+	}
+	named := fmt.Errorf("%s: %w", w.name, err)
+	switch {
+	case isA[unchanged](err):
+		remark("not changed: " + err.Error())
+	case isA[errNoVolume](err) && a == nil:
+		remark("not changed: " + err.Error())
+		p.withoutVolume = append(p.withoutVolume, named)
+	case isA[UsageError](err):
+		p.errs = append(p.errs, err) // it has the name
+	default:
+		p.errs = append(p.errs, named)
+	}
+}
+
+func isA[E error](err error) bool {
+	_, is := errors.AsType[E](err)
+	return is
+}
+
+// called is a remark about the workload. One that says that it is not changed is more than
+// about its content, and tells its apiVersion too.
+func (w workload) called(remark string) string {
+	if version := text(w.object, "apiVersion"); strings.HasPrefix(remark, "not changed") && version != "" {
+		return fmt.Sprintf("%s (%s): %s", w.name, version, remark)
+	}
+	return w.name + ": " + remark
+}
+
+// change adds podsignal, and returns what it assumed.
+func (w workload) change(opts options) (remarks []string, err error) {
+	if err := duplicates(w.object); err != nil {
+		return nil, err
+	}
+	want, err := w.settings(opts)
+	switch {
+	case err != nil:
+		return nil, err
+	case !want.asks():
+		return nil, unchanged{errors.New("--env unsets what asks for podsignal")}
+	}
+	return w.inject(want)
+}
+
+// imageRemarks say which of the images that podsignal has got are in no registry.
+func imageRemarks(images []string) (remarks []string) {
+	slices.Sort(images)
+	for _, image := range slices.Compact(images) {
+		host, _, found := strings.Cut(image, "/")
+		if image != "" && (!found || !strings.ContainsAny(host, ".:") && host != "localhost") {
+			remarks = append(remarks, fmt.Sprintf("the image %s names no registry: unless the nodes have it, set podsignal/image, or --image, to one that they can pull", image))
+		}
+	}
+	return remarks
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/podsignal/podsignal/cmd/internal/annotation"
 	"github.com/podsignal/podsignal/cmd/internal/validate"
 )
 
@@ -221,6 +223,13 @@ func TestPage(t *testing.T) {
 	if diff := cmp.Diff(flags(usage), flags(page)); diff != "" {
 		t.Errorf("README.md does not have the flags of --help (-help +README):\n%s", diff)
 	}
+	for i := range annotation.All {
+		for name, text := range map[string]string{"README.md": page, "--help": usage} {
+			if key := annotation.All[i].Key(); !regexp.MustCompile(key + `\b`).MatchString(text) {
+				t.Errorf("%s does not have %s", name, key)
+			}
+		}
+	}
 }
 
 func TestUnreadable(t *testing.T) {
@@ -236,10 +245,12 @@ func TestFlagsWinOverAnnotations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"value: postmaster\n", "value: TERM\n", `value: "/etc/postgresql-hba,/run/secrets"`} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q is not in it:\n%s", want, out)
-		}
+	c := podsignalIn(t, out)
+	if got := envOf(c); got["PROCESS"] != "postmaster" || got["SIGNAL"] != "TERM" {
+		t.Errorf("variables are %v, want those of the flags", got)
+	}
+	if diff := cmp.Diff([]string{"/etc/postgresql-hba", "/run/secrets"}, mountsIn(c)); diff != "" {
+		t.Errorf("mounts, wanted (-) and got (+):\n%s", diff)
 	}
 }
 
@@ -391,7 +402,7 @@ func TestKnown(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, notes, err := run(in, "--process="+tt.process, "--signal="+tt.signal)
+			_, notes, err := run(in, "--process="+tt.process, "--signal="+tt.signal, "--image=registry.example/podsignal:1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -403,27 +414,39 @@ func TestKnown(t *testing.T) {
 }
 
 // FuzzInject holds for all that can be read that podsignal is put into it without
-// changing anything else, and a second time changes nothing, also if it is to validate.
+// changing anything else, and a second time changes nothing, also if it is to validate or to call
+// a URL; and that it can be removed.
 func FuzzInject(f *testing.F) {
 	for _, file := range inputs(f) {
 		f.Add([]byte(read(f, file)))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		for _, command := range []string{"", "nginx -t"} {
-			opts := options{process: "nginx", validate: command, version: "0.1.0"}
+		for _, opts := range []options{
+			{flags: map[string]string{"process": "nginx"}},
+			{flags: map[string]string{"process": "nginx", "validate": "nginx -t", "listen": "9533"}},
+			{env: []variable{{"RELOAD_URL", "http://localhost/", "--env RELOAD_URL"}}},
+		} {
+			opts.version = "0.1.0"
 			out, _, err := inject(in, opts)
 			if err != nil {
 				continue
 			}
 			again, _, err := inject(out, opts)
 			if err != nil || !bytes.Equal(again, out) {
-				t.Fatalf("a second time, with %q: %v\n%s", command, err, cmp.Diff(string(out), string(again)))
+				t.Fatalf("a second time, with %v: %v\n%s", opts, err, cmp.Diff(string(out), string(again)))
 			}
 			if !bytes.Contains(out, []byte("podsignal")) {
 				t.Errorf("it is not in:\n%s", out)
 			}
 			if diff := diffBesides(t, string(in), string(out)); diff != "" {
 				t.Errorf("besides podsignal, it was (-) and is (+):\n%s", diff)
+			}
+			without, _, err := inject(out, options{remove: true})
+			if err != nil {
+				t.Fatalf("removing it: %v\n%s", err, out)
+			}
+			if diff := diffBesides(t, string(in), string(without)); diff != "" {
+				t.Errorf("without podsignal, it was (-) and is (+):\n%s", diff)
 			}
 		}
 	})

@@ -4,41 +4,52 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/podsignal/podsignal/signal"
 )
 
-// sidecar returns podsignal's container, a native sidecar as in the examples.
-func sidecar(want settings, mounts []mount, security []field) *yaml.Node {
+// sidecar returns podsignal's container, a native sidecar as in the examples. The admission
+// policies make the same of a pod.
+func sidecar(p plan, want settings) *yaml.Node {
+	for _, v := range want.needed {
+		want.set(v)
+	}
 	env := list()
-	for _, v := range append(variables(want, mounts), want.needed...) {
+	for _, v := range want.variables {
 		if v.value != "" {
 			env.Content = append(env.Content, v.node())
 		}
 	}
 	volumeMounts := list()
-	for _, m := range mounts {
+	for _, m := range p.mounts {
 		volumeMounts.Content = append(volumeMounts.Content, m.node())
 	}
 	securityContext := object()
-	for _, f := range security {
+	for _, f := range p.security {
 		if f.value != nil {
 			set(securityContext, f.key, f.value)
 		}
 	}
-	return object(
+	c := object(
 		"name", str(name),
 		"image", str(imageOf(want)),
 		"imagePullPolicy", str("IfNotPresent"),
 		"restartPolicy", str("Always"),
 		"env", env,
-		"volumeMounts", volumeMounts,
-		"securityContext", securityContext,
-		"resources", resources(str("32Mi")),
 	)
+	port := portOf(want)
+	if port != nil {
+		set(c, "ports", list(port))
+	}
+	set(c, "volumeMounts", volumeMounts)
+	if port != nil {
+		set(c, "livenessProbe", liveness())
+	}
+	set(c, "securityContext", securityContext)
+	p.size.set(c)
+	return c
 }
 
 func imageOf(want settings) string {
@@ -48,36 +59,11 @@ func imageOf(want settings) string {
 	return name + ":" + want.version
 }
 
-// A variable is one of podsignal's environment. Without a value it is not to be there.
-type variable struct{ name, value string }
-
-// variables are those that inject decides on; others are the user's.
-func variables(want settings, mounts []mount) []variable {
-	var paths []string
-	for _, m := range mounts {
-		paths = append(paths, m.path)
-	}
-	decided := []variable{{"FILE", strings.Join(paths, ",")}, {"PROCESS", want.process}, {"SIGNAL", want.signal}}
-	if want.validate != "" {
-		decided = append(decided, variable{"VALIDATE", want.validate})
-	}
-	return decided
-}
-
-func (v variable) node() *yaml.Node {
-	// The kubelet would take $(NAME) for another variable, and $$ for $.
-	return object("name", str(v.name), "value", str(strings.ReplaceAll(v.value, "$", "$$")))
-}
-
-// node has podsignal mount the same volume at the same path.
-func (m mount) node() *yaml.Node {
-	return object("name", str(m.volume), "mountPath", str(m.path), "readOnly", boolean(true))
-}
-
 // update brings a podsignal that is there to the same state. What inject does not
 // decide on stays: other variables, resources, probes, other mounts. It returns what
 // the user may not expect.
-func (w workload) update(old *yaml.Node, want settings, mounts []mount, security []field) (remarks []string, err error) {
+func (w workload) update(p plan, want settings) (remarks []string, err error) {
+	old := p.old
 	if want.image != "" || text(old, "image") == "" {
 		set(old, "image", str(imageOf(want)))
 	}
@@ -91,9 +77,9 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 	if err != nil {
 		return nil, err
 	}
-	files := strings.Split(valueOf(env, "FILE"), ",")
+	was := text(itemOf(old, "env", "FILE"), "value")
 	remarks = signalRemarks(old, want)
-	for _, v := range variables(want, mounts) {
+	for _, v := range want.decided() {
 		var with []*yaml.Node
 		if v.value != "" {
 			with = append(with, v.node())
@@ -106,20 +92,14 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 		}
 	}
 
-	volumeMounts, err := w.ownOrNew(old, yaml.SequenceNode, "volumeMounts")
+	said, err := w.mount(p, was)
 	if err != nil {
 		return nil, err
 	}
-	var with []*yaml.Node
-	for _, m := range mounts {
-		with = append(with, m.node())
-		files = append(files, m.path)
+	remarks = append(remarks, said...)
+	if err := w.listen(old, want); err != nil {
+		return nil, err
 	}
-	// Those that were for FILE as it was are not the user's either.
-	replaceItems(volumeMounts, with, func(item *yaml.Node) bool {
-		return slices.Contains(files, text(item, "mountPath")) ||
-			slices.ContainsFunc(mounts, func(m mount) bool { return m.volume == text(item, "name") })
-	})
 
 	securityContext, err := w.ownOrNew(old, yaml.MappingNode, "securityContext")
 	if err != nil {
@@ -128,7 +108,7 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 	if isTrue(securityContext, "privileged") {
 		unset(securityContext, "privileged")
 	}
-	for _, f := range security {
+	for _, f := range p.security {
 		if f.value == nil {
 			unset(securityContext, f.key)
 		} else {
@@ -140,15 +120,17 @@ func (w workload) update(old *yaml.Node, want settings, mounts []mount, security
 
 // signalRemarks say that the signal is another than it was, where the user has not asked for it.
 func signalRemarks(old *yaml.Node, want settings) []string {
-	was := text(itemOf(old, "env", "SIGNAL"), "value")
+	was, is := text(itemOf(old, "env", "SIGNAL"), "value"), want.get("SIGNAL")
 	sig, err := signal.Parse(was)
 	switch {
-	case was == "" || want.signalBy != "" || err == nil && signal.Name(sig) == cmp.Or(want.signal, "HUP"):
+	case was == "" || is.by != "" || err == nil && signal.Name(sig) == cmp.Or(is.value, "HUP"):
 		return nil
-	case want.signal == "":
+	case want.get("RELOAD_URL").value != "":
+		return []string{fmt.Sprintf("SIGNAL was %s, and is unset now: podsignal calls a URL instead", was)}
+	case is.value == "":
 		return []string{fmt.Sprintf("SIGNAL was %s, and is unset now, which means HUP: set --signal, or the annotation podsignal/signal", was)}
 	default:
-		return []string{fmt.Sprintf("SIGNAL was %s, and is %s now, on which %s reloads: set --signal, or the annotation podsignal/signal", was, want.signal, want.process)}
+		return []string{fmt.Sprintf("SIGNAL was %s, and is %s now, on which %s reloads: set --signal, or the annotation podsignal/signal", was, is.value, want.get("PROCESS").value)}
 	}
 }
 
@@ -169,16 +151,6 @@ func (w workload) ownOrNew(m *yaml.Node, kind yaml.Kind, key string) (*yaml.Node
 func (w workload) isInit(container *yaml.Node) bool {
 	spec := lookup(lookup(w.object, w.pod...), "spec")
 	return slices.Contains(items(spec, "initContainers"), container)
-}
-
-// valueOf returns the value of a variable in a container's env.
-func valueOf(env *yaml.Node, variable string) string {
-	for _, item := range env.Content {
-		if text(item, "name") == variable {
-			return text(item, "value")
-		}
-	}
-	return ""
 }
 
 // replaceItems has a sequence hold others in the place of the items that match. One that

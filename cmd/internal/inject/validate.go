@@ -27,7 +27,7 @@ func validating(old *yaml.Node) bool {
 
 // install adds the init container and the volume, or brings those that are there to the same
 // state: what inject does not decide on stays. image is podsignal's.
-func (w workload) install(spec *yaml.Node, image string) error {
+func (w workload) install(spec *yaml.Node, image string, size size) error {
 	volumes, err := w.ownOrNew(spec, yaml.SequenceNode, "volumes")
 	if err != nil {
 		return err
@@ -56,8 +56,8 @@ func (w workload) install(spec *yaml.Node, image string) error {
 			"capabilities", object("drop", flow(list(str("ALL")))),
 			"seccompProfile", object("type", str("RuntimeDefault")),
 		),
-		"resources", resources(str("32Mi")),
 	)
+	size.set(container)
 	there, err := w.findOwn(spec, installer)
 	if err != nil {
 		return err
@@ -105,9 +105,9 @@ func imageOfInstaller(spec, old *yaml.Node, want settings) string {
 }
 
 // validatingSidecar returns podsignal's container in the program's image. It has what the
-// program has, but for what makes the program run: command, arguments, ports and probes. old is
-// the podsignal that is there, or nil.
-func (w workload) validatingSidecar(spec, target, old *yaml.Node, want settings, mounts []mount) *yaml.Node {
+// program has, but for what makes the program run: command, arguments, ports and probes.
+func (w workload) validatingSidecar(p plan, want settings) *yaml.Node {
+	target := p.target
 	c := object("name", str(name), "image", copied(lookup(target, "image")))
 	for _, key := range []string{"imagePullPolicy", "workingDir"} {
 		if value := lookup(target, key); value != nil {
@@ -119,31 +119,33 @@ func (w workload) validatingSidecar(spec, target, old *yaml.Node, want settings,
 	if from := lookup(target, "envFrom"); from != nil {
 		set(c, "envFrom", copied(from))
 	}
-	set(c, "env", list(validatingEnv(target, old, want, mounts)...))
-	set(c, "volumeMounts", list(w.validatingMounts(spec, target, old, mounts)...))
+	set(c, "env", list(validatingEnv(p, want)...))
+	set(c, "volumeMounts", list(w.validatingMounts(p)...))
 	if security := lookup(target, "securityContext"); security != nil {
 		set(c, "securityContext", copied(security))
 	}
-	set(c, "resources", resources(lookup(target, "resources", "limits", "memory")))
+	p.size.withMemory(lookup(target, "resources", "limits", "memory")).set(c)
 	return c
 }
 
 // validatingMounts are the program's, those that are watched read-only, that of the volume with
 // podsignal, and what the user has podsignal mount besides, such as a certificate.
-func (w workload) validatingMounts(spec, target, old *yaml.Node, mounts []mount) (all []*yaml.Node) {
-	for _, m := range items(target, "volumeMounts") {
+func (w workload) validatingMounts(p plan) (all []*yaml.Node) {
+	for _, m := range items(p.target, "volumeMounts") {
 		m = copied(m)
-		if slices.Contains(mounts, mount{text(m, "name"), text(m, "mountPath")}) {
+		if slices.Contains(p.mounts, mount{text(m, "name"), text(m, "mountPath")}) {
 			set(m, "readOnly", boolean(true))
 		}
 		all = append(all, m)
 	}
 	all = append(all, object("name", str(binaries), "mountPath", str(folder), "readOnly", boolean(true)))
-	files := strings.Split(text(itemOf(old, "env", "FILE"), "value"), ",")
-	for _, m := range items(old, "volumeMounts") {
+	file := text(itemOf(p.old, "env", "FILE"), "value")
+	for _, m := range items(p.old, "volumeMounts") {
 		volume, path := text(m, "name"), text(m, "mountPath")
-		known := func(n *yaml.Node) bool { return text(n, "name") == volume || text(n, "mountPath") == path }
-		if !slices.ContainsFunc(all, known) && !slices.Contains(files, path) && w.hasVolume(spec, volume) {
+		known := func(n *yaml.Node) bool {
+			return text(n, "mountPath") == path || text(n, "name") == volume && !touches(file, path)
+		}
+		if !slices.ContainsFunc(all, known) && w.hasVolume(p.spec, volume) {
 			all = append(all, copied(m))
 		}
 	}
@@ -161,7 +163,8 @@ func (w workload) hasVolume(spec *yaml.Node, volume string) bool {
 // validatingEnv is the program's, and after that all of podsignal's, explicitly: what the image,
 // or envFrom, has for the program must not configure podsignal. Empty is as good as unset. What
 // the user has set for podsignal stays.
-func validatingEnv(target, old *yaml.Node, want settings, mounts []mount) (env []*yaml.Node) {
+func validatingEnv(p plan, want settings) (env []*yaml.Node) {
+	target, old := p.target, p.old
 	// Kubernetes sets HOSTNAME, and what else is called so means the same to both.
 	shared := []string{"HOSTNAME", "POD_NAME", "POD_NAMESPACE"}
 	own := slices.DeleteFunc(config.Variables(nil), func(name string) bool { return slices.Contains(shared, name) })
@@ -176,7 +179,7 @@ func validatingEnv(target, old *yaml.Node, want settings, mounts []mount) (env [
 			wanted[v.name] = v.value
 		}
 	}
-	for _, v := range variables(want, mounts) {
+	for _, v := range want.decided() {
 		wanted[v.name] = v.value
 	}
 	for _, name := range own {
@@ -186,7 +189,7 @@ func validatingEnv(target, old *yaml.Node, want settings, mounts []mount) (env [
 		if item != nil && (!decided || empty) {
 			env = append(env, copied(item))
 		} else {
-			env = append(env, variable{name, value}.node())
+			env = append(env, variable{name: name, value: value}.node())
 		}
 	}
 	for _, item := range items(old, "env") {
@@ -213,15 +216,6 @@ func isSet(item *yaml.Node) bool {
 	return strings.TrimSpace(text(item, "value")) != "" || lookup(item, "valueFrom") != nil
 }
 
-// resources are podsignal's, with this limit of memory; nil: none.
-func resources(memory *yaml.Node) *yaml.Node {
-	r := object("requests", object("cpu", str("1m"), "memory", str("16Mi")))
-	if memory != nil {
-		set(r, "limits", object("memory", copied(memory)))
-	}
-	return r
-}
-
 // copied is a copy without comments and anchors, so that it can be somewhere else.
 func copied(n *yaml.Node) *yaml.Node {
 	n = resolve(n)
@@ -237,14 +231,18 @@ func copied(n *yaml.Node) *yaml.Node {
 
 // injectValidating puts podsignal into the program's image, or brings one that is there to that
 // state.
-func (w workload) injectValidating(spec, target, old *yaml.Node, want settings, mounts []mount) (remarks []string, err error) {
+func (w workload) injectValidating(p plan, want settings) (remarks []string, err error) {
+	spec, old := p.spec, p.old
 	image := imageOfInstaller(spec, old, want)
-	container := w.validatingSidecar(spec, target, old, want, mounts)
+	container := w.validatingSidecar(p, want)
 	if old == nil {
+		if err := w.listen(container, want); err != nil {
+			return nil, err
+		}
 		if err := w.addInit(spec, container); err != nil {
 			return nil, err
 		}
-		return nil, w.install(spec, image)
+		return nil, w.install(spec, image, p.size)
 	}
 	remarks = signalRemarks(old, want)
 	if was, is := text(old, "image"), text(container, "image"); validating(old) && was != is {
@@ -263,18 +261,22 @@ func (w workload) injectValidating(spec, target, old *yaml.Node, want settings, 
 			set(old, key, container.Content[i+1])
 		}
 	}
-	return remarks, w.install(spec, image)
+	if err := w.listen(old, want); err != nil {
+		return nil, err
+	}
+	return remarks, w.install(spec, image, p.size)
 }
 
 // leaveImage brings a podsignal that runs in the program's image back to its own: what inject
 // has not decided on for that stays.
-func (w workload) leaveImage(spec, target, old *yaml.Node, want settings) (remarks []string, err error) {
+func (w workload) leaveImage(p plan, want settings) (remarks []string, err error) {
+	spec, target, old := p.spec, p.target, p.old
 	set(old, "image", str(imageOfInstaller(spec, old, want)))
 	set(old, "imagePullPolicy", str("IfNotPresent"))
 	for _, key := range []string{"command", "workingDir", "envFrom", "securityContext"} {
 		unset(old, key)
 	}
-	set(old, "resources", resources(str("32Mi")))
+	p.size.set(old)
 	env, err := w.ownOrNew(old, yaml.SequenceNode, "env")
 	if err != nil {
 		return nil, err

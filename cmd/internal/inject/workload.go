@@ -1,15 +1,10 @@
 package inject
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/podsignal/podsignal/cmd/internal/validate"
-	"github.com/podsignal/podsignal/cmd/programs"
-	"github.com/podsignal/podsignal/signal"
 )
 
 // A workload is an object that has a pod, or is one.
@@ -17,6 +12,8 @@ type workload struct {
 	name   string     // Deployment/web
 	object *yaml.Node // perhaps an alias
 	pod    []string   // the keys that lead to the pod template
+	// isKnown says that the kind is one of kinds. Another is changed only if it asks.
+	isKnown bool
 	// shared are the nodes of the document that aliases refer to: what is changed in
 	// one of them changes elsewhere too.
 	shared map[*yaml.Node]bool
@@ -36,8 +33,7 @@ var kinds = map[string]struct {
 	"CronJob":     {"batch/", []string{"spec", "jobTemplate", "spec", "template"}},
 }
 
-// workloads returns those in a document. Kinds of the same name in other API groups
-// are none.
+// workloads returns the objects in a document as workloads, also those of other kinds.
 func workloads(doc *yaml.Node) []workload {
 	shared := make(map[*yaml.Node]bool)
 	findShared(doc, shared)
@@ -51,25 +47,57 @@ func workloads(doc *yaml.Node) []workload {
 			}
 		}
 		for _, object := range objects {
-			kind, version := text(object, "kind"), text(object, "apiVersion")
-			k, ok := kinds[kind]
-			group, _, named := strings.Cut(version, "/")
-			if named {
-				group += "/"
-			} else {
-				group = ""
-			}
-			if !ok || group != k.group {
-				continue
-			}
-			name := text(object, "metadata", "name")
-			if name == "" {
-				name = text(object, "metadata", "generateName")
-			}
-			all = append(all, workload{name: kind + "/" + name, object: object, pod: k.pod, shared: shared})
+			all = append(all, workloadOf(object, shared))
 		}
 	}
 	return all
+}
+
+// workloadOf takes kinds of the same name in other API groups for other kinds.
+func workloadOf(object *yaml.Node, shared map[*yaml.Node]bool) workload {
+	kind, name := text(object, "kind"), text(object, "metadata", "name")
+	if name == "" {
+		name = text(object, "metadata", "generateName")
+	}
+	w := workload{name: kind + "/" + name, object: object, shared: shared}
+	group, _, named := strings.Cut(text(object, "apiVersion"), "/")
+	if named {
+		group += "/"
+	} else {
+		group = ""
+	}
+	k, found := kinds[kind]
+	switch {
+	case found && group == k.group:
+		w.pod, w.isKnown = k.pod, true
+	case kind == "PodTemplate" && group == "":
+		w.pod = []string{"template"}
+	default:
+		w.pod = []string{"spec", "template"}
+	}
+	return w
+}
+
+// hasPod tells whether there is a pod where the kind has one.
+func (w workload) hasPod() bool {
+	containers := lookup(lookup(w.object, w.pod...), "spec", "containers")
+	return containers != nil && containers.Kind == yaml.SequenceNode
+}
+
+// newImage is the image that podsignal has been given; empty: that which was there. Where it runs
+// in the program's image, the init container has its own.
+func (w workload) newImage() string {
+	spec := lookup(lookup(w.object, w.pod...), "spec")
+	c := itemOf(spec, "initContainers", installer)
+	for _, key := range []string{"initContainers", "containers"} {
+		if c == nil {
+			c = itemOf(spec, key, name)
+		}
+	}
+	if image := lookup(c, "image"); image != nil && image.Line == 0 {
+		return image.Value
+	}
+	return ""
 }
 
 // findShared adds all that aliases in n refer to, and what is in that.
@@ -89,96 +117,6 @@ func share(n *yaml.Node, shared map[*yaml.Node]bool) {
 	shared[n] = true
 	for _, child := range n.Content {
 		share(child, shared)
-	}
-}
-
-// settings are what a workload is to get, and from where that came.
-type settings struct {
-	process   string
-	signal    string
-	volumes   []string // none: all that can change
-	volumesBy string   // --volume, or the annotation
-	container string
-	image     string // empty: as it is, or the default
-	validate  string // a command; empty: none
-	version   string
-	signalBy  string     // --signal, or the annotation
-	needed    []variable // by the program, unless the user has set them
-	remarks   []string   // what is known of the program, against what is wanted
-}
-
-// settings returns what the flags say, or else the annotations. Empty counts as unset.
-func (w workload) settings(opts options) (settings, error) {
-	get := func(option, flag string) (value, from string) {
-		if value = strings.Trim(flag, ", "); value != "" {
-			return value, "--" + option
-		}
-		key := "podsignal/" + option
-		if value = strings.TrimSpace(text(w.object, "metadata", "annotations", key)); value == "" {
-			value = strings.TrimSpace(text(lookup(w.object, w.pod...), "metadata", "annotations", key))
-		}
-		return value, "annotation " + key
-	}
-	want := settings{container: opts.container, image: opts.image, version: opts.version}
-	var errs []error
-	invalid := func(from, value, rest string) {
-		errs = append(errs, fmt.Errorf("%s: %s=%q %s", w.name, from, value, rest))
-	}
-
-	process, from := get("process", opts.process)
-	if want.process = process; process == "" {
-		return want, nil
-	}
-	if strings.Contains(process, "/") {
-		invalid(from, process, "is a path: use the name alone, "+process[strings.LastIndex(process, "/")+1:])
-	}
-	name, from := get("signal", opts.signal)
-	if name != "" {
-		sig, err := signal.Parse(name)
-		if err != nil {
-			invalid(from, name, err.Error())
-		}
-		want.signal, want.signalBy = signal.Name(sig), from
-	}
-	if want.validate, from = get("validate", opts.validate); want.validate != "" {
-		if _, err := validate.Parse(want.validate); err != nil {
-			invalid(from, want.validate, err.Error())
-		}
-	}
-	volumes, from := get("volume", opts.volumes)
-	want.volumesBy = from
-	for volume := range strings.SplitSeq(volumes, ",") {
-		if volume = strings.TrimSpace(volume); volume != "" {
-			want.volumes = append(want.volumes, volume)
-		}
-	}
-	if len(errs) > 0 {
-		return want, UsageError{errors.Join(errs...)}
-	}
-	return want, nil
-}
-
-// asKnown has the signal be the one that the program is known to reload on, unless another is
-// wanted. That it reloads on another, or on none, is a remark. old is the podsignal that is
-// there, or nil: one that calls a URL sends no signal, and one with RULES has other programs too.
-func (s *settings) asKnown(old *yaml.Node) {
-	p := programs.Find(s.process, "")
-	if p == nil || isSet(itemOf(old, "env", "RELOAD_URL")) || isSet(itemOf(old, "env", "RULES")) {
-		return
-	}
-	for _, setting := range p.Settings {
-		name, value, _ := strings.Cut(setting, "=")
-		s.needed = append(s.needed, variable{name, value})
-	}
-	wanted, _ := signal.Parse(s.signal) // none if it is empty
-	switch {
-	case p.Signal == "" && (s.signal == "" || s.signal == "HUP"):
-		s.remarks = append(s.remarks, fmt.Sprintf("%s does not reload on HUP: %s", p.Name, p.Instead))
-	case p.Signal == "": // of others, nothing is known
-	case s.signal == "" && p.Signal != "HUP":
-		s.signal = p.Signal
-	case s.signal != "" && s.signal != p.Signal && !signal.MeansEnd(wanted):
-		s.remarks = append(s.remarks, fmt.Sprintf("%s=%q: %s reloads on %s, use that", s.signalBy, s.signal, p.Name, p.Signal))
 	}
 }
 
