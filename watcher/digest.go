@@ -128,6 +128,13 @@ func (s *scan) maySecret(at *place) bool {
 	return s.inMemory(at) || within(strings.TrimPrefix(at.real, "/var"), "/run/secrets")
 }
 
+// mark notes whether what the present path shows may be a Secret.
+func (s *scan) mark(at *place) {
+	if now := &s.shown[len(s.shown)-1]; !now.secret {
+		now.secret = s.inMemory(at)
+	}
+}
+
 // pathDigests are those of all paths.
 func (s *scan) pathDigests() []PathDigest {
 	all := make([]PathDigest, len(s.shown))

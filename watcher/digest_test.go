@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
@@ -89,6 +90,35 @@ func TestPathDigestIsOfNoPlace(t *testing.T) {
 	all := s.pathDigests()
 	if all[0].Digest != all[1].Digest || all[2] != (PathDigest{}) || all[3].Digest == all[0].Digest {
 		t.Errorf("the digests are %+v", all)
+	}
+}
+
+// TestSecretIsRemembered: a plain folder in memory is known for one at each look, also when its
+// files are not looked at one by one.
+func TestSecretIsRemembered(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting needs root: run the tests as root")
+	}
+	dir := t.TempDir()
+	tmpfs(t, filepath.Join(dir, "sub"))
+	must(t, os.WriteFile(filepath.Join(dir, "sub/key"), []byte("1"), 0o644))
+	time.Sleep(racy + 10*time.Millisecond) // so that it is remembered
+	c := newCache()
+	look := func() ([32]byte, bool) {
+		s := newScan(t.Context(), c, nil)
+		if _, err := s.path(dir); err != nil {
+			t.Fatal(err)
+		}
+		return s.digest(), s.pathDigests()[0].Secret
+	}
+	first, secret := look()
+	if len(c.flats) == 0 {
+		t.Fatal("the folder is not remembered")
+	}
+	for range 2 {
+		if again, still := look(); again != first || !secret || !still {
+			t.Errorf("the digest is %x, then %x; secret: %v, then %v", first, again, secret, still)
+		}
 	}
 }
 

@@ -85,8 +85,8 @@ func volumesOf(mounts []procfs.Mount, root string, except ...string) (points []s
 // mountOf is the mount that a path lies on, whether or not there is anything.
 func mountOf(path string, mounts map[string]procfs.Mount) (m procfs.Mount, ok bool) {
 	folder := filepath.Dir(path)
-	if real, err := filepath.EvalSymlinks(folder); err == nil {
-		folder = real
+	if end, err := filepath.EvalSymlinks(folder); err == nil {
+		folder = end
 	}
 	for ; ; folder = filepath.Dir(folder) {
 		if m, ok := mounts[folder]; ok || folder == "/" || folder == "." {
@@ -113,7 +113,8 @@ func forPrograms(m procfs.Mount, dir string) bool {
 	if err != nil {
 		return true // it will be said when it is watched
 	}
-	return !tokenNames(names) && !(m.FSType == "tmpfs" && downwardNames(names))
+	downward := m.FSType == "tmpfs" && downwardNames(names)
+	return !downward && !tokenNames(names)
 }
 
 // tokenNames tells whether a volume has the names of the token that each pod gets.

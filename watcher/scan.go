@@ -126,6 +126,7 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 	s.walking[at.id()] = path
 	defer delete(s.walking, at.id())
 
+	s.mark(&at)
 	if !at.frozen() {
 		s.watchAll(at.real, &at.stat, relative(s.root, path))
 	}
@@ -197,9 +198,7 @@ func (s *scan) file(path string, at place) error {
 	if !at.frozen() {
 		s.written = latest(s.written, at.stat.Ctim)
 	}
-	if now := &s.shown[len(s.shown)-1]; !now.secret {
-		now.secret = s.inMemory(&at)
-	}
+	s.mark(&at)
 	s.files++
 	if err := s.room.keep(path); err != nil {
 		return err

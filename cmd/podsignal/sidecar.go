@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,7 +48,8 @@ func sidecar(asked context.Context, out *logging.Writer) error {
 		group.Go(func() error { return notifier.Run(ctx) })
 	}
 	var shared *watcher.Inotify // an instance of its own is a little faster
-	if len(cfg.Rules) > 1 {
+	holds := slices.ContainsFunc(cfg.Rules, func(r config.Rule) bool { return r.Hold != "" })
+	if len(cfg.Rules) > 1 || holds {
 		shared = new(watcher.Inotify)
 	}
 	for _, rule := range cfg.Rules {

@@ -15,23 +15,23 @@ import (
 // longest burst at the default of DEBOUNCE, a second until it is published, and as much again.
 const publishedWithin = 5 * time.Second
 
-// unapproved says why the program may not be notified with HOLD: what is on disk, and what it would
-// load, is not approved. It is empty if all is approved.
-func unapproved(ctx context.Context, rule config.Rule, w *watcher.Watcher) (why string, err error) {
+// approved is an error if HOLD does not approve what is on disk, which the program would load, or
+// that is not known.
+func approved(ctx context.Context, rule config.Rule, w *watcher.Watcher) error {
 	paths, err := onDisk(ctx, rule, w)
 	if err != nil {
-		return "", err
+		return err
 	}
 	approvals := hold.Read(rule.Hold)
 	if approvals.Err != nil {
-		return approvals.Err.Error(), nil
+		return approvals.Err
 	}
 	for _, p := range paths {
 		if p.Digest != "" && approvals.Lacks(p.Digest) {
-			return fmt.Sprintf("%s does not have digest %s of %s", rule.Hold, p.Digest, p.Path), nil
+			return fmt.Errorf("%s does not have digest %s of %s", rule.Hold, p.Digest, p.Path)
 		}
 	}
-	return "", nil
+	return nil
 }
 
 // onDisk are the digests of what is on disk. The sidecar knows them, when no change is younger than

@@ -66,12 +66,8 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	w := watcher.New(rule.WatcherOptions(nil, quiet))
 	if rule.Hold != "" && !a.unapproved {
-		why, err := unapproved(ctx, rule, w)
-		if err != nil {
-			return p.fail(err.Error())
-		}
-		if why != "" {
-			return p.fail(fmt.Sprintf("not sent, for the program would load what is not approved: %s: approve it, or use --unapproved", why))
+		if err := approved(ctx, rule, w); err != nil {
+			return p.fail(fmt.Sprintf("not sent, for the program would load what is not approved: %v: approve it, or use --unapproved", err))
 		}
 	}
 	if own && rule.Validate != nil {
