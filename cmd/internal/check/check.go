@@ -137,8 +137,8 @@ func (r *Report) hold(file string, a hold.Approvals) {
 	switch {
 	case a.Err != nil:
 		r.add(LevelWarn, "config", "HOLD=%s cannot be read, so every change is held: %v: mount its volume here, or fix HOLD", file, a.Err)
-	case a.Odd != "":
-		r.add(LevelWarn, "config", "HOLD=%s has %s, and a line that is none, %q: use the 64 digits that podsignal status --json has", file, count(a.Len(), "digest"), a.Odd)
+	case a.Odd != 0:
+		r.add(LevelWarn, "config", "HOLD=%s has %s, and line %d is none: use the 64 digits that podsignal status --json has", file, count(a.Len(), "digest"), a.Odd)
 	default:
 		r.add(LevelOK, "config", "HOLD=%s has %s; any other change is held", file, count(a.Len(), "digest"))
 	}

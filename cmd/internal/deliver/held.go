@@ -15,7 +15,7 @@ type holding struct {
 	known     bool      // its file has been read, or cannot be
 	approved  bool      // what the files show is
 	missed    bool      // that the file is missing or unreadable has been logged
-	odd       string    // the line of it that was logged as no digest
+	odd       int       // the line of it that was logged as no digest; 0: none was
 	logged    [32]byte  // the digest of which it was logged that it is held
 	since     time.Time // since when a target is kept from what the files show; zero: none is
 }
@@ -26,7 +26,7 @@ func (l *Loop) approve(a hold.Approvals) {
 	if a.Err != nil && !h.missed {
 		l.log.Warn("HOLD unreadable, all changes are held: mount its volume into podsignal's container, or fix HOLD", "hold", l.rule.Hold, "err", a.Err)
 	}
-	if a.Odd != "" && a.Odd != h.odd {
+	if a.Odd != 0 && a.Odd != h.odd {
 		l.log.Warn("HOLD has a line that is no digest, ignoring it: use the 64 digits that podsignal status --json has", "hold", l.rule.Hold, "line", a.Odd)
 	}
 	h.missed, h.odd = a.Err != nil, a.Odd

@@ -175,12 +175,15 @@ func TestHoldWarnings(t *testing.T) {
 		s.approves()
 		s.loop.Approvals() <- missing
 		s.loop.Approvals() <- hold.Parse([]byte("0123456789ab"))
-		s.loop.Approvals() <- hold.Parse([]byte("0123456789ab\n"))
+		s.loop.Approvals() <- hold.Parse([]byte("Geheimnis"))
 	})
 	if n := strings.Count(log, "HOLD unreadable, all changes are held"); n != 2 {
 		t.Errorf("%d warnings of the missing file, want 2:\n%s", n, log)
 	}
-	if n := strings.Count(log, "line=0123456789ab"); n != 1 {
+	if strings.Contains(log, "Geheimnis") {
+		t.Errorf("the log has what the file contains:\n%s", log)
+	}
+	if n := strings.Count(log, "line=1"); n != 1 {
 		t.Errorf("%d warnings of the odd line, want 1:\n%s", n, log)
 	}
 }

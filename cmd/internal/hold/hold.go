@@ -26,7 +26,7 @@ const maxBytes = 1 << 20
 type Approvals struct {
 	digests map[string]bool // in full, lower case
 	Err     error           // the file is missing, or cannot be read; nil: it was read
-	Odd     string          // the first line that begins with no digest; empty: there is none
+	Odd     int             // the number of the first line that begins with no digest, which may be secret; 0: there is none
 }
 
 // Lacks tells whether one of the digests, in full and lower case, is not approved.
@@ -67,7 +67,9 @@ func read(path string) ([]byte, error) {
 // Parse takes the first word of each line, so that it may be as sha256sum prints it.
 func Parse(content []byte) Approvals {
 	a := Approvals{digests: make(map[string]bool)}
+	number := 0
 	for line := range bytes.Lines(content) {
+		number++
 		words := strings.Fields(string(line))
 		if len(words) == 0 {
 			continue
@@ -75,8 +77,8 @@ func Parse(content []byte) Approvals {
 		digest := strings.ToLower(words[0])
 		if b, err := hex.DecodeString(digest); err == nil && len(b) == 32 {
 			a.digests[digest] = true
-		} else if a.Odd == "" {
-			a.Odd = words[0]
+		} else if a.Odd == 0 {
+			a.Odd = number
 		}
 	}
 	return a
