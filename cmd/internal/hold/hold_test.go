@@ -16,7 +16,7 @@ const deadline = 10 * time.Second
 
 var one, two = strings.Repeat("1a", 32), strings.Repeat("2b", 32)
 
-func TestParse(t *testing.T) {
+func TestParseApprovals(t *testing.T) {
 	for _, test := range []struct {
 		name, content string
 		approved      []string
@@ -43,7 +43,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
+func FuzzParseApprovals(f *testing.F) {
 	f.Add(one + "\n" + two + "  name\nodd")
 	f.Fuzz(func(t *testing.T, content string) {
 		a := Parse([]byte(content))
@@ -55,8 +55,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestFollow: the file is followed through the kubelet's swaps, and what cannot be read is said.
-func TestFollow(t *testing.T) {
+// TestFollowApprovals: the file is followed through the kubelet's swaps, and what cannot be read is said.
+func TestFollowApprovals(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	out, ended := make(chan Approvals), make(chan error)
