@@ -62,7 +62,7 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	case w.unchanged(digest) && stirred.IsZero():
 		w.current = *w.good
 	default:
-		w.current = Snapshot{Digest: digest, Changed: w.changed(s)}
+		w.current = Snapshot{Digest: digest, Paths: s.pathDigests(), Changed: w.changed(s)}
 		good := w.current
 		w.good = &good
 	}

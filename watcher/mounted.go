@@ -30,14 +30,15 @@ import (
 //     with just these two keys, or one of them, is not.
 //
 // A subPath mount has no ..data of its own, for it is never updated, and is not a volume here.
+// The volumes that the files of except lie in are left out, wherever else they are mounted.
 // Network file systems are skipped: the kubelet keeps no such volume there, and
 // they may hang.
-func MountedVolumes() ([]string, error) {
+func MountedVolumes(except ...string) ([]string, error) {
 	mounts, err := mountinfo()
 	if err != nil {
 		return nil, err
 	}
-	return volumesOf(mounts, ""), nil
+	return volumesOf(mounts, "", except...), nil
 }
 
 // mountinfo are the mounts of this process.
@@ -57,13 +58,18 @@ func mountinfo() ([]procfs.Mount, error) {
 var remote = []string{"nfs", "nfs4", "cifs", "smb3", "ceph", "autofs"}
 
 // volumesOf is MountedVolumes for these mounts, whose points lie in the folder root.
-func volumesOf(mounts []procfs.Mount, root string) (points []string) {
+func volumesOf(mounts []procfs.Mount, root string, except ...string) (points []string) {
 	top := make(map[string]procfs.Mount)
 	for _, m := range mounts {
 		top[m.Point] = m // the last is over the others
 	}
 	type source struct{ device, root string }
 	known := make(map[source]bool)
+	for _, path := range except {
+		if m, ok := mountOf(path, top); ok {
+			known[source{m.Device, m.Root}] = true
+		}
+	}
 	for _, point := range slices.Sorted(maps.Keys(top)) {
 		m := top[point]
 		from := source{m.Device, m.Root}
@@ -74,6 +80,19 @@ func volumesOf(mounts []procfs.Mount, root string) (points []string) {
 		points = append(points, point)
 	}
 	return points
+}
+
+// mountOf is the mount that a path lies on, whether or not there is anything.
+func mountOf(path string, mounts map[string]procfs.Mount) (m procfs.Mount, ok bool) {
+	folder := filepath.Dir(path)
+	if end, err := filepath.EvalSymlinks(folder); err == nil {
+		folder = end
+	}
+	for ; ; folder = filepath.Dir(folder) {
+		if m, ok := mounts[folder]; ok || folder == "/" || folder == "." {
+			return m, ok
+		}
+	}
 }
 
 // isToken tells whether a service account's token is mounted there. In many images
@@ -94,14 +113,21 @@ func forPrograms(m procfs.Mount, dir string) bool {
 	if err != nil {
 		return true // it will be said when it is watched
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, "..") })
+	downward := m.FSType == "tmpfs" && downwardNames(names)
+	return !downward && !tokenNames(names)
+}
+
+// tokenNames tells whether a volume has the names of the token that each pod gets.
+func tokenNames(names []string) bool { return keys(names) == "ca.crt/namespace/token" }
+
+// downwardNames tells whether a volume shows nothing but labels and annotations.
+func downwardNames(names []string) bool {
+	return slices.Contains([]string{"labels", "annotations", "annotations/labels"}, keys(names))
+}
+
+// keys are the names in a volume that are not the kubelet's own, in one string.
+func keys(names []string) string {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return strings.HasPrefix(name, "..") })
 	slices.Sort(names)
-	switch strings.Join(names, "/") {
-	case "ca.crt/namespace/token":
-		return false
-	case "labels", "annotations", "annotations/labels":
-		return m.FSType != "tmpfs"
-	default:
-		return true
-	}
+	return strings.Join(names, "/")
 }

@@ -181,6 +181,14 @@ func TestMountedVolumes(t *testing.T) {
 	if diff := cmp.Diff([]string{secret, in("conf")}, got); diff != "" {
 		t.Errorf("volumes (-want +got)\n%s", diff)
 	}
+
+	// The volume of HOLD's file, wherever that is mounted.
+	got, err = MountedVolumes(in("conf again/approved"))
+	must(t, err)
+	got = slices.DeleteFunc(got, func(point string) bool { return !strings.HasPrefix(point, dir) })
+	if diff := cmp.Diff([]string{secret}, got); diff != "" {
+		t.Errorf("volumes but for one (-want +got)\n%s", diff)
+	}
 }
 
 // tmpfs mounts an empty file system on dir until the test ends.

@@ -3,7 +3,6 @@ package watcher
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +20,7 @@ type scan struct {
 	ctx     context.Context
 	cache   *cache // nil: files are not opened, only asked whether they could be
 	exclude exclusion
+	glance  bool          // the files are listed, though they are not opened
 	quick   bool          // the kubelet has swapped, and nothing else has changed, since the last scan
 	root    string        // the path of FILE that is being walked
 	walking map[id]string // folders being walked, against link loops
@@ -33,6 +33,8 @@ type scan struct {
 type found struct {
 	folders map[id]*folder
 	entries []entry
+	shown   []shown           // by each path
+	device  device            // that was asked about last
 	files   int               // that are shown
 	newest  time.Time         // the newest ctime of all that decides what is shown
 	written time.Time         // the newest of files that may still be written to
@@ -75,10 +77,20 @@ func newScan(ctx context.Context, c *cache, exclude exclusion) *scan {
 // fs.ErrNotExist where there is nothing.
 func (s *scan) path(path string) (kind Kind, err error) {
 	s.root = path
+	s.shown = append(s.shown, shown{path: path, first: len(s.entries)})
+	defer func() {
+		now := &s.shown[len(s.shown)-1]
+		now.last = len(s.entries)
+		if err == nil {
+			now.kind = kind
+		}
+	}()
 	at, err := s.end(path)
 	if err != nil {
 		return "", err
 	}
+	now := &s.shown[len(s.shown)-1]
+	now.at, now.secret = at, s.maySecret(&at)
 	switch at.mode() {
 	case unix.S_IFDIR:
 		volume, err := s.folder(path, at)
@@ -114,6 +126,7 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 	s.walking[at.id()] = path
 	defer delete(s.walking, at.id())
 
+	s.mark(&at)
 	if !at.frozen() {
 		s.watchAll(at.real, &at.stat, relative(s.root, path))
 	}
@@ -185,6 +198,7 @@ func (s *scan) file(path string, at place) error {
 	if !at.frozen() {
 		s.written = latest(s.written, at.stat.Ctim)
 	}
+	s.mark(&at)
 	s.files++
 	if err := s.room.keep(path); err != nil {
 		return err
@@ -192,6 +206,9 @@ func (s *scan) file(path string, at place) error {
 	if s.cache == nil {
 		if err := unix.Faccessat(unix.AT_FDCWD, at.real, unix.R_OK, unix.AT_EACCESS); err != nil {
 			return unreadable(at.real, &fs.PathError{Op: "access", Path: at.real, Err: err})
+		}
+		if s.glance {
+			s.entries = append(s.entries, entry{path: path, real: at.real})
 		}
 		return nil
 	}
@@ -228,21 +245,6 @@ func (s *scan) file(path string, at place) error {
 func (s *scan) saw(st *unix.Stat_t) { s.newest = latest(s.newest, st.Ctim) }
 
 func byPath(a, b entry) int { return strings.Compare(a.path, b.path) }
-
-// digest is the same for the same paths with the same contents. Two paths of
-// FILE that overlap show a file twice, which does no harm.
-func (s *scan) digest() [sha256.Size]byte {
-	slices.SortFunc(s.entries, byPath)
-	h := sha256.New()
-	var pair []byte
-	for _, f := range s.entries {
-		pair = binary.BigEndian.AppendUint64(pair[:0], uint64(len(f.path)))
-		pair = append(pair, f.path...)
-		pair = append(pair, f.sum[:]...)
-		h.Write(pair)
-	}
-	return [sha256.Size]byte(h.Sum(nil))
-}
 
 // realPaths are where the content that is shown really is.
 func (s *scan) realPaths() *[]string {

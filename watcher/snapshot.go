@@ -9,8 +9,13 @@ import (
 
 // A Snapshot is what the watched paths show at one moment, whole.
 type Snapshot struct {
-	// Digest is a SHA-256 over the sorted pairs of path and content.
+	// Digest changes with what the paths show. Of a single path it is that of the path, of
+	// several a SHA-256 over theirs. If one may show a Secret, it is meaningless outside of
+	// this process, and may be shown to anyone.
 	Digest [sha256.Size]byte
+
+	// Paths are the digests of the paths, in their order.
+	Paths []PathDigest
 
 	// Changed is when Digest came to be, since boot (CLOCK_BOOTTIME), or came back
 	// after something else: a program that started clearly later has read nothing

@@ -29,17 +29,19 @@ var imports = map[string]string{
 	"cmd/internal/install":    "",
 	"cmd/internal/annotation": "signal",
 	"cmd/internal/validate":   "",
+	"cmd/internal/hold":       "watcher",
 	"cmd/internal/inject":     "cmd/internal/annotation cmd/internal/config cmd/internal/validate cmd/programs signal",
 	"cmd/internal/verify":     "signal watcher",
 	"cmd/internal/reload":     "cmd/internal/build cmd/internal/httpcall",
 	"cmd/internal/notify":     "cmd/internal/build cmd/internal/httpcall cmd/internal/verify",
 	"cmd/internal/config":     "cmd/internal/notify cmd/internal/reload cmd/internal/validate cmd/internal/verify cmd/programs signal watcher",
-	"cmd/internal/deliver":    "cmd/internal/config cmd/internal/memory cmd/internal/notify cmd/internal/reload cmd/internal/validate cmd/internal/verify signal watcher",
+	"cmd/internal/deliver":    "cmd/internal/config cmd/internal/hold cmd/internal/memory cmd/internal/notify cmd/internal/reload cmd/internal/validate cmd/internal/verify signal watcher",
 	"cmd/internal/status":     "cmd/internal/build cmd/internal/config cmd/internal/deliver",
-	"cmd/internal/check":      "cmd/internal/build cmd/internal/config cmd/internal/deliver cmd/internal/status cmd/internal/validate signal watcher",
+	"cmd/internal/send":       "cmd/internal/config cmd/internal/deliver cmd/internal/hold cmd/internal/status cmd/internal/validate signal watcher",
+	"cmd/internal/check":      "cmd/internal/build cmd/internal/config cmd/internal/deliver cmd/internal/hold cmd/internal/status cmd/internal/validate signal watcher",
 	"cmd/internal/serve":      "cmd/internal/build cmd/internal/check cmd/internal/deliver",
-	"cmd/podsignal": "cmd/internal/build cmd/internal/check cmd/internal/config cmd/internal/deliver cmd/internal/inject cmd/internal/install cmd/internal/logging " +
-		"cmd/internal/memory cmd/internal/notify cmd/internal/serve cmd/internal/status signal watcher",
+	"cmd/podsignal": "cmd/internal/build cmd/internal/check cmd/internal/config cmd/internal/deliver cmd/internal/hold cmd/internal/inject cmd/internal/install cmd/internal/logging " +
+		"cmd/internal/memory cmd/internal/notify cmd/internal/send cmd/internal/serve cmd/internal/status signal watcher",
 }
 
 func TestImports(t *testing.T) {

@@ -10,6 +10,8 @@
 // podsignal status prints what a running podsignal knows of its targets, and exits with 1 when
 // they are not in sync, and with 3 when no podsignal runs in this container.
 //
+// podsignal send notifies the program now, without a change, and exits with 1 when that has failed.
+//
 // podsignal inject adds podsignal to Kubernetes manifests; see package inject.
 //
 // podsignal install copies podsignal into a folder, for another container to run.
@@ -35,6 +37,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/install"
 	"github.com/podsignal/podsignal/cmd/internal/logging"
 	"github.com/podsignal/podsignal/cmd/internal/memory"
+	"github.com/podsignal/podsignal/cmd/internal/send"
 	"github.com/podsignal/podsignal/cmd/internal/status"
 )
 
@@ -51,7 +54,8 @@ func main() {
 		flushWithin = endWithin - leaveWithin
 	}
 	stop()
-	if err != nil && !errors.Is(err, check.ErrWouldNotWork) && !errors.Is(err, status.ErrNotInSync) { // these have told that
+	told := errors.Is(err, check.ErrWouldNotWork) || errors.Is(err, status.ErrNotInSync) || errors.Is(err, send.ErrFailed)
+	if err != nil && !told {
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintln(log, "podsignal:", strings.TrimSuffix(line, "\n"))
 		}
@@ -87,7 +91,9 @@ func run(ctx context.Context, args []string, stdout io.Writer, log *logging.Writ
 	case "check":
 		return runCheck(ctx, rest, stdout)
 	case "status":
-		return runStatus(rest, stdout)
+		return runStatus(ctx, rest, stdout)
+	case "send":
+		return runSend(ctx, rest, stdout)
 	case "install":
 		return runInstall(rest, stdout)
 	case "inject":
@@ -98,7 +104,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, log *logging.Writ
 			return err
 		}
 	}
-	return configError{fmt.Errorf("unknown arguments %q: use podsignal check, status, inject, install, help or version, or none, with which podsignal is configured by the environment", strings.Join(args, " "))}
+	return configError{fmt.Errorf("unknown arguments %q: use podsignal check, status, send, inject, install, help or version, or none, with which podsignal is configured by the environment", strings.Join(args, " "))}
 }
 
 func isHelp(arg string) bool {
@@ -138,7 +144,8 @@ func runCheck(ctx context.Context, args []string, stdout io.Writer) error {
 }
 
 // runStatus is podsignal status.
-func runStatus(args []string, stdout io.Writer) error {
+func runStatus(ctx context.Context, args []string, stdout io.Writer) error {
+	const waitFor = "--wait-for"
 	switch {
 	case len(args) == 0:
 		return status.Run(stdout, false)
@@ -146,8 +153,29 @@ func runStatus(args []string, stdout io.Writer) error {
 		return usage(stdout)
 	case len(args) == 1 && args[0] == "--json":
 		return status.Run(stdout, true)
+	case len(args) == 1 && strings.HasPrefix(args[0], waitFor+"="):
+		args = []string{waitFor, strings.TrimPrefix(args[0], waitFor+"=")}
 	}
-	return configError{fmt.Errorf("unknown arguments %q: use podsignal status, or podsignal status --json", "status "+strings.Join(args, " "))}
+	if len(args) == 2 && args[0] == waitFor {
+		wait, err := status.ParseWait(args[1])
+		if err != nil {
+			return configError{fmt.Errorf("%s: %w", waitFor, err)}
+		}
+		return wait.Run(ctx, stdout)
+	}
+	return configError{fmt.Errorf("unknown arguments %q: use podsignal status, with --json or --wait-for DIGEST, or with neither", "status "+strings.Join(args, " "))}
+}
+
+// runSend is podsignal send. A file system that hangs blocks it.
+func runSend(ctx context.Context, args []string, stdout io.Writer) error {
+	if len(args) == 1 && isHelp(args[0]) {
+		return usage(stdout)
+	}
+	err := interruptible(ctx, func() error { return send.Run(ctx, args, stdout) })
+	if _, ok := errors.AsType[send.UsageError](err); ok {
+		return configError{err}
+	}
+	return err
 }
 
 // runInstall is podsignal install.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +13,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/check"
 	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/deliver"
+	"github.com/podsignal/podsignal/cmd/internal/hold"
 	"github.com/podsignal/podsignal/cmd/internal/logging"
 	"github.com/podsignal/podsignal/cmd/internal/notify"
 	"github.com/podsignal/podsignal/cmd/internal/serve"
@@ -46,7 +48,8 @@ func sidecar(asked context.Context, out *logging.Writer) error {
 		group.Go(func() error { return notifier.Run(ctx) })
 	}
 	var shared *watcher.Inotify // an instance of its own is a little faster
-	if len(cfg.Rules) > 1 {
+	holds := slices.ContainsFunc(cfg.Rules, func(r config.Rule) bool { return r.Hold != "" })
+	if len(cfg.Rules) > 1 || holds {
 		shared = new(watcher.Inotify)
 	}
 	for _, rule := range cfg.Rules {
@@ -66,6 +69,11 @@ func sidecar(asked context.Context, out *logging.Writer) error {
 		group.Go(func() error { check.WarnOfSubPaths(rule.Files.Paths, log); return nil }) // the files may hang
 		group.Go(func() error { return w.Run(ctx, snapshots) })
 		group.Go(func() error { return loop.Run(ctx, snapshots) })
+		if rule.Hold != "" {
+			group.Go(func() error {
+				return hold.Follow(ctx, hold.Settings{Path: rule.Hold, Resync: rule.Files.Resync, Inotify: shared}, loop.Approvals())
+			})
+		}
 	}
 	if cfg.Listen != "" {
 		group.Go(func() error { return serve.Run(ctx, cfg.Listen, pages, log) })

@@ -47,7 +47,7 @@ func (s *soak) addRules() {
 	}, {
 		name: "job", watched: []string{"v2", "plain"}, touched: "plain/one",
 		process: fmt.Sprintf("job%d", os.Getpid()), signal: "HUP",
-		set: []string{"RESYNC=0", "EXPECT=read"}, // nothing is noticed late, and one volume at once
+		set: []string{"RESYNC=0", "EXPECT=read", "HOLD=" + s.path(approvals)}, // nothing is noticed late, and one volume at once
 	}, {
 		name: "api", watched: []string{"v1", "secret", "v3", "mirror"}, touched: "real1/sub/conf",
 	}}

@@ -51,6 +51,7 @@ type soak struct {
 	bystanders []*ended
 	volumes    map[string]map[string]string // what each shows
 	serial     int                          // the newest content
+	approved   string                       // what the file of HOLD has
 	end        time.Time                    // of the last change
 	slow       bool                         // a step of this change took so long that it may show
 	paused     time.Duration                // between its steps, on purpose
@@ -109,6 +110,7 @@ func TestSoak(t *testing.T) {
 	s.standBy(web.process[:len(web.process)-1], "helpless")
 	s.standBy("other", "listener", web.process)
 	s.serve(s.rules[len(s.rules)-1])
+	s.approve()
 	s.startSidecar()
 	s.quiet()
 	s.descriptors, s.watches = s.sidecar.descriptors(), s.sidecar.watches()-s.folders()
@@ -332,6 +334,7 @@ func (s *soak) note(format string, args ...any) {
 
 func (s *soak) await(what string, done func() bool) {
 	for end := time.Now().Add(soakDeadline); !done(); time.Sleep(5 * time.Millisecond) {
+		s.approve()
 		if time.Now().After(end) {
 			s.fail("waited %s in vain until %s", soakDeadline, what)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/podsignal/podsignal/cmd/internal/build"
 	"github.com/podsignal/podsignal/cmd/internal/config"
+	"github.com/podsignal/podsignal/cmd/internal/hold"
 	"github.com/podsignal/podsignal/cmd/internal/status"
 	"github.com/podsignal/podsignal/signal"
 	"github.com/podsignal/podsignal/watcher"
@@ -122,10 +123,25 @@ func examine(ctx context.Context, typos []config.Typo, rule config.Rule) (*Repor
 	if rule.Splay.Within > 0 {
 		r.add(LevelOK, "config", "SPLAY=%v: a signal waits %v, the share of %s", rule.Splay.Within, rule.Splay.Share.Round(time.Millisecond), rule.Splay.Hostname)
 	}
+	if rule.Hold != "" {
+		r.hold(rule.Hold, hold.Read(rule.Hold))
+	}
 	if rule.DryRun {
 		r.add(LevelWarn, "config", "DRY_RUN is set: what would be done is only logged; unset it")
 	}
 	return r, nil
+}
+
+// hold reports what HOLD says.
+func (r *Report) hold(file string, a hold.Approvals) {
+	switch {
+	case a.Err != nil:
+		r.add(LevelWarn, "config", "HOLD=%s cannot be read, so every change is held: %v: mount its volume here, or fix HOLD", file, a.Err)
+	case a.Odd != 0:
+		r.add(LevelWarn, "config", "HOLD=%s has %s, and line %d is none: use the 64 digits that podsignal status --json has", file, count(a.Len(), "digest"), a.Odd)
+	default:
+		r.add(LevelOK, "config", "HOLD=%s has %s; any other change is held", file, count(a.Len(), "digest"))
+	}
 }
 
 // reload reports what a call would meet. None is made, for that would be a reload.

@@ -2,6 +2,8 @@ package check
 
 import (
 	"context"
+	"strings"
+	"time"
 
 	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/deliver"
@@ -11,6 +13,9 @@ import (
 // state adds what the podsignal that runs here knows: that something was rejected.
 func (r *Report) state(s *deliver.Status) {
 	r.rejected = s.Rejects()
+	if !s.Held.IsZero() {
+		r.add(LevelOK, "state", "a change is held since %s: %s", s.Held.UTC().Format(time.RFC3339), strings.TrimPrefix(s.Pending, "held: "))
+	}
 	for _, text := range r.rejected {
 		r.add(LevelFail, "state", "%s", text)
 	}

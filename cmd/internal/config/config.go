@@ -70,8 +70,9 @@ func Load() (Config, error) {
 	known := Variables(names)
 	others := otherVariables(os.Environ(), known)
 	var rules []Rule
+	holds := holds(names)
 	for _, name := range names {
-		rules = append(rules, loadRule(name, env.Hostname, others, &wrong))
+		rules = append(rules, loadRule(name, env.Hostname, others, holds, &wrong))
 	}
 	cfg := env.validate(&wrong)
 	cfg.Rules = rules

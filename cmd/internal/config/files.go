@@ -14,9 +14,9 @@ import (
 )
 
 // files are those of FILE, or the volumes that are mounted here.
-func (env *ruleEnvironment) files(invalid func(variable, value, fix string)) (files []string, found bool) {
+func (env *ruleEnvironment) files(holds []string, invalid func(variable, value, fix string)) (files []string, found bool) {
 	if env.File == "" {
-		files, err := watcher.MountedVolumes()
+		files, err := watcher.MountedVolumes(holds...)
 		switch {
 		case err != nil:
 			invalid("FILE", "", fmt.Sprintf("is not set, and what is mounted here cannot be read (%v): set it", err))

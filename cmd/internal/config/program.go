@@ -28,6 +28,13 @@ func (r *Rule) expect() {
 	}
 }
 
+// ReplaceSignal has the rule send another signal than its own, which means something else to the
+// program: what EXPECT says of a reload does not count for it.
+func (r *Rule) ReplaceSignal(sig syscall.Signal) {
+	r.Signal, r.Reload, r.Expect = sig, nil, verify.ExpectUnknown
+	r.expect()
+}
+
 // WrongSignal says that the program is known to reload on another signal, or on none, with the
 // fix; it is empty if nothing is known against it.
 func (r *Rule) WrongSignal() string {

@@ -43,6 +43,7 @@ type ruleEnvironment struct {
 	Verify        string `envconfig:"VERIFY" default:"5s" desc:"how long the effect of a signal is watched; 0 disables it"`
 	Expect        string `envconfig:"EXPECT" desc:"effect that a signal must have: replaced (child processes), read (of FILE) or none; unset: what is known of the program"`
 	Validate      string `envconfig:"VALIDATE" desc:"command that must succeed before a change is delivered, such as nginx -t -q"`
+	Hold          string `envconfig:"HOLD" desc:"file with approved digests, one a line: a change is held until those of all paths of FILE are in it; unset: none is held"`
 	DryRun        string `envconfig:"DRY_RUN" default:"false" desc:"true: log what would be sent, and send nothing"`
 }
 
@@ -60,6 +61,7 @@ type Rule struct {
 	Verify      time.Duration
 	Expect      verify.Expect
 	Validate    []string // the command, split into words; nil: none
+	Hold        string   // the file with approved digests, absolute; empty: none
 	DryRun      bool
 }
 
@@ -113,7 +115,7 @@ func prefix(name string) string {
 
 // loadRule reads a rule's variables: those with its prefix, else those without. Others
 // that are set may be misspelled ones.
-func loadRule(name, hostname string, others []string, wrong *mistakes) Rule {
+func loadRule(name, hostname string, others, holds []string, wrong *mistakes) Rule {
 	var env ruleEnvironment
 	if err := envconfig.Process(strings.TrimSuffix(prefix(name), "_"), &env); err != nil {
 		*wrong = append(*wrong, err)
@@ -141,10 +143,10 @@ func loadRule(name, hostname string, others []string, wrong *mistakes) Rule {
 	case bySignal: // its own way counts more than the one without its name
 		env.ReloadURL = ""
 	}
-	return env.validate(name, hostname, invalid)
+	return env.validate(name, hostname, holds, invalid)
 }
 
-func (env *ruleEnvironment) validate(name, hostname string, invalid func(variable, value, fix string)) Rule {
+func (env *ruleEnvironment) validate(name, hostname string, holds []string, invalid func(variable, value, fix string)) Rule {
 	duration := func(name, value string) time.Duration {
 		d, err := parseDuration(value)
 		if err != nil {
@@ -165,12 +167,13 @@ func (env *ruleEnvironment) validate(name, hostname string, invalid func(variabl
 	r.StartGrace = duration("START_GRACE", env.StartGrace)
 	r.Splay.Within = duration("SPLAY", env.Splay)
 	r.Verify = duration("VERIFY", env.Verify)
-	r.Files.Paths, r.Files.Found = env.files(invalid)
+	r.Files.Paths, r.Files.Found = env.files(holds, invalid)
 	for _, pattern := range r.Files.Exclude {
 		if err := watcher.ValidatePattern(pattern); err != nil {
 			invalid("EXCLUDE", pattern, err.Error())
 		}
 	}
+	r.Hold = env.hold(r.Files.Paths, invalid)
 	switch {
 	case env.Process == "" && env.ReloadURL == "":
 		invalid("PROCESS", "", "is required: the command name, in full, also beyond the 15 bytes that ps shows, such as nginx")

@@ -58,6 +58,10 @@ func (l *Loop) deliver(ctx context.Context, targets []*targetState) {
 		if !l.whole() {
 			return // a snapshot follows
 		}
+		if l.holds(t) {
+			l.hold(t)
+			continue
+		}
 		if !l.validated(ctx) {
 			return // so does its result
 		}
@@ -199,7 +203,7 @@ func (l *Loop) arrived(a attempt) {
 		return
 	}
 	log.Info(l.env.way.done()) //nolint:sloglint // one of two constants
-	l.counts.sent(latency, why == reasonStartup || why == reasonNewcomer)
+	l.counts.sent(latency, why == reasonStartup || why == reasonNewcomer || why == reasonApproved)
 
 	seen := verify.Unseen
 	switch {

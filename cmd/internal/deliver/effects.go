@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/verify"
 )
 
@@ -45,16 +46,16 @@ func (l *Loop) report(results []verify.Result) {
 				continue
 			}
 		}
-		l.post(r.Target.PID, r.Outcome, r.Was, r.Digest, l.missing(r))
+		l.post(r.Target.PID, r.Outcome, r.Was, r.Digest, missing(l.rule, r))
 	}
 }
 
 // missing is the expected effect that has not come; nil: there is none.
-func (l *Loop) missing(r verify.Result) error {
+func missing(rule config.Rule, r verify.Result) error {
 	switch {
 	case r.Outcome != verify.Refused:
 		return nil
-	case l.rule.Expect == verify.ExpectRead:
+	case rule.Expect == verify.ExpectRead:
 		return errors.New("it did not read the watched files")
 	default:
 		return errors.New("its workers were not replaced")
@@ -84,7 +85,7 @@ func (l *Loop) refusals() (next time.Time) {
 			next = earlier(next, r.Sent.Add(verify.Believed))
 		default:
 			t.refusal = verify.Result{}
-			l.post(t.PID, r.Outcome, r.Was, r.Digest, l.missing(r))
+			l.post(t.PID, r.Outcome, r.Was, r.Digest, missing(l.rule, r))
 		}
 	}
 	return next

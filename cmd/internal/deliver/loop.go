@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/podsignal/podsignal/cmd/internal/config"
+	"github.com/podsignal/podsignal/cmd/internal/hold"
 	"github.com/podsignal/podsignal/cmd/internal/notify"
 	"github.com/podsignal/podsignal/cmd/internal/validate"
 	"github.com/podsignal/podsignal/cmd/internal/verify"
@@ -31,6 +32,7 @@ type Loop struct {
 	asked  chan chan<- *Status
 
 	desired    desired
+	holding    holding
 	validation validation
 	targets    []*targetState
 	search     search
@@ -49,6 +51,8 @@ type environment struct {
 	way    way
 	notify func(notify.Notification) // never blocks; nil: it is off
 
+	approvals chan hold.Approvals // what HOLD's file says
+
 	validate func(context.Context) error         // runs the command of VALIDATE
 	publish  func(status *Status, due time.Time) // has others see the status until it is due again; nil: nobody does
 }
@@ -65,8 +69,9 @@ type files struct {
 // desired is what the files show.
 type desired struct {
 	watcher.Snapshot
-	changed time.Time // when its digest came to be; zero: there is none yet
-	forced  bool      // it was taken though the files have not stopped changing
+	changed time.Time    // when its digest came to be; zero: there is none yet
+	paths   []PathStatus // of the digest
+	forced  bool         // it was taken though the files have not stopped changing
 
 	filesFailure retrying // that the files are gone or unreadable
 }
@@ -93,6 +98,8 @@ func New(rule config.Rule, w *watcher.Watcher, finder *signal.Finder, outside Ou
 			way:    wayOf(rule, procs, log),
 			notify: outside.Notify,
 
+			approvals: make(chan hold.Approvals),
+
 			publish:  outside.Publish,
 			validate: func(ctx context.Context) error { return validate.Run(ctx, rule.Validate) },
 		},
@@ -101,10 +108,14 @@ func New(rule config.Rule, w *watcher.Watcher, finder *signal.Finder, outside Ou
 	}
 }
 
+// Approvals takes what the file of HOLD says. Without HOLD nothing has to be sent.
+func (l *Loop) Approvals() chan<- hold.Approvals { return l.env.approvals }
+
 // Run delivers until ctx is done, and then returns nil.
 func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error {
 	l.started = time.Now()
-	l.verify = verify.New(l.verifyOptions())
+	l.checkApproval()
+	l.verify = verify.New(verifyOptions(l.rule, l.env.procs, l.env.files))
 	defer l.verify.Close()
 	defer l.endValidation()
 	timer := time.NewTimer(0)
@@ -126,6 +137,8 @@ func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error
 			continue
 		case err := <-l.answer():
 			l.answered(err)
+		case a := <-l.env.approvals:
+			l.approve(a)
 		case err := <-l.validity():
 			l.valid(err)
 		case <-l.env.procs.exits:
@@ -153,17 +166,17 @@ func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error
 }
 
 // verifyOptions have the effects of signals watched; a call's effect is its answer.
-func (l *Loop) verifyOptions() verify.Options {
+func verifyOptions(rule config.Rule, procs processes, f files) verify.Options {
 	options := verify.Options{
-		Within:   l.rule.Verify,
-		Signal:   l.rule.Signal,
-		Expect:   l.rule.Expect,
-		Children: l.env.procs.children,
-		Ended:    l.env.procs.ended,
-		Opens:    l.env.files.opens,
-		Settling: l.env.files.settling,
+		Within:   rule.Verify,
+		Signal:   rule.Signal,
+		Expect:   rule.Expect,
+		Children: procs.children,
+		Ended:    procs.ended,
+		Opens:    f.opens,
+		Settling: f.settling,
 	}
-	if l.rule.Reload != nil {
+	if rule.Reload != nil {
 		options.Within = 0
 	}
 	return options
@@ -194,6 +207,7 @@ func (l *Loop) desire(s watcher.Snapshot) {
 			l.counts.Changes++
 		}
 		l.desired.changed = time.Now().Add(-s.Age())
+		l.desired.paths = PathsOf(l.rule.Files.Paths, s.Paths)
 		l.search.renew()
 		for _, t := range l.targets {
 			t.failing.renew()
@@ -203,6 +217,7 @@ func (l *Loop) desire(s watcher.Snapshot) {
 		l.log.Debug("files unchanged", "digest", l.digest())
 	}
 	l.desired.Snapshot = s
+	l.checkApproval()
 	l.search.next = time.Now()
 }
 

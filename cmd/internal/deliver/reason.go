@@ -10,6 +10,7 @@ const (
 	reasonChange   reason = "change"
 	reasonStartup  reason = "startup"  // for a change before podsignal's start
 	reasonNewcomer reason = "newcomer" // the target was found after the change
+	reasonApproved reason = "approved" // the change was held until HOLD approved it
 	reasonRetry    reason = "retry"    // an attempt for this content has failed, or was held back
 	reasonRepeat   reason = "repeat"   // the files changed and changed back while it may have been reading
 )
@@ -20,6 +21,8 @@ func (l *Loop) reason(a attempt) reason {
 	switch {
 	case t.applied == a.shown.Digest:
 		return reasonRepeat
+	case t.heldBy == a.shown.Digest:
+		return reasonApproved
 	case changed.Before(l.started):
 		return reasonStartup
 	case t.found.After(changed):

@@ -94,7 +94,7 @@ func (l *Loop) resolve() {
 func (s *Status) Problems() []string {
 	all, pending := s.Rejects(), s.Pending
 	invalid := s.Rejected != nil && s.Rejected.Outcome == verify.Invalid
-	if invalid { // that is why
+	if invalid || !s.Held.IsZero() && s.Failing.IsZero() { // that is why; or it is no problem
 		pending = ""
 	}
 	for _, reason := range []string{pending, s.Stale} {
@@ -106,7 +106,7 @@ func (s *Status) Problems() []string {
 		all = append(all, "the first scan of the files is not finished")
 	}
 	for _, t := range s.Targets {
-		if t.Pending != "" && t.Rejected == nil && !invalid {
+		if t.Pending != "" && t.Rejected == nil && !invalid && !t.Held {
 			all = append(all, s.name(t)+": "+t.Pending)
 		}
 	}

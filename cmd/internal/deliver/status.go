@@ -3,6 +3,7 @@ package deliver
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/verify"
 	"github.com/podsignal/podsignal/signal"
+	"github.com/podsignal/podsignal/watcher"
 )
 
 // Status is what podsignal knows and does at one moment: the page /status, and all
@@ -25,14 +27,51 @@ type Status struct {
 	DryRun    bool           `json:"dry_run,omitempty"`
 	Mode      string         `json:"mode"` // inotify or poll
 	OnDisk    *Digest        `json:"on_disk,omitempty"`
+	Paths     []PathStatus   `json:"paths,omitempty"`
 	Rejected  *Rejection     `json:"rejected,omitempty"` // by VALIDATE, or by a program that has died of it
 	OutOfSync Moment         `json:"out_of_sync_since,omitzero"`
 	Pending   string         `json:"pending,omitempty"` // why nothing reaches any target
 	Failing   Moment         `json:"failing_since,omitzero"`
-	Stale     string         `json:"stale,omitempty"` // why the files may be older than what is on the host
+	Hold      string         `json:"hold,omitempty"`      // HOLD
+	Held      Moment         `json:"held_since,omitzero"` // since when a target is kept from what is on disk by it
+	Stale     string         `json:"stale,omitempty"`     // why the files may be older than what is on the host
 	StaleAt   Moment         `json:"stale_since,omitzero"`
 	Targets   []TargetStatus `json:"targets"`
 	Figures   Figures        `json:"-"`
+}
+
+// PathStatus is what one path of FILE shows now.
+type PathStatus struct {
+	Path   string `json:"path"`
+	Digest string `json:"digest,omitempty"` // in full; empty: nothing is there, or the page leaves it out
+	Secret bool   `json:"secret,omitempty"` // it may show a Secret: watcher.PathDigest
+	Local  bool   `json:"local,omitempty"`  // nobody outside of this pod can know what it shows
+
+	Unapproved bool `json:"unapproved,omitempty"` // HOLD's file does not have the digest
+}
+
+// PathsOf are those of a snapshot of these paths.
+func PathsOf(paths []string, digests []watcher.PathDigest) (all []PathStatus) {
+	for i, d := range digests {
+		p := PathStatus{Path: paths[i], Secret: d.Secret, Local: d.Local}
+		if d.Digest != ([32]byte{}) {
+			p.Digest = hex.EncodeToString(d.Digest[:])
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// WithoutSecrets is the status for whoever may not guess what a Secret contains.
+func (s *Status) WithoutSecrets() *Status {
+	public := *s
+	public.Paths = slices.Clone(s.Paths)
+	for i := range public.Paths {
+		if public.Paths[i].Secret {
+			public.Paths[i].Digest = ""
+		}
+	}
+	return &public
 }
 
 // Figures are what only the metrics show.
@@ -52,8 +91,10 @@ type TargetStatus struct {
 	Delivered *Digest        `json:"delivered,omitempty"` // that it was notified of, or has started with
 	Running   *Digest        `json:"running,omitempty"`   // as far as the evidence goes
 	Rejected  *Rejection     `json:"rejected,omitempty"`
-	Outcome   verify.Outcome `json:"outcome,omitempty"` // of its last signal or call
-	Pending   string         `json:"pending,omitempty"` // why it was not notified of the digest
+	Outcome   verify.Outcome `json:"outcome,omitempty"`      // of its last signal or call
+	Watched   Moment         `json:"watched_until,omitzero"` // its last signal's effect is
+	Pending   string         `json:"pending,omitempty"`      // why it was not notified of the digest
+	Held      bool           `json:"held,omitempty"`         // by HOLD: that is no failure
 	Failing   Moment         `json:"failing_since,omitzero"`
 }
 
@@ -115,13 +156,15 @@ type syncState struct {
 func (l *Loop) compare() {
 	now := time.Now()
 	overdue := l.desired.Err != nil || len(l.targets) == 0 && l.sync.reached != l.desired.Digest
-	outOfSync := overdue
+	outOfSync, held := overdue, false
 	for _, t := range l.targets {
 		if !l.runs(t) {
 			outOfSync = true
-			overdue = overdue || !now.Before(t.due)
+			held = held || l.holds(t)
+			overdue = overdue || !l.holds(t) && !now.Before(t.due)
 		}
 	}
+	l.holding.since = since(l.holding.since, held)
 	l.sync.staleSince = since(l.sync.staleSince, l.desired.Stale != nil)
 	l.sync.outOfSyncSince = since(l.sync.outOfSyncSince, outOfSync)
 	l.sync.overdueSince = since(l.sync.overdueSince, overdue)
@@ -175,8 +218,11 @@ func (l *Loop) describe() *Status {
 		DryRun:    l.rule.DryRun,
 		Mode:      l.env.files.mode(),
 		OnDisk:    digestOf(verify.State{Digest: shortOf(l.desired.Digest), Since: l.desired.changed}),
+		Paths:     l.desired.paths,
 		Rejected:  rejectionOf(l.sync.rejected),
 		OutOfSync: Moment{l.sync.outOfSyncSince},
+		Hold:      l.rule.Hold,
+		Held:      Moment{l.holding.since},
 		Targets:   make([]TargetStatus, 0, len(l.targets)),
 	}
 	if l.rule.Reload != nil {
@@ -204,6 +250,8 @@ func (l *Loop) pending() (why string, since Moment) {
 	}
 	v := &l.validation
 	switch {
+	case !l.holding.since.IsZero():
+		return l.whyHeld(), Moment{}
 	case v.running != nil:
 		return "VALIDATE is running", Moment{}
 	case v.failing.err != nil && l.undelivered():
@@ -225,14 +273,20 @@ func (l *Loop) targetStatus(t *targetState) TargetStatus {
 	if l.rule.DryRun {
 		s.Delivered = nil
 	}
+	watches := l.verify.Watches(&t.Target)
+	if watches {
+		s.Watched = Moment{t.sent.Add(l.rule.Verify)}
+	}
 	refused := !t.Rejected.None() && t.Rejected.Digest == l.digest()
 	switch {
 	case l.runs(t):
-		if l.verify.Watches(&t.Target) && t.Running.Digest != l.digest() {
+		if watches && t.Running.Digest != l.digest() {
 			s.Pending = fmt.Sprintf("its effect is watched, for VERIFY=%v", l.rule.Verify)
 		}
 	case l.calls(t):
 		s.Pending = "the URL has been called, and has not answered yet"
+	case l.holds(t):
+		s.Pending, s.Held = "held", true
 	case !t.failing.began.IsZero():
 		s.Pending = t.failing.err.Error()
 		if !refused { // then podsignal has done its work

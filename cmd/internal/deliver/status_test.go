@@ -235,7 +235,7 @@ func TestStatus(t *testing.T) {
 			s.shows(2)
 		},
 		`{"mode":"inotify","on_disk":{"digest":"020000000000"},"out_of_sync_since":"2000-01-01T00:00:00.5Z","targets":[` +
-			`{"delivered":{"digest":"010000000000","since":"2000-01-01T00:00:00Z"},"pending":"MIN_INTERVAL=1s since the last reload is not over","pid":7}]}`,
+			`{"delivered":{"digest":"010000000000","since":"2000-01-01T00:00:00Z"},"pending":"MIN_INTERVAL=1s since the last reload is not over","pid":7,"watched_until":"2000-01-01T00:00:05Z"}]}`,
 	}, {
 		"one of two fails", func(s *stage) {
 			s.have(target(7), target(8))
@@ -250,7 +250,7 @@ func TestStatus(t *testing.T) {
 			s.shows(2)
 		},
 		`{"mode":"inotify","on_disk":{"digest":"020000000000"},"out_of_sync_since":"2000-01-01T00:00:00Z","targets":[` +
-			`{"delivered":{"digest":"020000000000","since":"2000-01-01T00:00:10Z"},"pending":"its effect is watched, for VERIFY=5s","pid":7},` +
+			`{"delivered":{"digest":"020000000000","since":"2000-01-01T00:00:10Z"},"pending":"its effect is watched, for VERIFY=5s","pid":7,"watched_until":"2000-01-01T00:00:15Z"},` +
 			`{"failing_since":"2000-01-01T00:00:00Z","pending":"operation not permitted","pid":8}]}`,
 	}, {
 		"files that cannot be read, with a change pending", func(s *stage) {
@@ -261,7 +261,7 @@ func TestStatus(t *testing.T) {
 		},
 		`{"failing_since":"2000-01-01T00:00:00Z","mode":"inotify","on_disk":{"digest":"020000000000"},"out_of_sync_since":"2000-01-01T00:00:00Z",` +
 			`"pending":"permission denied","targets":[` +
-			`{"delivered":{"digest":"010000000000","since":"2000-01-01T00:00:00Z"},"pending":"the files cannot be read","pid":7}]}`,
+			`{"delivered":{"digest":"010000000000","since":"2000-01-01T00:00:00Z"},"pending":"the files cannot be read","pid":7,"watched_until":"2000-01-01T00:00:05Z"}]}`,
 	}, {
 		"a target that has ended has no successor yet", func(s *stage) {
 			s.have(target(7))

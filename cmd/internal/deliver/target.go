@@ -23,6 +23,7 @@ type targetState struct {
 	applied [32]byte  // the digest it runs, as far as is known
 	unknown bool      // a call has failed, so that it may run anything
 
+	heldBy   [32]byte  // the last digest that it was kept from, by HOLD
 	sent     time.Time // its last signal
 	due      time.Time // when it has waited its share of SPLAY; zero: nothing is pending
 	reading  time.Time // until when it may be reading what it was given, or was started with

@@ -51,14 +51,14 @@ func (l *Loop) validated(ctx context.Context) bool {
 // validateChange has a change validated before anything else is done for it. What was there at
 // the start is not, unless somebody is to be notified of it: the program starts just now.
 func (l *Loop) validateChange(ctx context.Context) {
-	if l.counts.Changes > 0 && l.undelivered() {
+	if l.counts.Changes > 0 && l.undelivered() && l.holding.approved {
 		l.validated(ctx)
 	}
 }
 
 // validateAt is when to run the command again; zero: never.
 func (l *Loop) validateAt() time.Time {
-	if !l.undelivered() {
+	if !l.undelivered() || !l.holding.approved {
 		return time.Time{}
 	}
 	return l.validation.failing.next

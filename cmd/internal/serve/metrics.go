@@ -103,7 +103,12 @@ func metrics(rules []*deliver.Status, notifications func() (sent, failed, droppe
 		if !s.Figures.Overdue.IsZero() {
 			late = max(0, s.Figures.At.Sub(s.Figures.Overdue))
 		}
-		gauge("out_of_sync_seconds", "How long out_of_sync has been 1, without waits for SPLAY; 0 while it is 0.", late.Seconds(), rule...)
+		gauge("out_of_sync_seconds", "How long out_of_sync has been 1, without waits for SPLAY and HOLD; 0 while it is 0.", late.Seconds(), rule...)
+	})
+	each(func(s *deliver.Status, rule []label) {
+		if s.Hold != "" {
+			gauge("held", "1 while a change is held until HOLD approves it; else 0.", truth(!s.Held.IsZero()), rule...)
+		}
 	})
 	each(func(s *deliver.Status, rule []label) {
 		by := label{"signal", s.Signal}

@@ -102,7 +102,7 @@ type ruleStatus struct {
 func document(all []*deliver.Status, found []*check.Report) any {
 	rules := make([]ruleStatus, len(all))
 	for i, s := range all {
-		rules[i] = ruleStatus{Status: s, Check: found[i]}
+		rules[i] = ruleStatus{Status: s.WithoutSecrets(), Check: found[i]}
 		addUIDs(s.Targets, found[i].Processes)
 	}
 	if all[0].Rule == "" {

@@ -80,6 +80,12 @@ func printText(out io.Writer, all []Document, now time.Time) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	waiting := held(all)
+	for _, line := range waiting {
+		if _, err := fmt.Fprintln(out, line); err != nil {
+			return err
+		}
+	}
 	wrong := problems(all, now)
 	for _, p := range wrong {
 		if _, err := fmt.Fprintln(out, "FAIL:", p); err != nil {
@@ -89,8 +95,27 @@ func printText(out io.Writer, all []Document, now time.Time) error {
 	if len(wrong) > 0 {
 		return nil
 	}
-	_, err := fmt.Fprintln(out, "ok: in sync")
+	verdict := "ok: in sync"
+	if len(waiting) > 0 {
+		verdict = "ok: in sync but for what is held"
+	}
+	_, err := fmt.Fprintln(out, verdict)
 	return err
+}
+
+// held says what is held, and until when: that is no problem.
+func held(all []Document) (lines []string) {
+	for _, d := range all {
+		if d.Held.IsZero() {
+			continue
+		}
+		for _, p := range d.Paths {
+			if p.Unapproved {
+				lines = append(lines, config.InRule(d.Rule, fmt.Errorf("held until %s has the digest of %s: %s", d.Hold, p.Path, p.Digest)).Error())
+			}
+		}
+	}
+	return lines
 }
 
 // target names one.
