@@ -57,6 +57,12 @@ func newHelm(t *testing.T) *helm {
 	return h
 }
 
+// in is the same for a subtest, which is the one to fail.
+func (h helm) in(t *testing.T) *helm {
+	h.T = t
+	return &h
+}
+
 // run returns what a command prints.
 func (h *helm) run(stdin []byte, command ...string) (string, error) {
 	cmd := exec.CommandContext(h.Context(), command[0], command[1:]...)
@@ -153,6 +159,7 @@ func TestPostRenderer(t *testing.T) {
 	annotated := h.mustInstall(ask...)
 
 	t.Run("a chart that does not ask stays as it is", func(t *testing.T) {
+		h := h.in(t)
 		got := h.mustInstall(h.postRenderer()...)
 		if diff := cmp.Diff(plain.objects, got.objects); diff != "" {
 			t.Error(diff)
@@ -163,6 +170,7 @@ func TestPostRenderer(t *testing.T) {
 		"flags":      h.postRenderer("--process", "nginx", "--image", "podsignal:test"),
 	} {
 		t.Run(name, func(t *testing.T) {
+			h := h.in(t)
 			before, input := plain, []string{h.program, "template", "web", chart, "--no-hooks"}
 			inject := []string{h.podsignal, "inject", "--image", "podsignal:test"}
 			if name == "annotation" {
@@ -195,6 +203,7 @@ func TestPostRenderer(t *testing.T) {
 	}
 	// Helm 3 hides hooks from post-renderers.
 	t.Run("hooks", func(t *testing.T) {
+		h := h.in(t)
 		got := h.mustInstall(h.postRenderer()...)
 		if has := sidecar(got.hooks["Job/web-before"]) != nil; has != h.four {
 			t.Errorf("the hook has podsignal: %t, want %t", has, h.four)
@@ -205,6 +214,7 @@ func TestPostRenderer(t *testing.T) {
 	})
 	// Helm 4 does not show what a post-renderer says.
 	t.Run("an error", func(t *testing.T) {
+		h := h.in(t)
 		want := `Deployment/web: annotation podsignal/signal="HPU" is not a valid signal`
 		if h.four {
 			want = `failed to invoke post-renderer plugin "podsignal"`
