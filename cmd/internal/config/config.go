@@ -70,7 +70,7 @@ func Load() (Config, error) {
 	known := Variables(names)
 	others := otherVariables(os.Environ(), known)
 	var rules []Rule
-	holds := holds(names)
+	holds := holdFiles(names)
 	for _, name := range names {
 		rules = append(rules, loadRule(name, env.Hostname, others, holds, &wrong))
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// holds are the files of HOLD of all rules: no rule takes the volume of one for its program's.
-func holds(rules []string) (files []string) {
+// holdFiles are those of HOLD of all rules: no rule takes the volume of one for its program's.
+func holdFiles(rules []string) (files []string) {
 	for _, name := range append(slices.Clone(rules), "") {
 		if file := strings.TrimSpace(os.Getenv(prefix(name) + "HOLD")); file != "" {
 			files = append(files, file)

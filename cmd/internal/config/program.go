@@ -1,7 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +29,24 @@ func (r *Rule) expect() {
 	if p := r.Program(); r.Expect == verify.ExpectUnknown && p != nil && p.Signal == signal.Name(r.Signal) {
 		r.Expect = verify.Expect(p.Expect)
 	}
+}
+
+// CheckProcess is for PROCESS. The text of the error is to follow NAME="value", as that of
+// ParseCmdline.
+func CheckProcess(value string) error {
+	if strings.Contains(value, "/") {
+		return errors.New("is a path: use the name alone, " + filepath.Base(value))
+	}
+	return nil
+}
+
+// ParseCmdline is for CMDLINE.
+func ParseCmdline(value string) (*regexp.Regexp, error) {
+	pattern, err := regexp.Compile(value)
+	if err != nil {
+		return nil, fmt.Errorf("is not a valid regular expression (%w): use RE2's syntax, such as -jar .*app\\.jar", err)
+	}
+	return pattern, nil
 }
 
 // ReplaceSignal has the rule send another signal than its own, which means something else to the

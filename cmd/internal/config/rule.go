@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -174,13 +173,13 @@ func (env *ruleEnvironment) validate(name, hostname string, holds []string, inva
 		}
 	}
 	r.Hold = env.hold(r.Files.Paths, invalid)
+	err := CheckProcess(env.Process)
 	switch {
 	case env.Process == "" && env.ReloadURL == "":
 		invalid("PROCESS", "", "is required: the command name, in full, also beyond the 15 bytes that ps shows, such as nginx")
-	case strings.Contains(env.Process, "/"):
-		invalid("PROCESS", env.Process, fmt.Sprintf("is a path: use the name alone, %s", filepath.Base(env.Process)))
+	case err != nil:
+		invalid("PROCESS", env.Process, err.Error())
 	}
-	var err error
 	if r.Signal, err = signal.Parse(env.Signal); err != nil {
 		invalid("SIGNAL", env.Signal, err.Error())
 	}
@@ -200,8 +199,8 @@ func (env *ruleEnvironment) validate(name, hostname string, holds []string, inva
 		r.Reload = env.reload(duration("RELOAD_TIMEOUT", env.ReloadTimeout), invalid)
 	}
 	if env.Cmdline != "" {
-		if r.Cmdline, err = regexp.Compile(env.Cmdline); err != nil {
-			invalid("CMDLINE", env.Cmdline, fmt.Sprintf("is not a valid regular expression (%v): use RE2's syntax, such as -jar .*app\\.jar", err))
+		if r.Cmdline, err = ParseCmdline(env.Cmdline); err != nil {
+			invalid("CMDLINE", env.Cmdline, err.Error())
 		}
 	}
 	if r.Splay.Hostname == "" {

@@ -144,7 +144,7 @@ func TestBadAnnotations(t *testing.T) {
 		{"podsignal/process: nginx, podsignal/uid: '-1'", `annotation podsignal/uid="-1" is not valid: use a number, such as 101, or keep`},
 		{"podsignal/process: nginx, podsignal/image: 'a b'", `annotation podsignal/image="a b" is not valid: use an image, such as podsignal:0.1.0`},
 		{"podsignal/process: nginx, podsignal/splay: '5'", `annotation podsignal/splay="5" is not valid: use a duration, such as 30s or 5m`},
-		{"podsignal/process: nginx, podsignal/cmdline: '('", "annotation podsignal/cmdline=\"(\" is not a valid regular expression (error parsing regexp: missing closing ): `(`)"},
+		{"podsignal/process: nginx, podsignal/cmdline: '('", "annotation podsignal/cmdline=\"(\" is not a valid regular expression (error parsing regexp: missing closing ): `(`): use RE2's syntax, such as -jar .*app\\.jar"},
 		{"podsignal/reload-url: 'http://hooks.example/'", `annotation podsignal/reload-url="http://hooks.example/" is not valid: use a URL of this pod, such as http://127.0.0.1:9090/-/reload`},
 		{"podsignal/reload-url: 'http://localhost/', podsignal/signal: HUP", "annotation podsignal/reload-url and annotation podsignal/signal: podsignal calls a URL, or sends a signal: remove one of them"},
 	}

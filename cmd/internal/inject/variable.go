@@ -1,14 +1,12 @@
 package inject
 
 import (
-	"errors"
-	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/validate"
 	"github.com/podsignal/podsignal/signal"
 )
@@ -34,13 +32,9 @@ func (v variable) asks() bool {
 func (v variable) check() (err error) {
 	switch v.name {
 	case "PROCESS":
-		if i := strings.LastIndex(v.value, "/"); i >= 0 {
-			return errors.New("is a path: use the name alone, " + v.value[i+1:])
-		}
+		err = config.CheckProcess(v.value)
 	case "CMDLINE":
-		if _, err = regexp.Compile(v.value); err != nil {
-			return fmt.Errorf("is not a valid regular expression (%w)", err)
-		}
+		_, err = config.ParseCmdline(v.value)
 	case "SIGNAL":
 		_, err = signal.Parse(v.value)
 	case "VALIDATE":

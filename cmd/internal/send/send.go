@@ -4,6 +4,7 @@ package send
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -84,24 +85,16 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 }
 
 func parse(args []string) (a arguments, err error) {
-	for len(args) > 0 {
-		name, value, given := strings.Cut(args[0], "=")
-		args = args[1:]
-		if name == "--unapproved" && !given {
-			a.unapproved = true
-			continue
-		}
-		into, ok := map[string]*string{"--signal": &a.signal, "--rule": &a.rule}[name]
-		if !ok {
-			return a, UsageError(fmt.Sprintf("unknown argument %q: %s", name, usage))
-		}
-		if !given && len(args) > 0 {
-			value, args = args[0], args[1:]
-		}
-		if value == "" {
-			return a, UsageError(fmt.Sprintf("%s has no value: %s", name, usage))
-		}
-		*into = value
+	flags := flag.NewFlagSet("send", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // the error says it all
+	flags.StringVar(&a.signal, "signal", "", "")
+	flags.StringVar(&a.rule, "rule", "", "")
+	flags.BoolVar(&a.unapproved, "unapproved", false, "")
+	if err := flags.Parse(args); err != nil {
+		return a, UsageError(fmt.Sprintf("%v: %s", err, usage))
+	}
+	if flags.NArg() > 0 {
+		return a, UsageError(fmt.Sprintf("unknown argument %q: %s", flags.Arg(0), usage))
 	}
 	return a, nil
 }
@@ -116,6 +109,8 @@ func (a arguments) choose(rules []config.Rule) (rule config.Rule, own bool, err 
 	i := slices.Index(names, a.rule)
 	switch {
 	case i >= 0:
+	case a.rule != "" && rules[0].Name == "":
+		return rule, false, UsageError(fmt.Sprintf("--rule %s names no rule, since RULES is not set: leave it out", a.rule))
 	case a.rule != "":
 		return rule, false, UsageError(fmt.Sprintf("--rule %s is none of RULES: use %s", a.rule, strings.Join(names, " or ")))
 	case len(rules) > 1:

@@ -118,6 +118,7 @@ const (
 // A tail keeps the end of what is written to it. One goroutine may write to it.
 type tail struct{ end []byte }
 
+// Write never fails.
 func (t *tail) Write(p []byte) (int, error) {
 	n := len(p)
 	p = p[max(0, n-maxBytes):]
