@@ -100,7 +100,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, log *logging.Writ
 		return runInject(ctx, rest, os.Stdin, stdout, os.Stderr)
 	case "version", "--version", "-version", "-v":
 		if len(rest) == 0 {
-			_, err := fmt.Fprintln(stdout, build.Describe())
+			_, err := fmt.Fprintln(stdout, build.Describe("podsignal"))
 			return err
 		}
 	}

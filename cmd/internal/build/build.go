@@ -12,9 +12,9 @@ var (
 	Commit  = "unknown"
 )
 
-// Describe is what podsignal --version prints, without the end of the line.
-func Describe() string {
-	return fmt.Sprintf("podsignal %s (commit %s, %s, %s/%s)", Version, Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+// Describe is what a program of this name prints for --version, without the end of the line.
+func Describe(name string) string {
+	return fmt.Sprintf("%s %s (commit %s, %s, %s/%s)", name, Version, Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // UserAgent is for the header of that name (RFC 9110, section 10.1.5).
