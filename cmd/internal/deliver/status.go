@@ -21,6 +21,7 @@ import (
 type Status struct {
 	Rule      string         `json:"rule,omitempty"`
 	Files     []string       `json:"file"`
+	Exclude   []string       `json:"exclude,omitempty"`
 	Process   string         `json:"process,omitempty"`
 	Signal    string         `json:"signal,omitempty"`
 	URL       string         `json:"url,omitempty"` // that is called instead
@@ -214,6 +215,7 @@ func (l *Loop) describe() *Status {
 	s := &Status{
 		Rule:      l.rule.Name,
 		Files:     l.rule.Files.Paths,
+		Exclude:   l.rule.Files.Exclude,
 		Process:   l.rule.Process,
 		DryRun:    l.rule.DryRun,
 		Mode:      l.env.files.mode(),
