@@ -1,0 +1,85 @@
+package sidecar
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
+)
+
+// An Executor runs commands in containers.
+type Executor struct {
+	config *rest.Config
+	client rest.Interface // of the core API
+}
+
+// NewExecutor runs them by the API server of config, of whose core API client is one.
+func NewExecutor(config *rest.Config, client rest.Interface) *Executor {
+	return &Executor{config, client}
+}
+
+// Run runs podsignal in its container of a pod with these arguments. Status is its exit status, and
+// the error is nil if there is one.
+func (e *Executor) Run(ctx context.Context, pod *corev1.Pod, s *Sidecar, args ...string) (stdout, stderr string, status int, err error) {
+	url := e.client.Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{
+			Container: s.Container.Name,
+			Command:   append([]string{s.Binary}, args...),
+			Stdout:    true,
+			Stderr:    true,
+		}, scheme.ParameterCodec).URL()
+	// As kubectl does: SPDY is what older servers, and some proxies, know alone.
+	webSocket, err := remotecommand.NewWebSocketExecutor(e.config, http.MethodGet, url.String())
+	if err != nil {
+		return "", "", 0, err
+	}
+	spdy, err := remotecommand.NewSPDYExecutor(e.config, http.MethodPost, url)
+	if err != nil {
+		return "", "", 0, err
+	}
+	executor, err := remotecommand.NewFallbackExecutor(webSocket, spdy, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})
+	if err != nil {
+		return "", "", 0, err
+	}
+	var out, errOut bytes.Buffer
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &out, Stderr: &errOut})
+	if exit, ok := errors.AsType[exec.ExitError](err); ok && exit.Exited() {
+		return out.String(), errOut.String(), exit.ExitStatus(), nil
+	}
+	return out.String(), errOut.String(), 0, err
+}
+
+// noSidecar is the exit status of podsignal status where no podsignal runs.
+const noSidecar = 3
+
+// Status asks podsignal for the status of its rules.
+func (e *Executor) Status(ctx context.Context, pod *corev1.Pod, s *Sidecar) ([]Status, error) {
+	stdout, stderr, exit, err := e.Run(ctx, pod, s, "status", "--json")
+	switch {
+	case err != nil:
+		return nil, err
+	case exit == noSidecar:
+		return nil, fmt.Errorf("podsignal does not run in the container %s", s.Container.Name)
+	case stdout == "":
+		return nil, fmt.Errorf("podsignal status --json ends with %d: %s", exit, strings.TrimSpace(stderr))
+	}
+	return parse([]byte(stdout))
+}
+
+// IsForbidden tells whether an error says that a right is missing. One of an upgrade to WebSocket
+// has no status but that of HTTP in its text.
+func IsForbidden(err error) bool {
+	return apierrors.IsForbidden(err) || err != nil && strings.Contains(err.Error(), "is forbidden: ")
+}
