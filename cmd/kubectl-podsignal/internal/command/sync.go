@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -44,17 +45,19 @@ approved. There is no undo: apply the old ConfigMap, and roll it out.`,
 	}
 	cmd.Flags().IntVar(&o.Batch, "batch", 0, "pods at a time, from the first on (default 1, then a quarter)")
 	cmd.Flags().BoolVar(&o.All, "approve-all", false, "approve in all pods at once")
-	cmd.MarkFlagsMutuallyExclusive("batch", "approve-all")
 	bring(cmd, streams, func(ctx context.Context, f *fleet.Fleet, timeout time.Duration, show func(*fleet.Progress)) ([]*fleet.Report, error) {
 		o.Timeout = timeout
 		return f.Rollout(ctx, o, show)
 	})
-	check := cmd.RunE
+	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := checkBatch(cmd, o.Batch); err != nil {
 			return err
 		}
-		return check(cmd, args)
+		if o.All && o.Batch > 0 {
+			return usageError{errors.New("--batch and --approve-all exclude each other: use one of them")}
+		}
+		return run(cmd, args)
 	}
 	return cmd
 }
@@ -93,7 +96,7 @@ func bring(cmd *cobra.Command, streams genericiooptions.IOStreams, do func(conte
 		v.end()
 		note(streams, f)
 		if err != nil {
-			if all != nil && o != asJSON {
+			if len(all) > 0 && o != asJSON {
 				fmt.Fprintln(streams.Out, fleet.Summarize(all))
 			}
 			return err

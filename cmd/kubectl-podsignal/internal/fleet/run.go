@@ -26,11 +26,10 @@ type run struct {
 	// batch is how many of all pods that count are on their way together; nil: all, also those that
 	// come later. If one of a batch does not become live, there is no other.
 	batch func(first bool, all int) int
-	live  map[types.UID]bool // that are so at the start, and belong to no batch
 	show  func(*Progress)
 
 	members map[types.UID]*member
-	reports map[types.UID]*Report // the last of each, also of those that are gone
+	reports map[types.UID]*Report // the last of each, also of those that are gone, or were asked before
 	waiting []*member             // that have not been started
 	begun   bool                  // a batch has been started
 	active  atomic.Int64          // that are on their way
@@ -77,7 +76,9 @@ func (r *run) do(ctx context.Context) ([]*Report, error) {
 		return nil, err
 	}
 	r.members = make(map[types.UID]*member)
-	r.reports = make(map[types.UID]*Report)
+	if r.reports == nil {
+		r.reports = make(map[types.UID]*Report)
+	}
 	r.moves = make(chan move)
 	r.checked = time.Now()
 	start := func(m *member) {
@@ -178,8 +179,8 @@ func (r *run) next() []*member {
 	var batch, rest []*member
 	for _, m := range r.waiting {
 		switch {
-		case !r.counts(m) || r.live[m.pod.Load().UID]:
-			batch = append(batch, m)
+		case !r.counts(m) || r.live(m):
+			batch = append(batch, m) // nothing is done to it
 		case room > 0:
 			room--
 			r.begun = true
@@ -195,6 +196,12 @@ func (r *run) next() []*member {
 func (r *run) counts(m *member) bool {
 	pod := m.pod.Load()
 	return uncounted(pod, sidecar.Find(&pod.Spec)) == ""
+}
+
+// live tells whether the pod was so when it was asked last.
+func (r *run) live(m *member) bool {
+	report := r.reports[m.pod.Load().UID]
+	return report != nil && report.Verdict == Live
 }
 
 // moved notes what a member tells.

@@ -52,14 +52,12 @@ func (f *Fleet) Rollout(ctx context.Context, o Rollout, show func(*Progress)) ([
 		return nil, err
 	}
 	var without []string
-	live := make(map[types.UID]bool)
+	before := make(map[types.UID]*Report)
 	for _, r := range all {
 		if len(r.Rules) > 0 && !r.holds() {
 			without = append(without, r.Pod.Name)
 		}
-		if r.Verdict == Live {
-			live[r.Pod.UID] = true
-		}
+		before[r.Pod.UID] = r
 	}
 	if len(without) > 0 {
 		const most = 3
@@ -70,7 +68,7 @@ func (f *Fleet) Rollout(ctx context.Context, o Rollout, show func(*Progress)) ([
 		return nil, UsageError{fmt.Errorf("%s: podsignal has no HOLD there, so that each pod takes a change as soon as its kubelet delivers it. "+
 			`With the annotation podsignal/hold: "true" on the pod template, a change waits in each pod until its digest is approved. To bring pods without HOLD up to date, use kubectl podsignal sync`, names)}
 	}
-	r := &run{fleet: f, timeout: o.Timeout, approve: true, stay: stayReady, live: live, show: show}
+	r := &run{fleet: f, timeout: o.Timeout, approve: true, stay: stayReady, reports: before, show: show}
 	r.batch = batches(o.Batch)
 	if o.All {
 		r.batch = func(_ bool, all int) int { return all }

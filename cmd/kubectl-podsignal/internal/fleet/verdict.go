@@ -54,7 +54,7 @@ func (r *Rule) judge() (Verdict, string) {
 		return Verdict(by.Outcome), rejected[Verdict(by.Outcome)]
 	}
 	if !s.Held.IsZero() {
-		return Held, s.Hold + " does not approve it"
+		return Held, s.Hold + " does not have its digest: use kubectl podsignal rollout"
 	}
 	for _, why := range []string{s.Pending, s.Undelivered(), s.Stale} {
 		if why != "" {
@@ -62,7 +62,7 @@ func (r *Rule) judge() (Verdict, string) {
 		}
 	}
 	if !s.Runs() {
-		return Pending, "nothing tells that it runs: see podsignal status; if there is nothing to be seen of a reload, set EXPECT=none"
+		return Pending, "nothing tells yet that it runs: see podsignal status; if there is nothing to be seen of a reload, set EXPECT=none"
 	}
 	return Live, ""
 }
