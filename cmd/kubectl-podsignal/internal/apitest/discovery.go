@@ -26,12 +26,14 @@ func discover(path []string) any {
 	return nil
 }
 
+var shortNames = map[string][]string{"Pod": {"po"}, "Service": {"svc"}, "Deployment": {"deploy"}}
+
 func resourcesOf(groupVersion string) metav1.APIResourceList {
 	list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: groupVersion}
 	for kind, r := range resources {
 		if r.groupVersion == groupVersion {
 			list.APIResources = append(list.APIResources, metav1.APIResource{
-				Name: r.name, SingularName: strings.ToLower(kind), Kind: kind, Namespaced: true, Verbs: metav1.Verbs{"get", "list", "watch", "patch"},
+				Name: r.name, SingularName: strings.ToLower(kind), ShortNames: shortNames[kind], Kind: kind, Namespaced: true, Verbs: metav1.Verbs{"get", "list", "watch", "patch"},
 			})
 		}
 	}

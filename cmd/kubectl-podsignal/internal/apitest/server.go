@@ -186,6 +186,15 @@ type request struct {
 	namespace, name             string
 }
 
+// groupResource is such as deployments.apps.
+func (r *request) groupResource() string {
+	_, of := kindOf(r.resource)
+	if group, _, ok := strings.Cut(of.groupVersion, "/"); ok {
+		return r.resource + "." + group
+	}
+	return r.resource
+}
+
 func (r *request) text() string {
 	if r.subresource != "" {
 		return r.verb + " " + r.resource + "/" + r.subresource
@@ -235,7 +244,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		o := s.find(req)
 		switch {
 		case o == nil:
-			fail(w, http.StatusNotFound, metav1.StatusReasonNotFound, fmt.Sprintf("%s %q not found", req.resource, req.name))
+			fail(w, http.StatusNotFound, metav1.StatusReasonNotFound, fmt.Sprintf("%s %q not found", req.groupResource(), req.name))
 		case req.subresource == "exec":
 			s.exec(w, r, o.(*corev1.Pod))
 		default:

@@ -42,6 +42,9 @@ func (p *Path) current() bool { return p.wanted.Err == nil && (!p.Known || p.Wan
 
 // Why is all that keeps the pod from being live.
 func (r *Report) Why() string {
+	if !r.Verdict.Counts() {
+		return ""
+	}
 	var all []string
 	for i := range r.Rules {
 		rule := &r.Rules[i]
