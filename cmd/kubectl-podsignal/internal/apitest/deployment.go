@@ -71,7 +71,7 @@ func (d *Deployment) Set(content string) {
 
 // AddPod adds one that starts with what the ConfigMap has.
 func (d *Deployment) AddPod(name string) *corev1.Pod {
-	content := d.wanted()
+	content := d.Wanted()
 	d.mu.Lock()
 	d.pods[name] = &podState{onDisk: content, running: content, since: time.Now()}
 	d.mu.Unlock()
@@ -110,7 +110,8 @@ func (d *Deployment) Running() map[string]string {
 	return all
 }
 
-func (d *Deployment) wanted() string {
+// Wanted is what the ConfigMap has.
+func (d *Deployment) Wanted() string {
 	m := Get(d.server, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: d.Name}})
 	return m.Data[Key]
 }
@@ -118,7 +119,7 @@ func (d *Deployment) wanted() string {
 // took has the kubelet of a pod that was patched update its volumes.
 func (d *Deployment) took(pod *corev1.Pod) {
 	time.AfterFunc(d.Kubelet, func() {
-		content := d.wanted()
+		content := d.Wanted()
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		p := d.pods[pod.Name]

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,7 +35,6 @@ type Server struct {
 	watches  map[*watch]bool
 	denied   map[string]bool // VERB RESOURCE
 	requests map[string]int  // by VERB RESOURCE
-	times    []time.Time     // of all but watches
 
 	inFlight, most atomic.Int64
 }
@@ -163,19 +161,6 @@ func (s *Server) Requests() map[string]int {
 // MostInFlight is how many requests there were at the same time, without watches.
 func (s *Server) MostInFlight() int { return int(s.most.Load()) }
 
-// MostPerSecond is how many began within a second, without watches.
-func (s *Server) MostPerSecond() (most int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, first := 0, 0; i < len(s.times); i++ {
-		for s.times[i].Sub(s.times[first]) >= time.Second {
-			first++
-		}
-		most = max(most, i-first+1)
-	}
-	return most
-}
-
 func key(o metav1.Object) types.NamespacedName {
 	return types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}
 }
@@ -217,13 +202,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests[req.text()]++
 	denied := s.denied[req.text()]
-	if req.verb != "watch" {
-		s.times = append(s.times, time.Now())
-	}
 	s.mu.Unlock()
 	if denied {
 		fail(w, http.StatusForbidden, metav1.StatusReasonForbidden, fmt.Sprintf("%s is forbidden: User %q cannot %s resource %q in API group %q in the namespace %q",
-			req.resource, "tester", req.verb, strings.TrimPrefix(req.text(), req.verb+" "), "", req.namespace))
+			req.groupResource(), "tester", req.verb, strings.TrimPrefix(req.text(), req.verb+" "), "", req.namespace))
 		return
 	}
 	if req.verb == "watch" {

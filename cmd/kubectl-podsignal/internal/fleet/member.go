@@ -26,11 +26,8 @@ const (
 	// 1.2 s.
 	againAfter = 5 * time.Second
 
-	// askEvery is how often a pod is asked, at most.
+	// askEvery is how often a pod is asked, at most. With many, each waits for its turn.
 	askEvery = 250 * time.Millisecond
-
-	// askShare is how many requests a second are for that, of maxPerSecond.
-	askShare = maxPerSecond / 2
 )
 
 // A member is one pod on its way. Its goroutine belongs to a run.
@@ -83,7 +80,7 @@ func (m *member) deliver(ctx context.Context) (*Report, error) {
 			}
 		}
 		m.run.report(ctx, m, r, false)
-		if err := sleep(ctx, max(askEvery, time.Duration(m.run.active.Load())*time.Second/askShare)); err != nil {
+		if err := sleep(ctx, max(askEvery, time.Duration(m.run.active.Load())*time.Second/maxPerSecond)); err != nil {
 			return nil, err
 		}
 	}

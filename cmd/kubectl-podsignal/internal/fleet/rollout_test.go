@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,29 +37,36 @@ func rollOut(ctx context.Context, f *Fleet, size int) ([]*Report, error) {
 	return (&run{fleet: f, timeout: 5 * time.Second, approve: true, stay: 500 * time.Millisecond, batch: batches(size), show: func(*Progress) {}}).do(ctx)
 }
 
-// approvals notes when pods are approved, and what the others run by then.
-type approvals struct {
-	mu    sync.Mutex
-	steps []string // pods that are approved together, and how many ran it already
-}
-
-func (a *approvals) watch(s *apitest.Server, d *apitest.Deployment, content string) {
-	took, last := s.Took, -1
+// inBatches has the kubelets deliver when as many pods have been approved as a batch is to have, and
+// checks that all of the batches before are live by then.
+func inBatches(t *testing.T, s *apitest.Server, d *apitest.Deployment, live int, batches ...int) {
+	var (
+		mu       sync.Mutex
+		approved []*corev1.Pod
+		took     = s.Took
+		content  = d.Wanted()
+	)
 	s.Took = func(pod *corev1.Pod) {
-		a.mu.Lock()
-		live := 0
-		for _, running := range d.Running() {
-			if running == content {
-				live++
+		mu.Lock()
+		defer mu.Unlock()
+		running := 0
+		for _, is := range d.Running() {
+			if is == content {
+				running++
 			}
 		}
-		if live != last {
-			a.steps = append(a.steps, "")
-			last = live
+		if len(batches) == 0 || running != live {
+			t.Errorf("%s is approved when %d pods are live, and %v are to come", pod.Name, running, batches)
+			return
 		}
-		a.steps[len(a.steps)-1] += fmt.Sprintf("%d:%s ", live, pod.Name[len(pod.Name)-1:])
-		a.mu.Unlock()
-		took(pod)
+		if approved = append(approved, pod); len(approved) < batches[0] {
+			return
+		}
+		live, batches = live+batches[0], batches[1:]
+		for _, pod := range approved {
+			took(pod)
+		}
+		approved = nil
 	}
 }
 
@@ -87,29 +93,33 @@ func TestRolloutInBatches(t *testing.T) {
 			s := apitest.New(t)
 			d := apitest.NewDeployment(s, "web", 9)
 			d.Hold, d.Kubelet = true, 200*time.Millisecond
-			var a approvals
 			d.Set("second")
-			d.AddPod("web-new") // runs it from its start, and takes no place in a batch
-			a.watch(s, d, "second")
+			inBatches(t, s, d, 0, want...)
 			began := time.Now()
 			all, err := rollOut(t.Context(), newFleet(t, s), size)
-			if err != nil || !Summarize(all).Live() || len(all) != 10 {
+			if err != nil || !Summarize(all).Live() || len(all) != 9 {
 				t.Fatalf("%v, %v", Summarize(all), err)
-			}
-			var sizes []int
-			for _, step := range a.steps {
-				sizes = append(sizes, len(step)/4)
-			}
-			if len(all) == 10 && size == 0 {
-				want = []int{1, 3, 3, 2} // a quarter of ten
-			}
-			if !slices.Equal(sizes, want) {
-				t.Errorf("batches of %v, want %v: %q", sizes, want, a.steps)
 			}
 			if least := time.Duration(len(want)) * 700 * time.Millisecond; time.Since(began) < least {
 				t.Errorf("it took %v, less than %v", time.Since(began), least)
 			}
 		})
+	}
+}
+
+// TestRolloutOfLive: pods that run it already take no place in a batch: the first that is approved is
+// alone.
+func TestRolloutOfLive(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	d := apitest.NewDeployment(s, "web", 4)
+	d.Hold = true
+	d.Set("second")
+	d.AddPod("web-") // the first by name
+	inBatches(t, s, d, 1, 1, 2, 1)
+	all, err := newFleet(t, s).Rollout(t.Context(), Rollout{Timeout: time.Minute}, func(*Progress) {})
+	if err != nil || !Summarize(all).Live() || len(all) != 5 {
+		t.Errorf("%v, %v", Summarize(all), err)
 	}
 }
 
