@@ -46,7 +46,7 @@ var imports = map[string]string{
 	// A module of its own.
 	"cmd/kubectl-podsignal":                  "cmd/kubectl-podsignal/internal/command",
 	"cmd/kubectl-podsignal/internal/command": "cmd/internal/build cmd/kubectl-podsignal/internal/fleet cmd/kubectl-podsignal/internal/volume",
-	"cmd/kubectl-podsignal/internal/fleet":   "cmd/internal/annotation cmd/kubectl-podsignal/internal/sidecar cmd/kubectl-podsignal/internal/volume",
+	"cmd/kubectl-podsignal/internal/fleet":   "cmd/kubectl-podsignal/internal/sidecar cmd/kubectl-podsignal/internal/volume",
 	"cmd/kubectl-podsignal/internal/sidecar": "",
 	"cmd/kubectl-podsignal/internal/volume":  "",
 	"cmd/kubectl-podsignal/internal/apitest": "cmd/kubectl-podsignal/internal/volume",

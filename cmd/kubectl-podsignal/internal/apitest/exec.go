@@ -27,7 +27,7 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request, pod *corev1.Pod) {
 	if err != nil {
 		return // the upgrader has told the client
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	query := r.URL.Query()
 	e := &Exec{Pod: pod, Container: query.Get("container"), Command: query["command"]}
 	status := metav1.Status{Status: metav1.StatusSuccess}

@@ -57,10 +57,6 @@ func (s said) want(t *testing.T, status int, patterns ...string) {
 	}
 }
 
-func configMap(name string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
-}
-
 func podOf(s *apitest.Server, name string) *corev1.Pod {
 	return apitest.Get(s, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}})
 }

@@ -11,14 +11,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/podsignal/podsignal/cmd/internal/annotation"
 )
 
 // The annotations of pods that are set.
 const (
-	syncedKey   = annotation.Prefix + "synced-at" // has the kubelet look at the pod's volumes
-	approvedKey = annotation.Prefix + "approved"  // what HOLD approves
+	syncedKey   = "podsignal/synced-at" // has the kubelet look at the pod's volumes
+	approvedKey = "podsignal/approved"  // what HOLD approves
 )
 
 const (
