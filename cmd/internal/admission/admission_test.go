@@ -36,6 +36,8 @@ func TestAdmission(t *testing.T) {
 		{"many", testMany},
 		{"limit range", testLimitRange},
 		{"parameter", testParameter},
+		{"rights of the plugin", testRights},
+		{"guard of the plugin", testGuard},
 		{"deny", testDeny},
 		{"uninstalled", testUninstalled},
 	} {
@@ -51,6 +53,7 @@ func TestOlderVersions(t *testing.T) {
 			s := startServer(t, version)
 			s.waitPolicies(t)
 			testLeftAlone(t, s)
+			testGuard(t, s)
 		})
 	}
 }
