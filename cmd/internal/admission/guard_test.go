@@ -195,7 +195,7 @@ func testGuard(t *testing.T, s *server) {
 			{`{"metadata": {"annotations": {"example.com/other": null}}}`, "the annotation example.com/other of"},
 			{`{"metadata": {"annotations": null}}`, "the annotation example.com/other of"},
 			{`{"metadata": {"annotations": {"PODSIGNAL/synced-at": "y"}}}`, "the annotation PODSIGNAL/synced-at of"},
-						{`{"metadata": {"labels": {"app": "x"}}}`, "may not change labels of a pod"},
+			{`{"metadata": {"labels": {"app": "x"}}}`, "may not change labels of a pod"},
 			{`{"metadata": {"labels": {"new": "x"}}}`, "may not change labels of a pod"},
 			{`{"metadata": {"labels": null}}`, "may not change labels of a pod"},
 			{`{"metadata": {"annotations": {"podsignal/synced-at": "x"}, "labels": {"app": "x"}}}`, "may not change labels of a pod"},
@@ -270,10 +270,23 @@ func testGuard(t *testing.T, s *server) {
 			wantRefused(t, exec(send, method, "", "podsignal", "/podsignal", "status"), "may not run /podsignal status: only podsignal send")
 
 			for _, command := range [][]string{
-				{"sh"}, {"/bin/sh", "-c", "/podsignal status"}, {"/podsignal"}, {"/podsignal", "check"}, {"/podsignal", "install", "/tmp"},
-				{"/podsignal", "inject"}, {"/podsignal", "", "status"}, {"/podsignal", "Status"}, {"/podsignal", "status "}, {"/podsignal status"},
-				{"podsignal", "status"}, {"./podsignal", "status"}, {"/tmp/podsignal", "status"}, {"//podsignal", "status"}, {"/podsignal/../bin/sh", "status"},
-				{"status", "/podsignal"}, {"", "status"},
+				{"sh"},
+				{"/bin/sh", "-c", "/podsignal status"},
+				{"/podsignal"},
+				{"/podsignal", "check"},
+				{"/podsignal", "install", "/tmp"},
+				{"/podsignal", "inject"},
+				{"/podsignal", "", "status"},
+				{"/podsignal", "Status"},
+				{"/podsignal", "status "},
+				{"/podsignal status"},
+				{"podsignal", "status"},
+				{"./podsignal", "status"},
+				{"/tmp/podsignal", "status"},
+				{"//podsignal", "status"},
+				{"/podsignal/../bin/sh", "status"},
+				{"status", "/podsignal"},
+				{"", "status"},
 			} {
 				wantRefused(t, exec(sync, method, "", "podsignal", command...), "may not run "+strings.Join(command, " ")+": only podsignal status")
 			}
