@@ -42,6 +42,14 @@ var imports = map[string]string{
 	"cmd/internal/serve":      "cmd/internal/build cmd/internal/check cmd/internal/deliver",
 	"cmd/podsignal": "cmd/internal/build cmd/internal/check cmd/internal/config cmd/internal/deliver cmd/internal/hold cmd/internal/inject cmd/internal/install cmd/internal/logging " +
 		"cmd/internal/memory cmd/internal/notify cmd/internal/send cmd/internal/serve cmd/internal/status signal watcher",
+
+	// A module of its own.
+	"cmd/kubectl-podsignal":                  "cmd/kubectl-podsignal/internal/command",
+	"cmd/kubectl-podsignal/internal/command": "cmd/internal/build cmd/kubectl-podsignal/internal/fleet cmd/kubectl-podsignal/internal/volume",
+	"cmd/kubectl-podsignal/internal/fleet":   "cmd/kubectl-podsignal/internal/sidecar cmd/kubectl-podsignal/internal/volume",
+	"cmd/kubectl-podsignal/internal/sidecar": "",
+	"cmd/kubectl-podsignal/internal/volume":  "",
+	"cmd/kubectl-podsignal/internal/apitest": "cmd/kubectl-podsignal/internal/volume",
 }
 
 func TestImports(t *testing.T) {

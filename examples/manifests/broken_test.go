@@ -137,6 +137,40 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestHoldFaults is the same of a pod that is held.
+func TestHoldFaults(t *testing.T) {
+	held := []string{
+		"- {name: SIGNAL, value: USR2}", "- {name: SIGNAL, value: USR2}\n        - {name: HOLD, value: /podinfo/approved}",
+		"mountPath: /config, readOnly: true}", "mountPath: /config, readOnly: true}\n        - {name: podinfo, mountPath: /podinfo, readOnly: true}",
+		"configMap: {name: haproxy}", "configMap: {name: haproxy}\n    - name: podinfo\n      downwardAPI: {items: [{path: approved, fieldRef: {fieldPath: \"metadata.annotations['podsignal/approved']\"}}]}",
+	}
+	tests := []struct {
+		name, old, new string
+		want           []string
+	}{
+		{"as it is", "", "", nil},
+		{"mounted elsewhere", "mountPath: /podinfo", "mountPath: /info", []string{"HOLD: podsignal mounts no volume at /podinfo/approved", "volume: no other container mounts podinfo"}},
+		{"writable", "/podinfo, readOnly: true", "/podinfo", []string{"read-only: podsignal only reads podinfo"}},
+		{"by subPath", "/podinfo, readOnly: true", "/podinfo, readOnly: true, subPath: a", []string{"subPath: podsignal's mount of podinfo"}},
+		{"for the program", "haproxy}", "haproxy}\n        - {name: podinfo, mountPath: /etc/podinfo}", []string{"HOLD: container haproxy mounts podinfo too"}},
+		{"another annotation", "podsignal/approved", "podsignal/aproved", []string{"HOLD: /podinfo/approved is not the annotation"}},
+		{"another file", "path: approved", "path: list", []string{"HOLD: /podinfo/approved is not the annotation"}},
+		{"no volume", "- name: podinfo", "- name: other", []string{"HOLD: /podinfo/approved is not the annotation"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			objects, err := decode([]byte(strings.Replace(strings.NewReplacer(held...).Replace(sound), tt.old, tt.new, 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, pod, _ := podOf(objects[0])
+			if found := faults(pod); !slices.EqualFunc(found, tt.want, strings.HasPrefix) {
+				t.Errorf("faults are %q, want %q", found, tt.want)
+			}
+		})
+	}
+}
+
 // broken returns the faults of the pod with to in place of from.
 func broken(t *testing.T, from, to string) []string {
 	t.Helper()

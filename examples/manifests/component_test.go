@@ -60,13 +60,17 @@ func TestComponent(t *testing.T) {
 	deployment.InitContainers = []corev1.Container{plain}
 
 	patched := sidecar()
-	patched.Env = append([]corev1.EnvVar{{Name: "LISTEN", Value: ":9533"}}, patched.Env...)
+	patched.Env = append([]corev1.EnvVar{{Name: "LISTEN", Value: ":9533"}, {Name: "HOLD", Value: "/podinfo/approved"}}, patched.Env...)
 	patched.VolumeMounts[0].Name = "haproxy-conf"
+	patched.VolumeMounts = append(patched.VolumeMounts, corev1.VolumeMount{Name: "podinfo", MountPath: "/podinfo", ReadOnly: true})
 	patched.SecurityContext.RunAsUser = new(int64(0))
 	patched.SecurityContext.RunAsNonRoot = new(false)
 	statefulSet := &want[1].(*appsv1.StatefulSet).Spec.Template.Spec
 	statefulSet.ShareProcessNamespace = new(true)
 	statefulSet.InitContainers = append([]corev1.Container{patched}, statefulSet.InitContainers...)
+	statefulSet.Volumes = append([]corev1.Volume{{Name: "podinfo", VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
+		Items: []corev1.DownwardAPIVolumeFile{{Path: "approved", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.annotations['podsignal/approved']"}}},
+	}}}}, statefulSet.Volumes...)
 
 	daemonSet := &want[2].(*appsv1.DaemonSet).Spec.Template.Spec
 	daemonSet.ShareProcessNamespace = new(true)

@@ -44,6 +44,7 @@ metadata:
   name: web
   annotations:
     podsignal/listen: "9533"
+    podsignal/hold: "true"
     podsignal/min-interval: 6s
     podsignal/exclude: "**/*.md"
     podsignal/signal: USR1
@@ -98,6 +99,7 @@ spec:
 			{Name: "EXCLUDE", Value: "**/*.md"},
 			{Name: "MIN_INTERVAL", Value: "6s"},
 			{Name: "LISTEN", Value: "9533"},
+			{Name: "HOLD", Value: "/podinfo/approved"},
 		},
 		Ports: []corev1.ContainerPort{{Name: "podsignal", ContainerPort: 9533}},
 		LivenessProbe: &corev1.Probe{
@@ -108,6 +110,7 @@ spec:
 			{Name: "tls", MountPath: "/etc/tls", ReadOnly: true},
 			{Name: "both", MountPath: "/etc/both", ReadOnly: true},
 			{Name: "conf", MountPath: "/etc/httpd", ReadOnly: true},
+			{Name: "podsignal-hold", MountPath: "/podinfo", ReadOnly: true},
 		},
 		SecurityContext: &corev1.SecurityContext{
 			RunAsUser:                new(int64(33)),
@@ -125,6 +128,12 @@ spec:
 	}
 	if diff := cmp.Diff(want, got.InitContainers[2]); diff != "" {
 		t.Errorf("podsignal, wanted (-) and got (+):\n%s", diff)
+	}
+	approvals := corev1.Volume{Name: "podsignal-hold", VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
+		Items: []corev1.DownwardAPIVolumeFile{{Path: "approved", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.annotations['podsignal/approved']"}}},
+	}}}
+	if diff := cmp.Diff(approvals, got.Volumes[len(got.Volumes)-1]); diff != "" {
+		t.Errorf("the last volume, wanted (-) and got (+):\n%s", diff)
 	}
 }
 

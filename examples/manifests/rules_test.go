@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -88,8 +89,17 @@ func sidecarFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container) []str
 		found = append(found, r.faults(pod, podsignal)...)
 	}
 
+	hold := setting(pod, podsignal, "HOLD")
+	approvals := func(m corev1.VolumeMount) bool { return hold != "" && within(hold, m.MountPath) }
+	if hold != "" && !slices.ContainsFunc(podsignal.VolumeMounts, approvals) {
+		found.add("HOLD: podsignal mounts no volume at %s", hold)
+	}
 	for _, mount := range podsignal.VolumeMounts {
-		found = append(found, mountFaults(pod, podsignal, mount)...)
+		if approvals(mount) {
+			found = append(found, holdFaults(pod, podsignal, mount, hold)...)
+		} else {
+			found = append(found, mountFaults(pod, podsignal, mount)...)
+		}
 	}
 	return append(found, listenFaults(podsignal, setting(pod, podsignal, "LISTEN"))...)
 }
@@ -184,6 +194,32 @@ func mountFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount c
 	}
 	if targets == 0 {
 		found.add("volume: no other container mounts %s", mount.Name)
+	}
+	return found
+}
+
+// holdFaults compares HOLD with the mount that it is in: of the pod's annotation podsignal/approved,
+// for podsignal alone.
+func holdFaults(pod corev1.PodTemplateSpec, podsignal corev1.Container, mount corev1.VolumeMount, hold string) []string {
+	var found faultList
+	if !mount.ReadOnly {
+		found.add("read-only: podsignal only reads %s", mount.Name)
+	}
+	if mount.SubPath != "" || mount.SubPathExpr != "" {
+		found.add("subPath: podsignal's mount of %s never shows an update", mount.Name)
+	}
+	for c := range containers(pod.Spec) {
+		if c.Name != podsignal.Name && slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == mount.Name }) {
+			found.add("HOLD: container %s mounts %s too", c.Name, mount.Name)
+		}
+	}
+	isFile := func(item corev1.DownwardAPIVolumeFile) bool {
+		return path.Join(mount.MountPath, item.Path) == hold && item.FieldRef != nil && item.FieldRef.FieldPath == "metadata.annotations['podsignal/approved']"
+	}
+	if !slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.Name == mount.Name && v.DownwardAPI != nil && slices.ContainsFunc(v.DownwardAPI.Items, isFile)
+	}) {
+		found.add("HOLD: %s is not the annotation podsignal/approved in volume %s", hold, mount.Name)
 	}
 	return found
 }

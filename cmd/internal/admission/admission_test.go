@@ -30,6 +30,7 @@ func TestAdmission(t *testing.T) {
 		{"like inject", testLikeInject},
 		{"left alone", testLeftAlone},
 		{"values", testValues},
+		{"files of a hold", testHeldFiles},
 		{"workloads", testWorkloads},
 		{"updates", testUpdates},
 		{"levels of Pod Security", testLevels},
@@ -132,11 +133,27 @@ func wantWarnings(t *testing.T, a answer, want ...string) {
 var likeInject = []struct{ name, annotations, spec string }{
 	{"a process", "{podsignal/process: nginx}", simple},
 	{"all annotations", `{podsignal/process: nginx, podsignal/cmdline: "nginx: master.*", podsignal/signal: USR2, podsignal/file: "/etc/nginx/conf.d, /b",
-		podsignal/exclude: "**/*.md", podsignal/min-interval: 6s, podsignal/splay: 5m, podsignal/expect: none, podsignal/listen: ":9533",
+		podsignal/exclude: "**/*.md", podsignal/min-interval: 6s, podsignal/splay: 5m, podsignal/expect: none, podsignal/listen: ":9533", podsignal/hold: "true",
 		podsignal/container: nginx, podsignal/volume: conf, podsignal/uid: "101"}`, simple},
 	{"a dollar", "{podsignal/process: '$(HOME)', podsignal/cmdline: 'a$', podsignal/exclude: '$$'}", simple},
 	{"spaces and empty values", "{podsignal/process: ' nginx ', podsignal/signal: '', podsignal/listen: ' '}", simple},
-	{"reserved", "{podsignal/process: nginx, podsignal/synced-at: now, podsignal/hold: x, podsignal/approved: y}", simple},
+	{"reserved", "{podsignal/process: nginx, podsignal/synced-at: now, podsignal/approved: y}", simple},
+	{"a hold", "{podsignal/process: nginx, podsignal/hold: ' true ', podsignal/approved: ''}", simple},
+	{"no hold", "{podsignal/process: nginx, podsignal/hold: 'false'}", "volumes: [{name: podsignal-hold, secret: {secretName: x}}, {name: conf, configMap: {name: conf}}]" + strings.Split(simple, "\nvolumes")[0]},
+	{"a hold, a URL and other volumes of the downward API", "{podsignal/reload-url: 'http://localhost/', podsignal/hold: 'true', podsignal/file: '/conf, /etc/podinfo'}", `
+containers:
+- {name: web, image: web, volumeMounts: [{name: labels, mountPath: /podinfo}, {name: conf, mountPath: /conf}]}
+volumes:
+- {name: labels, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}
+- {name: conf, configMap: {name: conf}}`},
+	{"a hold of volumes by name", "{podsignal/process: nginx, podsignal/hold: 'true', podsignal/volume: labels}", `
+containers:
+- {name: web, image: web, volumeMounts: [{name: labels, mountPath: /labels}, {name: conf, mountPath: /conf}]}
+volumes:
+- {name: labels, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}
+- {name: conf, configMap: {name: conf}}`},
+	{"a hold whose volume is there", "{podsignal/process: nginx, podsignal/hold: 'true'}", strings.Replace(simple, "volumes: [",
+		`volumes: [{name: podsignal-hold, downwardAPI: {items: [{path: approved, fieldRef: {fieldPath: "metadata.annotations['podsignal/approved']"}}]}}, `, 1)},
 	{"a program with another signal", "{podsignal/process: haproxy}", simple},
 	{"a signal by number", "{podsignal/process: haproxy, podsignal/signal: '10'}", simple},
 	{"a signal in lower case", "{podsignal/process: haproxy, podsignal/signal: sigusr2}", simple},
@@ -378,6 +395,22 @@ volumes: [{name: conf, configMap: {name: conf}}]`, false,
 containers:
 - {name: nginx, image: nginx, ports: [{containerPort: 8080}], volumeMounts: [{name: conf, mountPath: /conf}]}
 volumes: [{name: conf, configMap: {name: conf}}]`, false, []string{prefix + "podsignal/listen: another container has the port :8080: use another"}},
+		{
+			"another volume for a hold", "{podsignal/process: nginx, podsignal/hold: 'true'}", strings.Replace(simple, "volumes: [", "volumes: [{name: podsignal-hold, emptyDir: {}}, ", 1), false,
+			[]string{prefix + "podsignal/hold: the pod has another volume named podsignal-hold: rename that"},
+		},
+		{
+			"other items for a hold", "{podsignal/process: nginx, podsignal/hold: 'true'}", strings.Replace(simple, "volumes: [", "volumes: [{name: podsignal-hold, downwardAPI: {items: [{path: approved, fieldRef: {fieldPath: metadata.labels}}]}}, ", 1), false,
+			[]string{prefix + "podsignal/hold: the pod has another volume named podsignal-hold: rename that"},
+		},
+		{
+			"the place of a hold", "{podsignal/process: nginx, podsignal/hold: 'true'}", strings.Replace(simple, "/etc/nginx/conf.d", "podinfo/conf", 1), false,
+			[]string{prefix + "podsignal/hold: container nginx mounts the volume conf at podinfo/conf: use a path without .. and outside of /podinfo"},
+		},
+		{
+			"a file in the place of a hold", "{podsignal/process: nginx, podsignal/hold: 'true', podsignal/file: '/etc/nginx/conf.d, /a/../podinfo'}", simple, false,
+			[]string{prefix + "podsignal/hold: podsignal/file has /a/../podinfo: use paths without .. and outside of /podinfo"},
+		},
 
 		// What is a warning alone.
 		{"another signal", "{podsignal/process: haproxy, podsignal/signal: HUP}", simple, true, []string{"podsignal/signal: HAProxy reloads on USR2, use that"}},
@@ -388,7 +421,7 @@ volumes: [{name: conf, configMap: {name: conf}}]`, false, []string{prefix + "pod
 		},
 		{"a program that ends on TERM", "{podsignal/process: redis-server, podsignal/signal: TERM}", simple, true, nil},
 		{"an unknown annotation", "{podsignal/process: nginx, podsignal/https-proxy: 'http://proxy'}", simple, true, []string{"unknown annotation podsignal/https-proxy: known are " + known()}},
-		{"reserved annotations", "{podsignal/process: nginx, podsignal/hold: x, podsignal/approved: x, podsignal/synced-at: x}", simple, true, nil},
+		{"reserved annotations", "{podsignal/process: nginx, podsignal/approved: x, podsignal/synced-at: x}", simple, true, nil},
 		{"one of inject", "{podsignal/process: nginx, podsignal/image: x}", simple, true, nil},
 		{"one of inject, without podsignal", "{podsignal/image: x}", simple, false, []string{"podsignal/image is for podsignal inject: the policy does not honour it"}},
 	}

@@ -30,6 +30,7 @@ volumes: [{name: conf, configMap: {name: conf}}]`
 		{"restricted, a URL", "restricted", "{podsignal/reload-url: 'http://localhost/', podsignal/listen: '9533'}", fmt.Sprintf(restricted, ""), true},
 		{"restricted, no uid", "restricted", "{podsignal/process: nginx}", fmt.Sprintf(restricted, ""), false},
 		{"restricted, root", "restricted", "{podsignal/process: nginx, podsignal/uid: '0'}", fmt.Sprintf(restricted, ""), false},
+		{"restricted, a hold", "restricted", "{podsignal/process: nginx, podsignal/hold: 'true'}", fmt.Sprintf(restricted, ", runAsUser: 101"), true},
 		{"baseline, no uid", "baseline", "{podsignal/process: nginx}", simple, true},
 		{"baseline, root", "baseline", "{podsignal/process: nginx, podsignal/uid: '0'}", simple, true},
 		{"baseline, keep", "baseline", "{podsignal/process: nginx, podsignal/uid: keep}", simple, true},
@@ -52,7 +53,7 @@ volumes: [{name: conf, configMap: {name: conf}}]`
 
 // The largest pods do not exceed what expressions may cost.
 func testMany(t *testing.T, s *server) {
-	asked := pod("{podsignal/process: freeradius, podsignal/cmdline: x, podsignal/exclude: x, podsignal/splay: 5m, podsignal/expect: read, podsignal/listen: '9533', podsignal/container: c49}", "{}")
+	asked := pod("{podsignal/process: freeradius, podsignal/cmdline: x, podsignal/exclude: x, podsignal/splay: 5m, podsignal/expect: read, podsignal/listen: '9533', podsignal/hold: 'true', podsignal/container: c49}", "{}")
 	annotations := asked["metadata"].(object)["annotations"].(object)
 	for i := len(annotations); i < 30; i++ {
 		annotations[fmt.Sprintf("example.com/%d", i)] = strings.Repeat("x", 1000)

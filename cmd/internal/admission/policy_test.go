@@ -70,7 +70,10 @@ type lists struct {
 	Programs      []string
 	SignalNames   string // by number
 	EndSignals    string
+	Hold          hold
 }
+
+type hold struct{ Volume, Item, Field, Folder, NotWith string }
 
 type annotated struct {
 	Name, Pattern, Use string
@@ -95,6 +98,7 @@ func render(t *testing.T, name string) []byte {
 func makeLists(t *testing.T) lists {
 	t.Helper()
 	l := lists{Version: version(t), Defaults: strings.Join(defaults, ", "), DefaultNames: listOf(defaults)}
+	l.Hold = hold{annotation.HoldVolume, annotation.HoldItem, annotation.HoldField, annotation.HoldFolder, pattern(annotation.NotWithHold)}
 	l.ParameterKeys = listOf(slices.Concat(keys, defaults))
 	var names, others, known []string
 	for _, a := range annotation.All {
@@ -154,6 +158,8 @@ func valueOf(a annotation.Annotation) string {
 	switch {
 	case a.Name == "signal" || a.Name == "file":
 		return "variables." + a.Name
+	case a.Name == "hold":
+		return "variables.holds ? " + quote(annotation.HoldFile) + " : ''"
 	case slices.ContainsFunc(programs.All, func(p programs.Program) bool {
 		return slices.ContainsFunc(p.Settings, func(s string) bool { return strings.HasPrefix(s, a.Variable+"=") })
 	}):

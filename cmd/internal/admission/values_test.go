@@ -3,6 +3,8 @@
 package admission_test
 
 import (
+	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -50,6 +52,39 @@ func testValues(t *testing.T, s *server) {
 				t.Errorf("%d values are good, and %d are bad", good, bad)
 			}
 		})
+	}
+}
+
+// With a hold no path of FILE has the approvals in it: podsignal would end at its start.
+func testHeldFiles(t *testing.T, s *server) {
+	added := 0
+	for _, value := range append([]string{"/podinfo", "/podinfo/approved", "/etc,//podinfo/", "/./podinfo", "/a/../podinfo", "/a/..", "/.", "/podinfos", "/etc/podinfo"}, values...) {
+		asked := pod("{podsignal/process: nginx, podsignal/hold: 'true'}", simple)
+		asked["metadata"].(object)["annotations"].(object)["podsignal/file"] = value
+		got := s.create(t, asked)
+		if got.code != http.StatusCreated {
+			t.Errorf("%.80q blocks the pod: %s", value, got.body)
+		}
+		container := sidecar(got.object)
+		if container == nil {
+			if len(got.warnings) == 0 {
+				t.Errorf("%.80q: no warning", value)
+			}
+			continue
+		}
+		added++
+		for _, v := range container["env"].([]any) {
+			files, _ := v.(object)["value"].(string)
+			for path := range strings.SplitSeq(files, ",") {
+				clean := filepath.Clean(strings.TrimSpace(path))
+				if v.(object)["name"] == "FILE" && (clean == "/" || strings.HasPrefix(clean+"/", "/podinfo/")) {
+					t.Errorf("%.80q is taken", value)
+				}
+			}
+		}
+	}
+	if added == 0 {
+		t.Error("no value is taken")
 	}
 }
 

@@ -40,6 +40,7 @@ var All = []Annotation{
 	{Name: "expect", Variable: "EXPECT", Pattern: `(?i:replaced|read|none)`, Use: "replaced, read or none", Policy: true},
 	{Name: "reload-url", Variable: "RELOAD_URL", Pattern: `https?://(127\.0\.0\.1|\[::1\]|localhost)(:` + port + `)?([/?]` + urlRest + `)?`, Use: "a URL of this pod, such as http://127.0.0.1:9090/-/reload", Policy: true},
 	{Name: "listen", Variable: "LISTEN", Pattern: `:?` + port, Use: "a port, such as 9533", Policy: true},
+	{Name: "hold", Variable: "HOLD", Pattern: `true|false`, Use: "true or false", Policy: true},
 
 	{Name: "container", Pattern: label, Use: "the name of the program's container", Policy: true},
 	{Name: "volume", Pattern: label + `( *, *` + label + `)*`, Use: "names of volumes, comma-separated", Policy: true},
@@ -49,7 +50,21 @@ var All = []Annotation{
 }
 
 // Reserved are names that have a meaning, or will have one, but set nothing.
-var Reserved = []string{"synced-at", "hold", "approved"}
+var Reserved = []string{"synced-at", "approved"}
+
+// What podsignal/hold gives a pod: a volume of the downward API that has podsignal/approved, the
+// approved digests, as a file, mounted into podsignal's container alone.
+const (
+	HoldVolume = "podsignal-hold"
+	HoldFolder = "/podinfo"
+	HoldItem   = "approved"
+	HoldFile   = HoldFolder + "/" + HoldItem // HOLD
+	HoldField  = "metadata.annotations['podsignal/approved']"
+
+	// NotWithHold matches paths that are in that folder or above it, or may be, and so can be neither
+	// in FILE nor where a volume is mounted. It is for functions that search a pattern anywhere.
+	NotWithHold = `^(/+\.)*/*$|^(/+\.)*/+podinfo(/|$)|/\.\.(/|$)`
+)
 
 const (
 	label = `[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?` // RFC 1123

@@ -1,6 +1,7 @@
 package annotation
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -26,6 +27,7 @@ func TestCheck(t *testing.T) {
 			},
 		},
 		"listen":    {[]string{"9533", ":9533", ":65535"}, []string{"", "0", ":65536", "127.0.0.1:9533", "http"}},
+		"hold":      {[]string{"true", "false"}, []string{"", "True", "yes", "1", "/podinfo/approved"}},
 		"container": {[]string{"web", "a-1"}, []string{"", "Web", "-a", "a-", strings.Repeat("a", 64)}},
 		"volume":    {[]string{"conf", "conf, tls"}, []string{"", "conf,", "a b"}},
 		"uid":       {[]string{"0", "101", "1000680000", "2147483647", "keep"}, []string{"", "-1", "2147483648", "01", "root", "4294967296"}},
@@ -44,7 +46,7 @@ func TestCheck(t *testing.T) {
 			}
 		}
 	}
-	if Find("synced-at") != nil || Find("https-proxy") != nil {
+	if Find("synced-at") != nil || Find("approved") != nil || Find("https-proxy") != nil {
 		t.Error("the list is not closed")
 	}
 }
@@ -57,6 +59,20 @@ func TestSignalNames(t *testing.T) {
 		name, want := unix.SignalName(sig), sig != unix.SIGKILL && sig != unix.SIGSTOP
 		if got := a.Check(name) == nil; got != want {
 			t.Errorf("%s taken: %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestNotWithHold(t *testing.T) {
+	pattern := regexp.MustCompile(NotWithHold)
+	for _, path := range []string{"/", "//", "/.", "/./", "/podinfo", "/podinfo/", "//podinfo", "/./podinfo/x", HoldFolder, HoldFile, "/a/../podinfo", "/a/.."} {
+		if !pattern.MatchString(path) {
+			t.Errorf("%s is taken", path)
+		}
+	}
+	for _, path := range []string{"/etc", "/etc/podinfo", "/podinfos", "/.podinfo", "/...", "/..a/b", "/a/..b", "/./a", "/etc/nginx/conf.d"} {
+		if pattern.MatchString(path) {
+			t.Errorf("%s is not taken", path)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 var values = map[string]string{
 	"process": "nginx", "cmdline": `nginx: master \$`, "signal": "USR2", "file": "/etc/nginx/conf.d", "exclude": "**/*.md",
 	"min-interval": "6s", "splay": "5m", "expect": "none", "listen": "9533", "validate": "nginx -t",
-	"reload-url": "http://127.0.0.1:9090/-/reload",
+	"reload-url": "http://127.0.0.1:9090/-/reload", "hold": "true",
 }
 
 // Each annotation sets the variable of its name, on the workload or on the pod template.
@@ -34,9 +34,13 @@ func TestAnnotations(t *testing.T) {
 				asking = ""
 			}
 			out, _ := injected(t, annotated(t, fmt.Sprintf("%s%s: %q", asking, a.Key(), value)))
+			want := value
+			if a.Name == "hold" {
+				want = "/podinfo/approved"
+			}
 			// The kubelet makes one dollar of two.
-			if got := strings.ReplaceAll(envOf(podsignalIn(t, out))[a.Variable], "$$", "$"); got != value {
-				t.Errorf("%s is %q, want %q:\n%s", a.Variable, got, value, out)
+			if got := strings.ReplaceAll(envOf(podsignalIn(t, out))[a.Variable], "$$", "$"); got != want {
+				t.Errorf("%s is %q, want %q:\n%s", a.Variable, got, want, out)
 			}
 		})
 	}
@@ -110,14 +114,14 @@ spec:
 
 func TestUnknownAnnotations(t *testing.T) {
 	const known = "known are podsignal/process, podsignal/cmdline, podsignal/signal, podsignal/file, podsignal/exclude, podsignal/min-interval, " +
-		"podsignal/splay, podsignal/expect, podsignal/reload-url, podsignal/listen, podsignal/container, podsignal/volume, podsignal/uid, " +
+		"podsignal/splay, podsignal/expect, podsignal/reload-url, podsignal/listen, podsignal/hold, podsignal/container, podsignal/volume, podsignal/uid, " +
 		"podsignal/image and podsignal/validate"
 	tests := []struct{ name, annotations, want string }{
 		{"misspelt", "podsignal/porcess: nginx", "podsignal: Pod/web: unknown annotation podsignal/porcess: did you mean podsignal/process? (" + known + ")\n"},
 		{"in another case", "podsignal/process: nginx, podsignal/MIN_INTERVAL: 6s", "podsignal: Pod/web: unknown annotation podsignal/MIN_INTERVAL: did you mean podsignal/min-interval? (" + known + ")\n"},
 		{"a variable that none sets", "podsignal/process: nginx, podsignal/https-proxy: 'http://proxy.example'", "podsignal: Pod/web: unknown annotation podsignal/https-proxy: " + known + "\n"},
 		{"with credentials", "podsignal/process: nginx, podsignal/notify-url: 'https://hooks.example/secret'", "podsignal: Pod/web: unknown annotation podsignal/notify-url: " + known + "\n"},
-		{"reserved", "podsignal/process: nginx, podsignal/synced-at: now, podsignal/hold: 'true', podsignal/approved: me", ""},
+		{"reserved", "podsignal/process: nginx, podsignal/synced-at: now, podsignal/approved: me", ""},
 		{"of others", "podsignal.example/process: nginx, prometheus.io/scrape: 'true'", ""},
 		{"none that asks", "podsignal/signal: HUP", "podsignal: Pod/web (v1): not changed: it has podsignal/signal, but neither podsignal/process nor podsignal/reload-url\n"},
 	}
@@ -142,6 +146,7 @@ func TestBadAnnotations(t *testing.T) {
 	tests := []struct{ annotations, want string }{
 		{"podsignal/process: /usr/sbin/nginx", `annotation podsignal/process="/usr/sbin/nginx" is a path: use the name alone, nginx`},
 		{"podsignal/process: nginx, podsignal/uid: '-1'", `annotation podsignal/uid="-1" is not valid: use a number, such as 101, or keep`},
+		{"podsignal/process: nginx, podsignal/hold: 'yes'", `annotation podsignal/hold="yes" is not valid: use true or false`},
 		{"podsignal/process: nginx, podsignal/image: 'a b'", `annotation podsignal/image="a b" is not valid: use an image, such as podsignal:0.1.0`},
 		{"podsignal/process: nginx, podsignal/splay: '5'", `annotation podsignal/splay="5" is not valid: use a duration, such as 30s or 5m`},
 		{"podsignal/process: nginx, podsignal/cmdline: '('", "annotation podsignal/cmdline=\"(\" is not a valid regular expression (error parsing regexp: missing closing ): `(`): use RE2's syntax, such as -jar .*app\\.jar"},

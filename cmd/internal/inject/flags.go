@@ -31,6 +31,8 @@ FLAG         ANNOTATION           MEANING
 --signal     podsignal/signal     signal to send; unset: the one that a known program
                                   reloads on, else HUP
 --listen     podsignal/listen     port of podsignal's pages, with a livenessProbe
+--hold       podsignal/hold       true: hold each change until it is approved, by the pod's
+                                  annotation podsignal/approved
 --validate   podsignal/validate   command that must succeed before a change is sent, such
                                   as "nginx -t -q": podsignal then runs in the program's
                                   image, with all that the program's container has
@@ -77,6 +79,10 @@ func parseFlags(args []string, version string) (opts options, help bool, err err
 			return nil
 		})
 	}
+	flags.BoolFunc("hold", "", func(value string) error {
+		opts.flags["hold"] = value
+		return nil
+	})
 	flags.Func("volume", "", func(value string) error {
 		opts.flags["volume"] = strings.Trim(opts.flags["volume"]+","+value, ", ")
 		return nil

@@ -165,7 +165,7 @@ func describe(b *strings.Builder, n *yaml.Node, margin string) {
 			continue
 		case "initContainers", "containers", "volumes":
 			value.Content = slices.DeleteFunc(value.Content, func(c *yaml.Node) bool {
-				return slices.Contains([]string{name, installer, binaries}, text(c, "name"))
+				return slices.Contains([]string{name, installer, binaries, annotation.HoldVolume}, text(c, "name"))
 			})
 			if len(value.Content) == 0 && value.Value == "" || value.ShortTag() == "!!null" {
 				continue
@@ -414,8 +414,8 @@ func TestKnown(t *testing.T) {
 }
 
 // FuzzInject holds for all that can be read that podsignal is put into it without
-// changing anything else, and a second time changes nothing, also if it is to validate or to call
-// a URL; and that it can be removed.
+// changing anything else, and a second time changes nothing, also if it is to validate, to hold or
+// to call a URL; and that it can be removed.
 func FuzzInject(f *testing.F) {
 	for _, file := range inputs(f) {
 		f.Add([]byte(read(f, file)))
@@ -424,6 +424,7 @@ func FuzzInject(f *testing.F) {
 		for _, opts := range []options{
 			{flags: map[string]string{"process": "nginx"}},
 			{flags: map[string]string{"process": "nginx", "validate": "nginx -t", "listen": "9533"}},
+			{flags: map[string]string{"process": "nginx", "hold": "true"}},
 			{env: []variable{{"RELOAD_URL", "http://localhost/", "--env RELOAD_URL"}}},
 		} {
 			opts.version = "0.1.0"

@@ -44,6 +44,7 @@ func (w workload) plan(want *settings) (p plan, remarks []string, err error) {
 	if err = errors.Join(want.fitTo(p.old), portTaken(p.spec, *want)); err != nil {
 		return p, nil, err
 	}
+	remarks = want.endHold(p.old)
 	want.asKnown(p.old)
 	want.watch(p.spec, p.old, p.mounts)
 	if !want.validates() { // else it is the program's
@@ -84,6 +85,7 @@ func (w workload) inject(want settings) (remarks []string, err error) {
 	default:
 		steps = append(steps, func() ([]string, error) { return nil, w.addInit(p.spec, sidecar(p, want)) })
 	}
+	steps = append(steps, func() ([]string, error) { return nil, w.hold(p.spec, want) })
 	for _, step := range steps {
 		said, err := step()
 		if err != nil {

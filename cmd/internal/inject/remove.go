@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/podsignal/podsignal/cmd/internal/annotation"
 )
 
 // removeAll takes podsignal out of all that have it.
@@ -40,6 +42,11 @@ func (w workload) remove() (remarks []string, err error) {
 	spec, err := w.ownSpec()
 	if err != nil {
 		return nil, err
+	}
+	if isHoldVolume(itemOf(spec, "volumes", annotation.HoldVolume)) {
+		if err := w.removeItem(spec, "volumes", annotation.HoldVolume); err != nil {
+			return nil, err
+		}
 	}
 	for _, of := range []struct{ key, name string }{
 		{"initContainers", installer}, {"initContainers", name}, {"containers", name}, {"volumes", binaries},

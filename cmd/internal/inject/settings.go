@@ -107,9 +107,15 @@ func (w workload) settings(opts options) (settings, error) {
 
 // take notes what a flag or an annotation says.
 func (s *settings) take(a *annotation.Annotation, v variable) {
+	hold := v.value == "true"
 	switch a.Name {
 	case "container":
 		s.container, s.containerBy = v.value, v.by
+	case "hold":
+		if v.value = ""; hold {
+			v.value = annotation.HoldFile
+		}
+		s.set(v)
 	case "image":
 		s.image = v.value
 	case "uid":

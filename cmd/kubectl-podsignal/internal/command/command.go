@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/client-go/rest"
-	"k8s.io/klog/v2"
 
 	"github.com/podsignal/podsignal/cmd/internal/build"
 	"github.com/podsignal/podsignal/cmd/kubectl-podsignal/internal/fleet"
@@ -27,8 +24,6 @@ type usageError struct{ error }
 // Run runs the plugin, and returns its exit status: 0 if all pods that count are live, 1 if not or
 // when it cannot go on, and 2 when its command line cannot be used.
 func Run(ctx context.Context, args []string, streams genericiooptions.IOStreams) int {
-	klog.SetLogger(logr.Discard()) // what client-go tries again is no news
-	rest.SetDefaultWarningHandler(rest.NewWarningWriter(streams.ErrOut, rest.WarningWriterOptions{Deduplicate: true}))
 	root := newRoot(streams)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -70,6 +65,8 @@ func newRoot(streams genericiooptions.IOStreams) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
+		// Of an unknown command, its flags are not what is wrong.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("unknown command %q: use status, sync, rollout, send, digest or version", args[0])}

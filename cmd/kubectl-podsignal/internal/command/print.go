@@ -41,7 +41,9 @@ func printReports(out io.Writer, all []*fleet.Report, s fleet.Summary, namespace
 // printTable prints a row for each pod and rule. A column that would be empty is left out.
 func printTable(out io.Writer, all []*fleet.Report, namespaces, wide bool) error {
 	table := printers.GetNewTabWriter(out)
-	rules := slices.ContainsFunc(all, func(r *fleet.Report) bool { return len(r.Rules) > 1 || len(r.Rules) == 1 && r.Rules[0].Status.Rule != "" })
+	rules := slices.ContainsFunc(all, func(r *fleet.Report) bool {
+		return len(r.Rules) > 1 || len(r.Rules) == 1 && r.Rules[0].Status.Rule != ""
+	})
 	row := func(namespace, pod, rule, node, file string, cells ...string) {
 		line := []string{pod}
 		if namespaces {
@@ -64,12 +66,16 @@ func printTable(out io.Writer, all []*fleet.Report, namespaces, wide bool) error
 		}
 		for i := range r.Rules {
 			rule := &r.Rules[i]
+			verdict := rule.Verdict
+			if r.Reason != "" || !r.Verdict.Counts() {
+				verdict = r.Verdict // which is of the pod
+			}
 			var files []string
 			for _, path := range rule.Paths {
 				files = append(files, path.Path.Path)
 			}
 			row(p.Namespace, p.Name, orNone(rule.Status.Rule), orNone(p.Spec.NodeName), orNone(strings.Join(files, ",")),
-				orNone(rule.Status.Process+rule.Status.URL), rule.OnDisk(), rule.Running(), rule.Wanted(), rule.Outcome(), age(rule.Since()), string(rule.Verdict))
+				orNone(rule.Status.Process+rule.Status.URL), rule.OnDisk(), rule.Running(), rule.Wanted(), rule.Outcome(), age(rule.Since()), string(verdict))
 		}
 	}
 	return table.Flush()

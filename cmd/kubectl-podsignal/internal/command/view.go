@@ -63,7 +63,7 @@ func (v *view) line(r *fleet.Report) {
 // draw draws the summary, and the pods that are not live as far as there is room.
 func (v *view) draw(all []*fleet.Report) {
 	width, height, err := term.GetSize(v.terminal)
-	if err != nil {
+	if err != nil || width < 2 || height < 3 {
 		width, height = 80, 24
 	}
 	lines := []string{fmt.Sprintf("%v (%.0f s)", fleet.Summarize(all), time.Since(v.began).Seconds())}
@@ -80,7 +80,7 @@ func (v *view) draw(all []*fleet.Report) {
 	v.end()
 	for _, line := range lines {
 		if runes := []rune(line); len(runes) >= width {
-			line = string(runes[:max(width-1, 0)])
+			line = string(runes[:width-1])
 		}
 		fmt.Fprintln(v.out, line)
 	}

@@ -11,14 +11,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/podsignal/podsignal/cmd/internal/annotation"
 )
 
 // The annotations of pods that are set.
 const (
-	syncedKey   = annotation.Prefix + "synced-at" // has the kubelet look at the pod's volumes
-	approvedKey = annotation.Prefix + "approved"  // what HOLD approves
+	syncedKey   = "podsignal/synced-at" // has the kubelet look at the pod's volumes
+	approvedKey = "podsignal/approved"  // what HOLD approves
 )
 
 const (
@@ -26,11 +24,8 @@ const (
 	// 1.2 s.
 	againAfter = 5 * time.Second
 
-	// askEvery is how often a pod is asked, at most.
+	// askEvery is how often a pod is asked, at most. With many, each waits for its turn.
 	askEvery = 250 * time.Millisecond
-
-	// askShare is how many requests a second are for that, of maxPerSecond.
-	askShare = maxPerSecond / 2
 )
 
 // A member is one pod on its way. Its goroutine belongs to a run.
@@ -83,7 +78,7 @@ func (m *member) deliver(ctx context.Context) (*Report, error) {
 			}
 		}
 		m.run.report(ctx, m, r, false)
-		if err := sleep(ctx, max(askEvery, time.Duration(m.run.active.Load())*time.Second/askShare)); err != nil {
+		if err := sleep(ctx, max(askEvery, time.Duration(m.run.active.Load())*time.Second/maxPerSecond)); err != nil {
 			return nil, err
 		}
 	}

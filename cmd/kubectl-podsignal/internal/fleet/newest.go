@@ -36,7 +36,7 @@ func (n *newest) want(p *Path) (digest string, known bool) {
 		return "", false
 	}
 	if p.wanted.Unknown == "" {
-		return p.wanted.Digest, p.wanted.Err == nil
+		return p.wanted.Digest, p.wanted.Undeliverable == ""
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

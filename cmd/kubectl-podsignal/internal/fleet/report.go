@@ -38,10 +38,15 @@ type Path struct {
 }
 
 // current tells whether the path shows what it is to show, as far as is known.
-func (p *Path) current() bool { return p.wanted.Err == nil && (!p.Known || p.Wanted == p.Digest) }
+func (p *Path) current() bool {
+	return p.wanted.Undeliverable == "" && (!p.Known || p.Wanted == p.Digest)
+}
 
 // Why is all that keeps the pod from being live.
 func (r *Report) Why() string {
+	if !r.Verdict.Counts() {
+		return ""
+	}
 	var all []string
 	for i := range r.Rules {
 		rule := &r.Rules[i]
@@ -69,7 +74,7 @@ func ready(pod *corev1.Pod) bool {
 
 // undeliverable tells whether the API lacks something that the kubelet waits for.
 func (r *Report) undeliverable() bool {
-	return r.any(func(p *Path) bool { return p.wanted.Err != nil })
+	return r.any(func(p *Path) bool { return p.wanted.Undeliverable != "" })
 }
 
 // compared tells whether what it is to show is known from other pods alone.

@@ -50,7 +50,7 @@ type move struct {
 
 // Progress is how far all of them have come.
 type Progress struct {
-	Report *Report          // of the pod that has moved
+	Report *Report          // of the pod that has moved; nil: a second has passed
 	Done   bool             // it has the verdict that it keeps
 	All    func() []*Report // the last of each pod
 }
@@ -94,6 +94,8 @@ func (r *run) do(ctx context.Context) ([]*Report, error) {
 		})
 	}
 	synced := w.synced
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
 	for {
 		if r.active.Load() == 0 && synced == nil {
 			batch := r.next()
@@ -118,6 +120,8 @@ func (r *run) do(ctx context.Context) ([]*Report, error) {
 		case <-synced:
 			synced = nil
 			slices.SortFunc(r.waiting, func(a, b *member) int { return byName(a.pod.Load(), b.pod.Load()) })
+		case <-tick.C:
+			r.show(&Progress{All: r.all})
 		case err := <-w.failed:
 			return r.all(), err
 		case <-ctx.Done():

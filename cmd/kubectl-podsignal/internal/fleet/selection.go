@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -87,7 +89,7 @@ func (q *Query) selectPods(ctx context.Context, client kubernetes.Interface) (*s
 		ResourceTypeOrNameArgs(true, q.Args...).
 		ContinueOnError().Flatten().Do().Infos()
 	if err != nil {
-		return nil, explain(err)
+		return nil, usage(err)
 	}
 	if len(infos) == 0 {
 		return nil, UsageError{fmt.Errorf("there is no %s: use TYPE/NAME of a workload, such as deployment/web", strings.Join(q.Args, " "))}
@@ -105,6 +107,16 @@ func (q *Query) selectPods(ctx context.Context, client kubernetes.Interface) (*s
 		}
 	}
 	return s, nil
+}
+
+// usage tells errors of the command line from those of the API server, and of the way to it.
+func usage(err error) error {
+	_, ofServer := errors.AsType[*apierrors.StatusError](err)
+	_, ofNetwork := errors.AsType[*url.Error](err)
+	if ofServer || ofNetwork {
+		return explain(err)
+	}
+	return UsageError{err}
 }
 
 func ownerOf(ctx context.Context, client kubernetes.Interface, info *resource.Info) (owner, error) {

@@ -39,8 +39,8 @@ func (v Verdict) Failed() bool { return v == Died || v == Invalid || v == Refuse
 func (r *Rule) judge() (Verdict, string) {
 	for i := range r.Paths {
 		p := &r.Paths[i]
-		if p.wanted.Err != nil {
-			return Waiting, "the kubelet cannot update the volume: " + p.wanted.Err.Error()
+		if p.wanted.Undeliverable != "" {
+			return Waiting, "the kubelet cannot update the volume: " + p.wanted.Undeliverable
 		}
 		if !p.current() {
 			return Waiting, p.Path.Path + " is not up to date"

@@ -23,7 +23,7 @@ type contents struct {
 	odd           string // why any path may show something that nobody knows; empty: it does not
 	forbidden     string // why any path may show what may not be read, but is the same in all pods
 	secret        bool
-	undeliverable error // the kubelet delivers all of a volume or nothing
+	undeliverable []string // why: the kubelet delivers all of a volume or nothing
 }
 
 // add adds what a source of a volume has, as the kubelet's plugins for them do (MakePayload of
@@ -90,7 +90,7 @@ func (c *contents) addObject(ctx context.Context, api Getter, kind Kind, namespa
 	case err != nil:
 		return err
 	case !found && !optional:
-		c.undeliverable = errors.Join(c.undeliverable, fmt.Errorf("there is no %s: create it, or make it optional", ref(string(kind), namespace, name)))
+		c.undeliverable = append(c.undeliverable, fmt.Sprintf("there is no %s: create it, or make it optional", ref(string(kind), namespace, name)))
 		return nil
 	case len(items) == 0:
 		for key, content := range data {
@@ -104,7 +104,7 @@ func (c *contents) addObject(ctx context.Context, api Getter, kind Kind, namespa
 		case ok:
 			c.set(item.Path, content)
 		case !optional:
-			c.undeliverable = errors.Join(c.undeliverable, fmt.Errorf("%s has no key %s: add it, or make it optional", ref(string(kind), namespace, name), item.Key))
+			c.undeliverable = append(c.undeliverable, fmt.Sprintf("%s has no key %s: add it, or make it optional", ref(string(kind), namespace, name), item.Key))
 		}
 	}
 	return nil

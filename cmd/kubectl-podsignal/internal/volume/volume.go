@@ -21,8 +21,8 @@ type Wanted struct {
 	Unknown string
 	Same    string
 
-	Secret bool  // it shows a Secret
-	Err    error // why the kubelet cannot deliver it
+	Secret        bool   // it shows a Secret
+	Undeliverable string // why the kubelet cannot deliver it; empty: it can
 }
 
 // Of tells what a path would show in a container of a pod, without what the patterns of EXCLUDE
@@ -47,12 +47,11 @@ func Of(ctx context.Context, api Getter, pod *corev1.Pod, container *corev1.Cont
 	if err := c.add(ctx, api, pod.Namespace, source); err != nil {
 		return Wanted{}, err
 	}
-	w := Wanted{Secret: c.secret, Err: c.undeliverable}
-	if w.Err != nil {
-		return w, nil
-	}
+	w := Wanted{Secret: c.secret, Undeliverable: strings.Join(c.undeliverable, "; ")}
 	why, same := c.unknownIn(within)
 	switch {
+	case w.Undeliverable != "":
+		return w, nil
 	case why == "":
 		w.Digest = c.digest(within, exclude)
 	case same:

@@ -55,8 +55,8 @@ func projected(sources ...corev1.VolumeProjection) corev1.VolumeSource {
 	return corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: sources}}
 }
 
-func ofConfigMap(name string, items ...corev1.KeyToPath) corev1.VolumeProjection {
-	return corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: name}, Items: items}}
+func ofConf(items ...corev1.KeyToPath) corev1.VolumeProjection {
+	return corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: "conf"}, Items: items}}
 }
 
 func ofSecret(name string) corev1.VolumeProjection {
@@ -88,7 +88,8 @@ func TestDigest(t *testing.T) {
 		{"all excluded", configMap("conf", corev1.KeyToPath{Key: "README.md", Path: "README.md"}), volumetest.Files{"README.md": ""}, "", []string{"**/*.md"}},
 		{
 			"items, nested", configMap("conf", corev1.KeyToPath{Key: "nginx.conf", Path: "etc/nginx/nginx.conf"}, corev1.KeyToPath{Key: "site.conf", Path: "etc/a"}, corev1.KeyToPath{Key: "a.b", Path: "b"}),
-			volumetest.Files{"etc/nginx/nginx.conf": "events {}\n", "etc/a": "server {}\n", "b": "2"}, "", nil,
+			volumetest.Files{"etc/nginx/nginx.conf": "events {}\n", "etc/a": "server {}\n", "b": "2"},
+			"", nil,
 		},
 		{"a folder in it", configMap("conf", corev1.KeyToPath{Key: "nginx.conf", Path: "etc/nginx/nginx.conf"}, corev1.KeyToPath{Key: "site.conf", Path: "a"}), volumetest.Files{"etc/nginx/nginx.conf": "events {}\n", "a": "server {}\n"}, "etc", nil},
 		{"a folder that is excluded", configMap("conf", corev1.KeyToPath{Key: "nginx.conf", Path: "etc/nginx/nginx.conf"}, corev1.KeyToPath{Key: "site.conf", Path: "a"}), volumetest.Files{"etc/nginx/nginx.conf": "events {}\n", "a": "server {}\n"}, "", []string{"etc/nginx"}},
@@ -98,15 +99,19 @@ func TestDigest(t *testing.T) {
 		{"a file that is gone", configMap("conf"), volumetest.Files{"nginx.conf": "events {}\n"}, "gone.conf", nil},
 		{"Secret", corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "tls"}}, volumetest.Files{"tls.crt": "certificate", "tls.key": "\x00\xff"}, "", nil},
 		{
-			"optional Secret that is not there", corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "none", Optional: yes()}},
-			volumetest.Files{}, "", nil,
+			"optional Secret that is not there",
+			corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "none", Optional: yes()}},
+			volumetest.Files{},
+			"", nil,
 		},
 		{
-			"optional key that is not there", corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "conf"}, Items: []corev1.KeyToPath{{Key: "none", Path: "x"}, {Key: "a.b", Path: "y"}}, Optional: yes()}},
-			volumetest.Files{"y": "2"}, "", nil,
+			"optional key that is not there",
+			corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "conf"}, Items: []corev1.KeyToPath{{Key: "none", Path: "x"}, {Key: "a.b", Path: "y"}}, Optional: yes()}},
+			volumetest.Files{"y": "2"},
+			"", nil,
 		},
-		{"projected, the last wins", projected(ofConfigMap("conf", corev1.KeyToPath{Key: "a.b", Path: "tls.crt"}, corev1.KeyToPath{Key: "a-b", Path: "c"}), ofSecret("tls")), volumetest.Files{"tls.crt": "certificate", "tls.key": "\x00\xff", "c": "1"}, "", nil},
-		{"beside a token", projected(token, ofConfigMap("conf", corev1.KeyToPath{Key: "a.b", Path: "conf/x"})), volumetest.Files{"token": "t", "conf/x": "2"}, "conf", nil},
+		{"projected, the last wins", projected(ofConf(corev1.KeyToPath{Key: "a.b", Path: "tls.crt"}, corev1.KeyToPath{Key: "a-b", Path: "c"}), ofSecret("tls")), volumetest.Files{"tls.crt": "certificate", "tls.key": "\x00\xff", "c": "1"}, "", nil},
+		{"beside a token", projected(token, ofConf(corev1.KeyToPath{Key: "a.b", Path: "conf/x"})), volumetest.Files{"token": "t", "conf/x": "2"}, "conf", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -116,7 +121,7 @@ func TestDigest(t *testing.T) {
 			file := filepath.Join(dir, test.path)
 			pod, container := podWith(dir, test.volume)
 			got, err := Of(t.Context(), api, pod, container, file, test.exclude)
-			if err != nil || got.Unknown != "" || got.Err != nil {
+			if err != nil || got.Unknown != "" || got.Undeliverable != "" {
 				t.Fatalf("%+v, %v", got, err)
 			}
 			if want := seen(t, file, test.exclude); got.Digest != want {
@@ -170,13 +175,13 @@ func TestUnknown(t *testing.T) {
 		{"subPath", "/etc/conf.d", configMap("conf"), inMount(func(c *corev1.Container) { c.VolumeMounts[0].SubPath = "x" }), "a subPath mount is never updated", "", false},
 		{"emptyDir", "/etc/conf.d", corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}, nil, "it is not in a volume that the kubelet keeps up to date", "", false},
 		{"the kubelet's folder", "/etc/conf.d/..data/x", configMap("conf"), nil, "it is not in a volume that the kubelet keeps up to date", "", false},
-		{"token", "/etc/conf.d", projected(ofConfigMap("conf"), token), nil, "it shows the service account's token", "", false},
-		{"downward API", "/etc/conf.d", projected(downward, ofConfigMap("conf")), nil, "it shows labels or annotations of the pod", "", false},
+		{"token", "/etc/conf.d", projected(ofConf(), token), nil, "it shows the service account's token", "", false},
+		{"downward API", "/etc/conf.d", projected(downward, ofConf()), nil, "it shows labels or annotations of the pod", "", false},
 		{"certificate", "/etc/conf.d/key", projected(corev1.VolumeProjection{PodCertificate: &corev1.PodCertificateProjection{KeyPath: "key"}}), nil, "it shows the pod's certificate", "", false},
 		{"trust bundle", "/etc/conf.d/ca", projected(corev1.VolumeProjection{ClusterTrustBundle: &corev1.ClusterTrustBundleProjection{Path: "ca"}}), nil, "it shows a cluster trust bundle", "", false},
-		{"a source of the future", "/etc/conf.d/x", projected(ofConfigMap("conf"), corev1.VolumeProjection{}), nil, "its volume has a source that this version of the plugin does not know", "", false},
+		{"a source of the future", "/etc/conf.d/x", projected(ofConf(), corev1.VolumeProjection{}), nil, "its volume has a source that this version of the plugin does not know", "", false},
 		{"locked Secret", "/etc/conf.d", corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "locked"}}, nil, `secrets "locked" is forbidden: <nil>`, "", true},
-		{"locked Secret beside others", "/etc/conf.d", projected(ofConfigMap("conf"), ofSecret("locked")), nil, `secrets "locked" is forbidden: <nil>`, "", true},
+		{"locked Secret beside others", "/etc/conf.d", projected(ofConf(), ofSecret("locked")), nil, `secrets "locked" is forbidden: <nil>`, "", true},
 		{"locked Secret and token", "/etc/conf.d", projected(token, ofSecret("locked")), nil, "it shows the service account's token", "", false},
 		{"no ConfigMap", "/etc/conf.d", configMap("none"), nil, "", "there is no ConfigMap default/none: create it, or make it optional", false},
 		{"no key", "/etc/conf.d/x", configMap("conf", corev1.KeyToPath{Key: "none", Path: "y"}), nil, "", "ConfigMap default/conf has no key none: add it, or make it optional", false},
@@ -190,11 +195,7 @@ func TestUnknown(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cause := ""
-			if got.Err != nil {
-				cause = got.Err.Error()
-			}
-			if got.Unknown != test.unknown || cause != test.cause || (got.Same != "") != test.same || got.Digest != "" {
+			if got.Unknown != test.unknown || got.Undeliverable != test.cause || (got.Same != "") != test.same || got.Digest != "" {
 				t.Errorf("%+v", got)
 			}
 		})
