@@ -30,7 +30,14 @@ ARG GOPROXY
 COPY go.mod go.sum ./
 RUN go mod download
 
-COPY . .
+# Not cmd/kubectl-podsignal, which is another image.
+COPY LICENSE ./
+COPY signal signal
+COPY watcher watcher
+COPY cmd/programs cmd/programs
+COPY cmd/sbom cmd/sbom
+COPY cmd/internal cmd/internal
+COPY cmd/podsignal cmd/podsignal
 RUN go build -o /sbom ./cmd/sbom
 
 # Without BuildKit TARGETARCH is empty, which means the machine's own to Go.

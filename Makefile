@@ -9,6 +9,15 @@ GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 FUZZTIME      = 10s
 
+# Modules of their own keep what they import out of podsignal's go.mod. examples/kubelet-writer,
+# another one, compiles much of Kubernetes: .ci/run runs it.
+MODULES  = . cmd/kubectl-podsignal examples/manifests
+# Those of them that become programs, and not only tests.
+PROGRAMS = . cmd/kubectl-podsignal
+
+# in runs a command in each of these modules, and ends with the first that fails.
+in = for module in $(1); do ( cd $$module && $(2) ) || exit; done
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -19,44 +28,47 @@ help: ## list the targets
 build: ## build bin/podsignal: static, stripped, with its version
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/podsignal ./cmd/podsignal
 
+.PHONY: plugin
+plugin: ## build bin/kubectl-podsignal, the plugin of kubectl, in the same way
+	CGO_ENABLED=0 go -C cmd/kubectl-podsignal build -trimpath -ldflags '$(LDFLAGS)' -o $(CURDIR)/bin/kubectl-podsignal .
+
 .PHONY: demo
 demo: ## watch three swaps reload nginx on this machine, in 4 s and without a cluster
 	@$(MAKE) --silent --no-print-directory build
 	@go build -o bin/ ./examples/greeter ./examples/demo
 	@bin/demo -podsignal bin/podsignal -greeter bin/greeter
 
-# examples/manifests is a module of its own, so that the types of Kubernetes stay out
-# of go.mod. It reads files outside of it, whose changes go's cache of results misses.
-# examples/kubelet-writer, another one, compiles much of Kubernetes: .ci/run runs it.
+# Go's cache of results misses the changes of files outside of a module.
 .PHONY: test
 test: ## run all tests, with the race detector, in a random order
-	go test -race -shuffle=on -timeout 30m $(TESTFLAGS) ./...
-	go -C examples/manifests test -race -shuffle=on -count=1 $(TESTFLAGS) ./...
+	@$(call in,$(MODULES),\
+		if [ $$module != . ]; then fresh=-count=1; fi; \
+		go test -race -shuffle=on -timeout 30m $$fresh $(TESTFLAGS) ./...)
 
-# Vulnerabilities are not looked for in the modules of examples: they are nothing but tests.
 # A program that fails under `go run` has its exit status replaced by 1, so what
 # govulncheck said must tell findings from data that it could not fetch.
 .PHONY: lint
 lint: ## look for mistakes and known vulnerabilities
-	go run $(GOLANGCI_LINT) run
-	go -C examples/manifests run $(GOLANGCI_LINT) run
-	@out=$$(go run $(GOVULNCHECK) ./... 2>&1) && status=0 || status=$$?; \
-	printf '%s\n' "$$out"; \
-	case $$out in \
-	*'govulncheck: fetching vulnerabilities:'*) \
-		echo 'lint: vulnerabilities were not looked for: their data cannot be reached from here' ;; \
-	*) exit $$status ;; \
-	esac
+	@$(call in,$(MODULES),echo "$$module:" && go run $(GOLANGCI_LINT) run)
+	@$(call in,$(PROGRAMS),\
+		out=$$(go run $(GOVULNCHECK) ./... 2>&1) && status=0 || status=$$?; \
+		printf '%s\n' "$$out"; \
+		case $$out in \
+		*'govulncheck: fetching vulnerabilities:'*) \
+			echo 'lint: vulnerabilities were not looked for: their data cannot be reached from here' ;; \
+		*) exit $$status ;; \
+		esac)
 
 .PHONY: fuzz
 fuzz: ## fuzz each parser, for FUZZTIME (10s)
-	@for pkg in $$(go list ./...); do \
-		list=$$(go test -list '^Fuzz' $$pkg) || { printf '%s\n' "$$list"; exit 1; }; \
-		for name in $$(printf '%s\n' "$$list" | grep '^Fuzz'); do \
-			echo "$$pkg $$name"; \
-			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
-		done; \
-	done
+	@$(call in,$(MODULES),\
+		for pkg in $$(go list ./...); do \
+			list=$$(go test -list '^Fuzz' $$pkg) || { printf '%s\n' "$$list"; exit 1; }; \
+			for name in $$(printf '%s\n' "$$list" | grep '^Fuzz'); do \
+				echo "$$pkg $$name"; \
+				go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+			done; \
+		done)
 
 # SEED repeats the choices of a run that has failed; it is printed by each.
 SOAK ?= 10m
@@ -104,6 +116,12 @@ BUILD_ARGS = --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
 .PHONY: image
 image: ## build the image podsignal:VERSION
 	docker build $(BUILD_ARGS) -t $(IMAGE):$(VERSION) .
+
+PLUGIN_IMAGE ?= kubectl-podsignal
+
+.PHONY: image-plugin
+image-plugin: ## build the image kubectl-podsignal:VERSION
+	docker build $(BUILD_ARGS) -f cmd/kubectl-podsignal/Dockerfile -t $(PLUGIN_IMAGE):$(VERSION) .
 
 # Docker's classic store keeps one architecture under a tag, so each gets its own; a
 # registry keeps both under one. A provenance would hold the time of the build.

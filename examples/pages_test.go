@@ -317,8 +317,10 @@ func TestVersion(t *testing.T) {
 		t.Fatal("the Makefile has no VERSION ?= X.Y.Z")
 	}
 	version := found[1]
-	if want := "ARG VERSION=" + version + "\n"; !strings.Contains(content(t, "Dockerfile"), want) {
-		t.Errorf("the Dockerfile has no %q", want)
+	for _, dockerfile := range []string{"Dockerfile", "cmd/kubectl-podsignal/Dockerfile"} {
+		if want := "ARG VERSION=" + version + "\n"; !strings.Contains(content(t, dockerfile), want) {
+			t.Errorf("%s has no %q", dockerfile, want)
+		}
 	}
 	seen := 0
 	for _, file := range repository(t) {
@@ -358,7 +360,7 @@ type imageRef struct {
 	tag  string
 }
 
-var imageTag = regexp.MustCompile(`(?:^|[^\w-]|:-)podsignal:(\w[\w.-]*)`)
+var imageTag = regexp.MustCompile(`(?:^|[^\w-]|:-)(?:kubectl-)?podsignal:(\w[\w.-]*)`)
 
 // images finds them. A number alone is not a tag but the port of a host.
 func images(text string) (refs []imageRef) {

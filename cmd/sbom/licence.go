@@ -19,8 +19,10 @@ const stdlib = "stdlib"
 // library, by their SPDX identifiers; none for one whose text is not recognised.
 func findLicences(info *debug.BuildInfo) (map[string][]string, error) {
 	args := []string{"list", "-m", "-f", "{{.Path}}\t{{.Dir}}", info.Main.Path}
+	inFolders := map[string]bool{info.Main.Path: true}
 	for _, module := range info.Deps {
 		args = append(args, module.Path)
+		inFolders[module.Path] = isFolder(module)
 	}
 	list, err := goTool(args...)
 	if err != nil {
@@ -35,6 +37,13 @@ func findLicences(info *debug.BuildInfo) (map[string][]string, error) {
 		path, dir, _ := strings.Cut(strings.TrimSpace(line), "\t")
 		if licences[path], err = licencesIn(dir); err != nil {
 			return nil, err
+		}
+		// As Go packs it, a module in a folder of a repository has the licence of the repository.
+		for up := filepath.Dir(dir); inFolders[path] && len(licences[path]) == 0 && up != dir; up = filepath.Dir(dir) {
+			dir = up
+			if licences[path], err = licencesIn(dir); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return licences, nil
@@ -51,9 +60,13 @@ func goTool(args ...string) (string, error) {
 }
 
 func licencesIn(dir string) ([]string, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "LICEN[SC]E*"))
-	if err != nil {
-		return nil, err
+	var files []string
+	for _, name := range []string{"LICEN[SC]E*", "licen[sc]e.*"} {
+		found, err := filepath.Glob(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, found...)
 	}
 	var ids []string
 	for _, file := range files {

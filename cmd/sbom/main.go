@@ -3,8 +3,10 @@
 //
 //	go run ./cmd/sbom -version 1.2.3 bin/podsignal >podsignal.cdx.json
 //
-// The modules are those that the program itself names. It must have been built from
-// this module by this Go: their licences are read from where it has them.
+// The modules are those that the program itself names. It must have been built from the
+// module of the present folder by this Go: their licences are read from where it has them.
+// A module that is a folder, as replace in go.mod says, is of the same repository as the
+// program, and has its version.
 //
 // The same program makes the same bytes: there is no time or serial number in them.
 package main
@@ -68,6 +70,10 @@ func describe(info *debug.BuildInfo, version string, licences map[string][]strin
 	library := component(cdx.ComponentTypeLibrary, stdlib, strings.TrimPrefix(info.GoVersion, "go"), licences)
 	components := []cdx.Component{library}
 	for _, module := range info.Deps {
+		if isFolder(module) {
+			components = append(components, component(cdx.ComponentTypeLibrary, module.Path, version, licences))
+			continue
+		}
 		c := component(cdx.ComponentTypeLibrary, module.Path, module.Version, licences)
 		// A sum of go.sum is a hash over the hashes of the module's files. No archive
 		// has it, so it is not among the hashes, which scanners compare with archives'.
@@ -78,6 +84,11 @@ func describe(info *debug.BuildInfo, version string, licences map[string][]strin
 	bom.Metadata = &cdx.Metadata{Component: &main}
 	bom.Components = &components
 	return bom
+}
+
+// isFolder tells whether a module is a folder of the program's repository.
+func isFolder(module *debug.Module) bool {
+	return module.Replace != nil && strings.HasPrefix(module.Replace.Path, ".")
 }
 
 func component(kind cdx.ComponentType, path, version string, licences map[string][]string) cdx.Component {

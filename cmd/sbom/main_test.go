@@ -17,6 +17,7 @@ func TestDescribe(t *testing.T) {
 		Main:      debug.Module{Path: "example.com/program", Version: "(devel)"},
 		Deps: []*debug.Module{
 			{Path: "example.com/known/v2", Version: "v2.3.4", Sum: "h1:sum="},
+			{Path: "example.com/beside", Version: "v0.0.0-00010101000000-000000000000", Replace: &debug.Module{Path: "../..", Version: "(devel)"}},
 			{Path: "example.com/unknown", Version: "v2.0.0+incompatible", Sum: "h1:other="},
 		},
 	}
@@ -42,6 +43,7 @@ func TestDescribe(t *testing.T) {
 	want := []string{
 		"pkg:golang/stdlib@1.26.8 stdlib 1.26.8",
 		"pkg:golang/example.com/known/v2@v2.3.4 example.com/known/v2 v2.3.4 Apache-2.0 MIT h1:sum=",
+		"pkg:golang/example.com/beside@1.2.3 example.com/beside 1.2.3",
 		"pkg:golang/example.com/unknown@v2.0.0%2Bincompatible example.com/unknown v2.0.0+incompatible h1:other=",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -18,6 +18,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -36,6 +37,7 @@ var decoder = func() runtime.Decoder {
 		appsv1.AddToScheme,
 		batchv1.AddToScheme,
 		corev1.AddToScheme,
+		rbacv1.AddToScheme,
 		monitoringv1.AddToScheme, // the Prometheus operator
 	} {
 		if err := add(scheme); err != nil {

@@ -179,7 +179,7 @@ type expression struct {
 }
 
 // counts are the panels that count pods: each once, however many rules it has.
-var counts = []string{"Containers of podsignal", "Out of sync", "Without a target", "Polling", "Watch mode"}
+var counts = []string{"Containers of podsignal", "Out of sync", "Without a target", "Polling", "Pods by digest", "Watch mode"}
 
 // The dashboard is one screen: Grafana has 24 columns, and about 22 rows on 1080p.
 const columns, rows = 24, 22

@@ -37,6 +37,8 @@ func TestAdmission(t *testing.T) {
 		{"many", testMany},
 		{"limit range", testLimitRange},
 		{"parameter", testParameter},
+		{"rights of the plugin", testRights},
+		{"guard of the plugin", testGuard},
 		{"deny", testDeny},
 		{"uninstalled", testUninstalled},
 	} {
@@ -52,6 +54,7 @@ func TestOlderVersions(t *testing.T) {
 			s := startServer(t, version)
 			s.waitPolicies(t)
 			testLeftAlone(t, s)
+			testGuard(t, s)
 		})
 	}
 }

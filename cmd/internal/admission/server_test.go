@@ -225,6 +225,7 @@ func (s *server) request(t *testing.T, method, path string, body any) answer {
 var resources = map[string]string{
 	"Namespace": "/api/v1/namespaces", "Pod": "/api/v1/pods", "ConfigMap": "/api/v1/configmaps", "LimitRange": "/api/v1/limitranges",
 	"PodTemplate": "/api/v1/podtemplates", "ReplicationController": "/api/v1/replicationcontrollers", "ServiceAccount": "/api/v1/serviceaccounts",
+	"ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles", "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 	"Deployment": "/apis/apps/v1/deployments", "StatefulSet": "/apis/apps/v1/statefulsets", "DaemonSet": "/apis/apps/v1/daemonsets",
 	"ReplicaSet": "/apis/apps/v1/replicasets", "Job": "/apis/batch/v1/jobs", "CronJob": "/apis/batch/v1/cronjobs",
 }
