@@ -51,6 +51,7 @@ var cases = []struct {
 	{"fleet", testFleet},
 	{"hold", testHold},
 	{"digests", testDigests},
+	{"rights", testRights},
 }
 
 func TestE2E(t *testing.T) {

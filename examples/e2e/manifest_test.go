@@ -177,6 +177,7 @@ func (m manifest) toSecret() {
 // images are the variables that name others than the examples do.
 var images = []struct{ prefix, variable string }{
 	{"podsignal:", "E2E_PODSIGNAL_IMAGE"},
+	{"kubectl-podsignal:", "E2E_PLUGIN_IMAGE"},
 	{"nginx:", "E2E_NGINX_IMAGE"},
 	{"nginxinc/nginx-unprivileged:", "E2E_UNPRIVILEGED_IMAGE"},
 	{"haproxy:", "E2E_HAPROXY_IMAGE"},
