@@ -45,6 +45,12 @@ var cases = []struct {
 	{"inject-validate", testInjectValidate},
 	{"kustomize", testKustomize},
 	{"admission", testAdmission},
+
+	// The fleet.
+	{"sync", testSync},
+	{"fleet", testFleet},
+	{"hold", testHold},
+	{"digests", testDigests},
 }
 
 func TestE2E(t *testing.T) {

@@ -26,7 +26,7 @@ func discover(path []string) any {
 	return nil
 }
 
-var shortNames = map[string][]string{"Pod": {"po"}, "Service": {"svc"}, "Deployment": {"deploy"}}
+var shortNames = map[string][]string{"Pod": {"po"}, "Service": {"svc"}, "Deployment": {"deploy"}, "DaemonSet": {"ds"}}
 
 func resourcesOf(groupVersion string) metav1.APIResourceList {
 	list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: groupVersion}

@@ -54,6 +54,7 @@ var resources = map[string]resource{
 	"Deployment":  {"deployments", "apps/v1"},
 	"ReplicaSet":  {"replicasets", "apps/v1"},
 	"StatefulSet": {"statefulsets", "apps/v1"},
+	"DaemonSet":   {"daemonsets", "apps/v1"},
 	"Job":         {"jobs", "batch/v1"},
 	"CronJob":     {"cronjobs", "batch/v1"},
 }
@@ -180,6 +181,21 @@ func (r *request) groupResource() string {
 	return r.resource
 }
 
+// forbidden is in the words of RBAC.
+func (r *request) forbidden() string {
+	what := r.groupResource()
+	if r.name != "" {
+		what += fmt.Sprintf(" %q", r.name)
+	}
+	where := "at the cluster scope"
+	if r.namespace != "" {
+		where = fmt.Sprintf("in the namespace %q", r.namespace)
+	}
+	_, group, _ := strings.Cut(r.groupResource(), ".")
+	return fmt.Sprintf("%s is forbidden: User %q cannot %s resource %q in API group %q %s",
+		what, "tester", r.verb, strings.TrimPrefix(r.text(), r.verb+" "), group, where)
+}
+
 func (r *request) text() string {
 	if r.subresource != "" {
 		return r.verb + " " + r.resource + "/" + r.subresource
@@ -204,8 +220,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	denied := s.denied[req.text()]
 	s.mu.Unlock()
 	if denied {
-		fail(w, http.StatusForbidden, metav1.StatusReasonForbidden, fmt.Sprintf("%s is forbidden: User %q cannot %s resource %q in API group %q in the namespace %q",
-			req.groupResource(), "tester", req.verb, strings.TrimPrefix(req.text(), req.verb+" "), "", req.namespace))
+		fail(w, http.StatusForbidden, metav1.StatusReasonForbidden, req.forbidden())
 		return
 	}
 	if req.verb == "watch" {
@@ -330,17 +345,22 @@ func (s *Server) patch(w http.ResponseWriter, r *http.Request, req *request) {
 			UID         types.UID
 		}
 	}
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || r.Header.Get("Content-Type") != string(types.MergePatchType) {
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&body); err != nil || r.Header.Get("Content-Type") != string(types.MergePatchType) {
 		fail(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, fmt.Sprintf("not a merge patch of annotations: %v", err))
 		return
 	}
-	found := s.find(req)
-	if found == nil {
-		fail(w, http.StatusNotFound, metav1.StatusReasonNotFound, fmt.Sprintf("%s %q not found", req.resource, req.name))
+	s.mu.Lock()
+	o, found := s.objects[req.resource][types.NamespacedName{Namespace: req.namespace, Name: req.name}]
+	if !found {
+		s.mu.Unlock()
+		fail(w, http.StatusNotFound, metav1.StatusReasonNotFound, fmt.Sprintf("%s %q not found", req.groupResource(), req.name))
 		return
 	}
-	pod := found.(*corev1.Pod)
+	pod := o.DeepCopyObject().(*corev1.Pod)
 	if body.Metadata.UID != "" && body.Metadata.UID != pod.UID {
+		s.mu.Unlock()
 		fail(w, http.StatusConflict, metav1.StatusReasonConflict, "Precondition failed: UID in precondition does not match")
 		return
 	}
@@ -352,10 +372,12 @@ func (s *Server) patch(w http.ResponseWriter, r *http.Request, req *request) {
 			pod.Annotations[key] = *value
 		}
 	}
-	s.Put(pod)
+	s.put(pod)
+	pod = pod.DeepCopy()
+	s.mu.Unlock()
 	write(w, http.StatusOK, pod)
 	if s.Took != nil {
-		s.Took(pod.DeepCopy())
+		s.Took(pod)
 	}
 }
 

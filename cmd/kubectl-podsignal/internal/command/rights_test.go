@@ -59,7 +59,7 @@ func TestCompared(t *testing.T) {
 	d.AddPod("web-new")
 	s.Deny("get configmaps")
 	run(t, s, "status").want(t, 1,
-		`^note: the pods are compared with each other: configmaps is forbidden: `,
+		`^note: the pods are compared with each other: configmaps "web" is forbidden: `,
 		`^web-0000 .* waiting for the kubelet$`,
 		`^web-new .* live$`,
 		`^1 of 4 pods live, 3 waiting for the kubelet$`)

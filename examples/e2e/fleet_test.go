@@ -1,0 +1,363 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// buildPlugin builds the plugin once, into a folder of $PATH, so that kubectl finds it.
+var buildPlugin = sync.OnceValue(func() error {
+	dir, err := os.MkdirTemp("", "podsignal-e2e")
+	if err != nil {
+		return err
+	}
+	if out, err := exec.Command("go", "-C", "../../cmd/kubectl-podsignal", "build", "-o", filepath.Join(dir, "kubectl-podsignal"), ".").CombinedOutput(); err != nil {
+		return fmt.Errorf("building the plugin: %w\n%s", err, out)
+	}
+	return os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+})
+
+// podsignal runs kubectl podsignal in the namespace, and returns what it printed, and its exit status.
+func (c *cluster) podsignal(t *testing.T, args ...string) (out string, status int) {
+	t.Helper()
+	if err := buildPlugin(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := kubectl(c.ctx, nil, append([]string{"podsignal", "--namespace", c.namespace}, args...)...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return err.Error(), exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, 0
+}
+
+// wantPodsignal runs it, and checks its exit status, and that what it printed matches.
+func (a *app) wantPodsignal(status int, args []string, patterns ...string) string {
+	a.Helper()
+	out, got := a.podsignal(a.T, args...)
+	if got != status {
+		a.Fatalf("kubectl podsignal %s exits with %d, want %d:\n%s", strings.Join(args, " "), got, status, out)
+	}
+	for _, pattern := range patterns {
+		if !regexp.MustCompile("(?m)" + pattern).MatchString(out) {
+			a.Errorf("kubectl podsignal %s: no %q in:\n%s", strings.Join(args, " "), pattern, out)
+		}
+	}
+	return out
+}
+
+// testSync has a change, a broken one and a good one brought to three pods.
+func testSync(t *testing.T, c *cluster, name string) {
+	m := read(t, "nginx", name)
+	m.workload()["spec"].(object)["replicas"] = 3
+	a := start(t, c, m)
+	before := a.pods()
+	sync := []string{"sync", "deployment/" + name}
+	a.wantPodsignal(0, sync, `^3 of 3 pods live$`)
+
+	a.edit("hello", "goodbye")
+	a.wantPodsignal(0, sync, `^`+name+`-\S+: live after \d+\.\d s$`, `^3 of 3 pods live$`)
+	for _, p := range before {
+		if answer, err := a.get(p, "/"); err != nil || strings.TrimSpace(answer) != "goodbye from nginx" {
+			t.Errorf("%s is live, and answers %q (%v)", p.Name, answer, err)
+		}
+		a.waitOutcomes(p, "replaced")
+	}
+	a.edit("server {", "sever {")
+	a.wantPodsignal(1, sync, `^`+name+`-\S+: refused after .*: fix the files; see its log$`, `^0 of 3 pods live, 3 refused$`)
+	a.wantPodsignal(1, []string{"status", "deployment/" + name}, `^POD +NODE +PROCESS +ON DISK +RUNNING +WANTED +OUTCOME +AGE +VERDICT$`, ` refused +\S+ +refused$`)
+	a.edit("sever {", "server {")
+	a.wantPodsignal(0, sync, `^3 of 3 pods live$`)
+	a.wantPodsignal(0, []string{"send", "deployment/" + name}, `^`+name+`-\S+: ok: nginx \(pid \d+\): HUP sent, replaced$`)
+	a.wantPods(before...)
+}
+
+// testFleet has pods of all kinds: of two ReplicaSets, one whose program is down, one without
+// podsignal, a completed Job, and one that is deleted while it is waited for.
+func testFleet(t *testing.T, c *cluster, name string) {
+	m := read(t, "nginx", name)
+	m.workload()["spec"].(object)["replicas"] = 2
+	a := start(t, c, m)
+	bare := func(suffix string, change func(spec object, program object)) object {
+		other := read(t, "nginx", name)
+		other.setImages(t)
+		spec := other.pod()
+		change(spec, other.container("nginx"))
+		metadata := object{"name": name + "-" + suffix, "labels": object{"app.kubernetes.io/name": name, "bare": suffix}}
+		return object{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+	}
+	sleep := []string{"/bin/sh", "-c", "sleep 3600"}
+	others := manifest{
+		bare("down", func(_, program object) { program["command"] = sleep; delete(program, "readinessProbe") }),
+		bare("plain", func(spec, program object) { delete(spec, "initContainers"); program["command"] = sleep }),
+		bare("done", func(spec, program object) {
+			spec["restartPolicy"], program["command"] = "Never", []string{"/bin/sh", "-c", "exit 0"}
+		}),
+	}
+	list := others.list(t)
+	t.Cleanup(func() { c.clean(t, list, "delete", "-f", "-", "--ignore-not-found", "--timeout=2m") })
+	a.run(t, list, "apply", "-f", "-")
+
+	// A template that cannot start leaves the pods of both ReplicaSets.
+	a.run(t, nil, "patch", "deployment", name, "--patch", `{"spec":{"template":{"spec":{"containers":[{"name":"nginx","command":["/nonexistent"]}]}}}}`)
+	selector := "-l=app.kubernetes.io/name=" + name
+	a.wait("pods of two ReplicaSets, and one that has ended", func() (bool, string) {
+		out := a.run(t, nil, "get", "pods", selector, "-o", `jsonpath={range .items[*]}{.metadata.labels.pod-template-hash}:{.status.phase}:{.status.initContainerStatuses[0].state.running.startedAt} {end}`)
+		hashes := make(map[string]bool)
+		running := 0
+		for pod := range strings.FieldsSeq(out) {
+			fields := strings.SplitN(pod, ":", 3)
+			if fields[0] != "" {
+				hashes[fields[0]] = true
+			}
+			if fields[2] != "" {
+				running++
+			}
+		}
+		return len(hashes) == 2 && running == 4 && strings.Contains(out, ":Succeeded:"), out
+	})
+	out := a.wantPodsignal(1, []string{"status", selector},
+		`^`+name+`-done .* completed$`,
+		`^`+name+`-plain .* without podsignal$`,
+		`^`+name+`-down .* pending$`,
+		`^`+name+`-down: pending: .*no process is named`,
+		`; not counted: 1 completed, 1 without podsignal$`)
+	if live := len(regexp.MustCompile(`(?m)^` + name + `-[0-9a-f]\S+-\S+ .* live$`).FindAllString(out, -1)); live != 2 {
+		t.Errorf("%d pods of the Deployment are live, want the 2 of the old ReplicaSet:\n%s", live, out)
+	}
+
+	// The pods that are down are deleted while sync waits for them.
+	a.edit("hello", "goodbye")
+	ended := make(chan string, 1)
+	go func() {
+		out, status := a.podsignal(t, "sync", selector)
+		ended <- fmt.Sprintf("exit %d\n%s", status, out)
+	}()
+	a.wait("the annotation of all pods", func() (bool, string) {
+		out := a.run(t, nil, "get", "pods", selector, "-o", `jsonpath={range .items[*]}{.metadata.annotations.podsignal/synced-at}{"\n"}{end}`)
+		return len(strings.Fields(out)) == 4, out
+	})
+	a.run(t, nil, "delete", "pod", name+"-down", "--grace-period=1")
+	a.run(t, nil, "rollout", "undo", "deployment/"+name)
+	select {
+	case out := <-ended:
+		if !strings.HasPrefix(out, "exit 0\n") || !strings.Contains(out, name+"-down: deleted") {
+			t.Errorf("sync: %s", out)
+		}
+	case <-time.After(deadline):
+		t.Error("sync has not ended")
+	}
+}
+
+// startHeld starts nginx with podsignal by its annotations, and HOLD among them.
+func startHeld(t *testing.T, c *cluster, name string, replicas int) *app {
+	t.Helper()
+	m := read(t, "nginx", name)
+	image, _ := imageOf(t, m.container("podsignal")["image"].(string))
+	m.workload()["spec"].(object)["replicas"] = replicas
+	delete(m.pod(), "initContainers")
+	delete(m.pod(), "shareProcessNamespace")
+	m.workload()["spec"].(object)["template"].(object)["metadata"].(object)["annotations"] = object{"podsignal/hold": "true"}
+	a := apply(t, c, m)
+	a.waitRollout()
+	a.run(t, injector(t, c)(a.manifest("deployment"), "--image", image), "apply", "-f", "-")
+	a.waitRollout()
+	a.wait("the pods of the new template alone", func() (bool, string) {
+		pods, err := a.list()
+		return len(pods) == replicas, fmt.Sprintf("%+v (%v)", pods, err)
+	})
+	return a
+}
+
+// testHold is a rollout with HOLD, and what happens meanwhile.
+func testHold(t *testing.T, c *cluster, name string) {
+	a := startHeld(t, c, name, 2)
+	before := a.pods()
+	workload := "deployment/" + name
+	a.wantPodsignal(0, []string{"sync", workload}, `^2 of 2 pods live$`)
+
+	// A change is held, also by a podsignal that is started again.
+	a.edit("hello", "goodbye")
+	a.wantPodsignal(1, []string{"sync", workload}, `: held after `, `^0 of 2 pods live, 2 held$`)
+	a.kill(before[1], "nginx", "KILL", "podsignal")
+	a.waitRestarted(before[1], "podsignal", 1)
+	a.waitLog(before[1], "podsignal", `msg="process found"`)
+	a.wantPodsignal(1, []string{"status", workload}, `^0 of 2 pods live, 2 held$`)
+	// A program that is started again has what is on disk, approved or not.
+	a.kill(before[0], "nginx", "QUIT", "nginx")
+	a.waitRestarted(before[0], "nginx", 1)
+	a.waitServed(before[0], "goodbye from nginx")
+	if answer, err := a.get(before[1], "/"); err != nil || strings.TrimSpace(answer) != "hello from nginx" {
+		t.Errorf("%s holds the change, and answers %q (%v)", before[1].Name, answer, err)
+	}
+	a.wait("the end of what was held in "+before[0].Name, func() (bool, string) {
+		out, _ := a.podsignal(t, "status", workload)
+		return strings.Contains(out, "1 of 2 pods live, 1 held"), out
+	})
+	a.wantPodsignal(0, []string{"rollout", workload}, `^2 of 2 pods live$`)
+	a.waitServed(before[1], "goodbye from nginx")
+
+	// A broken one is refused by the first, and the other keeps what it has.
+	a.edit("server {", "sever {")
+	a.wantPodsignal(1, []string{"rollout", workload}, `^`+before[0].Name+`: refused after `, `^0 of 2 pods live, .*1 refused`)
+	a.wantPodsignal(1, []string{"sync", workload}, `^0 of 2 pods live, 1 held, 1 refused$`)
+	for _, p := range before {
+		a.waitServed(p, "goodbye from nginx")
+	}
+	if got := a.approved(before[1]); strings.Contains(got, a.approved(before[0])) {
+		t.Errorf("%s is approved in %s too", got, before[1].Name)
+	}
+
+	// What is approved before the kubelet brings it is not held.
+	const mended = "server { # mended"
+	next := strings.ReplaceAll(a.configs[0].data["site.conf"], "sever {", mended)
+	digest, _, _ := strings.Cut(a.digest(object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": "any"}, "data": object{"site.conf": next}}), " ")
+	a.run(t, nil, "annotate", "pods", a.selector(), "--overwrite", "podsignal/approved="+digest)
+	a.edit("sever {", mended)
+	a.wantPodsignal(0, []string{"sync", workload}, `^2 of 2 pods live$`)
+	a.wantPodsignal(0, []string{"status", workload}, `^`+before[1].Name+` .* `+digest[:12]+` +`+digest[:12]+` +`+digest[:12]+` +\S+ +\S+ +live$`)
+}
+
+func (a *app) approved(p pod) string {
+	return a.run(a.T, nil, "get", "pod", p.Name, "-o", `jsonpath={.metadata.annotations.podsignal/approved}`)
+}
+
+// digest is what kubectl podsignal digest prints of an object.
+func (a *app) digest(o object) string {
+	a.Helper()
+	content, err := json.Marshal(o)
+	if err != nil {
+		a.Fatal(err)
+	}
+	file := filepath.Join(a.TempDir(), "manifest.json")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		a.Fatal(err)
+	}
+	if err := buildPlugin(); err != nil {
+		a.Fatal(err)
+	}
+	out, err := kubectl(a.ctx, nil, "podsignal", "digest", "-f", file)
+	if err != nil {
+		a.Fatal(err)
+	}
+	return out
+}
+
+// testDigests compares what the plugin computes with what podsignal does, of each kind of volume.
+func testDigests(t *testing.T, c *cluster, name string) {
+	m := read(t, "nginx", name)
+	binary := m.config("ConfigMap", "binaryData", "-binary", object{"blob": "AP8K"})
+	binary["data"] = object{"text": "hello", "gone": "1"}
+	m = append(m, binary,
+		m.secret("-secret", object{"key": "hello", "cert": "x"}),
+		m.configMap("-items", object{"a": "hello", "b": "2", "c": "3"}))
+	reference := func(suffix string) object { return object{"name": name + suffix} }
+	volumes := []object{
+		{"name": "binary", "configMap": reference("-binary")},
+		{"name": "secret", "secret": object{"secretName": name + "-secret", "defaultMode": 0o444}},
+		{"name": "items", "projected": object{"defaultMode": 0o444, "sources": []any{
+			object{"configMap": object{"name": name + "-items", "items": []any{
+				object{"key": "a", "path": "deep/er/a"}, object{"key": "b", "path": "deep/b"}, object{"key": "c", "path": "c"}, object{"key": "none", "path": "none"},
+			}, "optional": true}},
+			object{"secret": object{"name": name + "-secret", "items": []any{object{"key": "key", "path": "deep/key"}}}},
+		}}},
+		{"name": "absent", "configMap": object{"name": name + "-absent", "optional": true}},
+		{"name": "token", "projected": object{"sources": []any{
+			object{"serviceAccountToken": object{"path": "token"}}, object{"configMap": object{"name": name + "-items"}},
+		}}},
+	}
+	file := []string{"/etc/nginx/conf.d"}
+	for _, v := range volumes {
+		path := "/volumes/" + v["name"].(string)
+		m.mount(v, path, "podsignal")
+		file = append(file, path)
+	}
+	file = append(file, "/volumes/items/deep", "/volumes/items/deep/er/a", "/volumes/items/none", "/volumes/binary/blob")
+	m.set(object{"FILE": strings.Join(file, ","), "EXCLUDE": "**/c", "DRY_RUN": "true"})
+	a := start(t, c, m)
+
+	// all has the digests of each path, when those of the pod and the API are the same.
+	all := func() map[string]string {
+		var found map[string]string
+		a.wait("the digests of the API in the pod", func() (bool, string) {
+			out, _ := a.podsignal(t, "status", "deployment/"+name, "-o", "json")
+			out = out[strings.Index(out, "{"):]
+			var doc struct {
+				Pods []struct {
+					Rules []struct {
+						Paths []struct {
+							Path, Digest string
+							Wanted       *string
+							Local        bool
+						}
+					}
+				}
+			}
+			if err := json.NewDecoder(strings.NewReader(out)).Decode(&doc); err != nil {
+				t.Fatalf("%v:\n%s", err, out)
+			}
+			found = make(map[string]string)
+			for _, p := range doc.Pods[0].Rules[0].Paths {
+				switch {
+				case p.Path == "/volumes/token":
+					if p.Wanted != nil {
+						t.Fatalf("the digest of the token is %s", *p.Wanted)
+					}
+				case p.Wanted == nil:
+					t.Fatalf("%s is not known:\n%s", p.Path, out)
+				case p.Digest != *p.Wanted:
+					return false, out
+				default:
+					found[p.Path] = p.Digest
+				}
+			}
+			return true, out
+		})
+		return found
+	}
+	first := all()
+	if got := len(first); got != len(file)-1 {
+		t.Errorf("%d paths, want all of %q but the token", got, file)
+	}
+	if first["/volumes/absent"] == "" || first["/volumes/items/none"] != "" || first["/volumes/binary/blob"] == "" {
+		t.Errorf("digests: %v", first)
+	}
+
+	// Keys come, change and go, and so does the optional ConfigMap.
+	a.edit("hello", "goodbye")
+	a.run(t, nil, "patch", "configmap", name+"-binary", "--type=merge", "--patch", `{"data":{"gone":null,"new":"1"},"binaryData":{"blob":"AP8="}}`)
+	a.run(t, nil, "patch", "configmap", name+"-items", "--type=merge", "--patch", `{"data":{"none":"there","b":null}}`)
+	absent, err := json.Marshal(m.configMap("-absent", object{"key": "value"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.clean(t, nil, "delete", "configmap", name+"-absent", "--ignore-not-found") })
+	a.run(t, absent, "create", "-f", "-")
+	second := all()
+	for path, digest := range first {
+		if second[path] == digest {
+			t.Errorf("%s has still %q", path, digest)
+		}
+	}
+	want := a.digest(object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": "any"}, "data": object{"key": "value"}})
+	if !strings.HasPrefix(want, second["/volumes/absent"]+"  ") {
+		t.Errorf("of a manifest it is %s, and of the volume %s", want, second["/volumes/absent"])
+	}
+	a.run(t, nil, "delete", "configmap", name+"-absent")
+	if third := all(); third["/volumes/absent"] != first["/volumes/absent"] {
+		t.Errorf("of the volume of no ConfigMap it is %q, and was %q", third["/volumes/absent"], first["/volumes/absent"])
+	}
+}
