@@ -22,8 +22,8 @@ func testPodsignalKilled(t *testing.T, c *cluster, name string) {
 	a.edit("goodbye", "welcome")
 	a.waitFile(before, "nginx", "/etc/nginx/conf.d/site.conf", "welcome")
 	a.waitServed(before, "goodbye from nginx")
-	a.kill(before, "nginx", "KILL", "podsignal")
-	a.waitRestarted(before, "podsignal", 1)
+	a.kill(before, "KILL", "podsignal")
+	a.waitRestarted(before, "podsignal")
 	a.waitServed(before, "welcome from nginx")
 	a.waitOutcomes(before, "replaced")
 	a.wantRestarted("podsignal", before)
@@ -34,8 +34,8 @@ func testProgramKilled(t *testing.T, c *cluster, name string) {
 	a := start(t, c, read(t, "nginx", name))
 	before := a.pods()[0]
 	a.waitLog(before, "podsignal", `msg="process found"`)
-	a.kill(before, "nginx", "KILL", "nginx")
-	a.waitRestarted(before, "nginx", 1)
+	a.kill(before, "KILL", "nginx")
+	a.waitRestarted(before, "nginx")
 	a.waitLog(before, "podsignal", `msg="process found"[^\n]*\n(.*\n)*.*msg="process found"`)
 	a.waitServed(before, "hello from nginx")
 

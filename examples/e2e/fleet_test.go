@@ -135,7 +135,7 @@ func testFleet(t *testing.T, c *cluster, name string) {
 		`^`+name+`-down .* pending$`,
 		`^`+name+`-down: pending: .*no process is named`,
 		`; not counted: 1 completed, 1 without podsignal$`)
-	if live := len(regexp.MustCompile(`(?m)^` + name + `-[0-9a-f]\S+-\S+ .* live$`).FindAllString(out, -1)); live != 2 {
+	if live := len(regexp.MustCompile(`(?m)^`+name+`-[0-9a-f]\S+-\S+ .* live$`).FindAllString(out, -1)); live != 2 {
 		t.Errorf("%d pods of the Deployment are live, want the 2 of the old ReplicaSet:\n%s", live, out)
 	}
 
@@ -192,13 +192,13 @@ func testHold(t *testing.T, c *cluster, name string) {
 	// A change is held, also by a podsignal that is started again.
 	a.edit("hello", "goodbye")
 	a.wantPodsignal(1, []string{"sync", workload}, `: held after `, `^0 of 2 pods live, 2 held$`)
-	a.kill(before[1], "nginx", "KILL", "podsignal")
-	a.waitRestarted(before[1], "podsignal", 1)
+	a.kill(before[1], "KILL", "podsignal")
+	a.waitRestarted(before[1], "podsignal")
 	a.waitLog(before[1], "podsignal", `msg="process found"`)
 	a.wantPodsignal(1, []string{"status", workload}, `^0 of 2 pods live, 2 held$`)
 	// A program that is started again has what is on disk, approved or not.
-	a.kill(before[0], "nginx", "QUIT", "nginx")
-	a.waitRestarted(before[0], "nginx", 1)
+	a.kill(before[0], "QUIT", "nginx")
+	a.waitRestarted(before[0], "nginx")
 	a.waitServed(before[0], "goodbye from nginx")
 	if answer, err := a.get(before[1], "/"); err != nil || strings.TrimSpace(answer) != "hello from nginx" {
 		t.Errorf("%s holds the change, and answers %q (%v)", before[1].Name, answer, err)
@@ -294,7 +294,7 @@ func testDigests(t *testing.T, c *cluster, name string) {
 		var found map[string]string
 		a.wait("the digests of the API in the pod", func() (bool, string) {
 			out, _ := a.podsignal(t, "status", "deployment/"+name, "-o", "json")
-			out = out[strings.Index(out, "{"):]
+			_, object, _ := strings.Cut(out, "{")
 			var doc struct {
 				Pods []struct {
 					Rules []struct {
@@ -306,7 +306,7 @@ func testDigests(t *testing.T, c *cluster, name string) {
 					}
 				}
 			}
-			if err := json.NewDecoder(strings.NewReader(out)).Decode(&doc); err != nil {
+			if err := json.NewDecoder(strings.NewReader("{" + object)).Decode(&doc); err != nil {
 				t.Fatalf("%v:\n%s", err, out)
 			}
 			found = make(map[string]string)

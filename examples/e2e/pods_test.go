@@ -118,8 +118,8 @@ func testProbes(t *testing.T, c *cluster, name string) {
 	a.waitReady(before, true)
 	a.waitPage(before, "9533/healthz", "ok")
 
-	a.kill(before, "nginx", "STOP", "podsignal")
-	a.waitRestarted(before, "podsignal", 1)
+	a.kill(before, "STOP", "podsignal")
+	a.waitRestarted(before, "podsignal")
 	a.waitReady(before, true)
 	a.edit("hello", "goodbye")
 	a.waitServed(before, "goodbye from nginx")

@@ -29,6 +29,9 @@ const (
 // order is that of Verdicts, the worst first.
 var order = []Verdict{Died, Invalid, Refused, Pending, Held, Waiting, Live, Completed, Deleted, Without}
 
+// Verdicts are all of them, the worst first.
+func Verdicts() []Verdict { return slices.Clone(order) }
+
 // Counts tells whether a pod with this verdict is to be live.
 func (v Verdict) Counts() bool { return v != Completed && v != Deleted && v != Without }
 
