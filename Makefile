@@ -15,7 +15,8 @@ MODULES  = . cmd/kubectl-podsignal examples/manifests
 # Those of them that become programs, and not only tests.
 PROGRAMS = . cmd/kubectl-podsignal
 
-# in runs a command in each of these modules, and ends with the first that fails.
+# in runs a command in each of these modules, and ends with the first that fails. Its
+# parentheses must be in pairs, or make takes one for the end of the call.
 in = for module in $(1); do ( cd $$module && $(2) ) || exit; done
 
 .DEFAULT_GOAL := help
@@ -54,9 +55,9 @@ lint: ## look for mistakes and known vulnerabilities
 		out=$$(go run $(GOVULNCHECK) ./... 2>&1) && status=0 || status=$$?; \
 		printf '%s\n' "$$out"; \
 		case $$out in \
-		*'govulncheck: fetching vulnerabilities:'*) \
+		(*'govulncheck: fetching vulnerabilities:'*) \
 			echo 'lint: vulnerabilities were not looked for: their data cannot be reached from here' ;; \
-		*) exit $$status ;; \
+		(*) exit $$status ;; \
 		esac)
 
 .PHONY: fuzz

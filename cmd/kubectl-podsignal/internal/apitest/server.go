@@ -34,6 +34,7 @@ type Server struct {
 	objects  map[string]map[types.NamespacedName]Object // by resource
 	watches  map[*watch]bool
 	denied   map[string]bool // VERB RESOURCE
+	broken   map[string]bool // VERB RESOURCE
 	requests map[string]int  // by VERB RESOURCE
 
 	inFlight, most atomic.Int64
@@ -67,6 +68,7 @@ func New(t testing.TB) *Server {
 		objects:  make(map[string]map[types.NamespacedName]Object),
 		watches:  make(map[*watch]bool),
 		denied:   make(map[string]bool),
+		broken:   make(map[string]bool),
 		requests: make(map[string]int),
 	}
 	server := httptest.NewServer(s)
@@ -152,6 +154,13 @@ func (s *Server) Deny(requests ...string) {
 	}
 }
 
+// Break has requests fail, as Deny has them be refused, for as long as it says.
+func (s *Server) Break(request string, is bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken[request] = is
+}
+
 // Requests are how many there were, by verb and resource such as "list pods".
 func (s *Server) Requests() map[string]int {
 	s.mu.Lock()
@@ -217,10 +226,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.requests[req.text()]++
-	denied := s.denied[req.text()]
+	denied, broken := s.denied[req.text()], s.broken[req.text()]
 	s.mu.Unlock()
 	if denied {
 		fail(w, http.StatusForbidden, metav1.StatusReasonForbidden, req.forbidden())
+		return
+	}
+	if broken {
+		fail(w, http.StatusInternalServerError, metav1.StatusReasonInternalError, "etcdserver: request timed out")
 		return
 	}
 	if req.verb == "watch" {

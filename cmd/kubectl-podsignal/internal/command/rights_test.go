@@ -78,6 +78,24 @@ func TestCompared(t *testing.T) {
 	}
 }
 
+// TestBrokenServer: what fails once is tried again, and told if it goes on.
+func TestBrokenServer(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	d := apitest.NewDeployment(s, "web", 2)
+	d.Set("second")
+	s.Break("get configmaps", true)
+	run(t, s, "status").want(t, 1, `^web-0001: pending: reading ConfigMap default/web: etcdserver: request timed out$`)
+	time.AfterFunc(time.Second, func() { s.Break("get configmaps", false) })
+	run(t, s, "sync").want(t, 0, `^2 of 2 pods live$`)
+
+	d.Set("third")
+	s.Break("patch pods", true)
+	run(t, s, "sync", "--timeout=1s").want(t, 1, `^web-0001: waiting for the kubelet after .*; it cannot be annotated: etcdserver: request timed out; it is not live after 1s$`)
+	time.AfterFunc(time.Second, func() { s.Break("patch pods", false) })
+	run(t, s, "sync").want(t, 0, `^2 of 2 pods live$`)
+}
+
 // TestUnanswered: a pod whose podsignal cannot be asked is no reason to give up.
 func TestUnanswered(t *testing.T) {
 	s := apitest.New(t)

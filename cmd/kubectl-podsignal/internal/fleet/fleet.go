@@ -139,11 +139,15 @@ func (f *Fleet) inspect(ctx context.Context, pod *corev1.Pod) (*Report, error) {
 		return r, nil
 	}
 	for i := range rules {
-		rule := Rule{Status: rules[i]}
-		if rule.Paths, err = f.paths(ctx, r, &rules[i]); err != nil {
-			return nil, err
+		paths, err := f.paths(ctx, r, &rules[i])
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			r.Rules, r.Reason = nil, err.Error()
+			return r, nil
 		}
-		r.Rules = append(r.Rules, rule)
+		r.Rules = append(r.Rules, Rule{Status: rules[i], Paths: paths})
 	}
 	f.judge(r)
 	return r, nil
@@ -154,7 +158,7 @@ func (f *Fleet) paths(ctx context.Context, r *Report, s *sidecar.Status) (all []
 	for _, p := range s.Paths {
 		wanted, err := volume.Of(ctx, f.objects, r.Pod, r.Sidecar.Container, p.Path, s.Exclude)
 		if err != nil {
-			return nil, explain(err)
+			return nil, err
 		}
 		if wanted.Same != "" && s.OnDisk != nil {
 			f.newest.add(wanted.Same, p.Digest, s.OnDisk.Since)

@@ -1,9 +1,11 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -11,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podsignal/podsignal/cmd/kubectl-podsignal/internal/sidecar"
 )
 
 // The annotations of pods that are set.
@@ -36,6 +40,7 @@ type member struct {
 
 	annotated time.Time // when it was annotated last; zero: it was not
 	deadline  time.Time
+	trouble   string // why it could not be annotated, the last time
 }
 
 // bring has the pod become live, and returns its last report. An error is one that other pods would
@@ -61,7 +66,7 @@ func (m *member) deliver(ctx context.Context) (*Report, error) {
 			return r, nil
 		}
 		if time.Now().After(m.deadline) {
-			r.Reason = fmt.Sprintf("it is not live after %v", m.run.timeout)
+			r.Reason = strings.TrimPrefix(fmt.Sprintf("%s; it is not live after %v", cmp.Or(r.Reason, m.trouble), m.run.timeout), "; ")
 			return r, nil
 		}
 		if m.lacks(r) && time.Since(m.annotated) >= againAfter {
@@ -76,6 +81,7 @@ func (m *member) deliver(ctx context.Context) (*Report, error) {
 			if err := m.annotate(ctx, r); err != nil {
 				return nil, err
 			}
+			m.annotated = time.Now()
 		}
 		m.run.report(ctx, m, r, false)
 		if err := sleep(ctx, max(askEvery, time.Duration(m.run.active.Load())*time.Second/maxPerSecond)); err != nil {
@@ -111,7 +117,8 @@ func (m *member) lacks(r *Report) bool {
 	return false
 }
 
-// annotate has the kubelet update the pod's volumes.
+// annotate has the kubelet update the pod's volumes. What prevents it in this pod alone is
+// told when its time is over: it is tried again.
 func (m *member) annotate(ctx context.Context, r *Report) error {
 	pod := m.pod.Load()
 	set := map[string]string{syncedKey: time.Now().UTC().Format("2006-01-02T15:04:05.000Z")}
@@ -123,14 +130,19 @@ func (m *member) annotate(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
+	m.trouble = ""
 	err = m.run.fleet.limits.do(ctx, func() error {
 		_, err := m.run.fleet.client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-podsignal"})
 		return err
 	})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case sidecar.IsForbidden(err):
 		return fmt.Errorf("annotating pod %s: %w", pod.Name, explain(err))
+	case err != nil && !apierrors.IsNotFound(err): // one that is gone is told by the watch
+		m.trouble = fmt.Sprintf("it cannot be annotated: %v", err)
 	}
-	m.annotated = time.Now()
 	return nil
 }
 
@@ -143,7 +155,11 @@ func (m *member) stay(ctx context.Context, r *Report) (*Report, error) {
 	}
 	var since time.Time // that it is ready
 	for since.IsZero() || time.Since(since) < m.run.stay {
-		switch is := ready(m.pod.Load()); {
+		pod := m.pod.Load()
+		if uncounted(pod, r.Sidecar) != "" {
+			break
+		}
+		switch is := ready(pod); {
 		case is && since.IsZero():
 			since = time.Now()
 		case !is && !since.IsZero():

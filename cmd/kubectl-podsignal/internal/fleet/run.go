@@ -160,10 +160,12 @@ func (r *run) see(e podEvent) *member {
 		if m.cancel != nil {
 			m.cancel(errGone)
 		}
-		if r.reports[uid] == nil {
-			r.reports[uid] = &Report{Pod: e.pod}
+		gone := Report{Pod: e.pod}
+		if last := r.reports[uid]; last != nil {
+			gone = *last
 		}
-		r.reports[uid].Verdict, r.reports[uid].Reason = Deleted, ""
+		gone.Verdict, gone.Reason = Deleted, ""
+		r.reports[uid] = &gone
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,20 +18,33 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 )
 
-// An Executor runs commands in containers.
+const (
+	statusWithin = 30 * time.Second
+	runWithin    = 10 * time.Minute
+)
+
+// An Executor runs commands in containers. A kubelet that does not answer is no reason to wait for
+// ever: podsignal status takes milliseconds, and podsignal send as long as VERIFY, or the URL.
 type Executor struct {
-	config *rest.Config
-	client rest.Interface // of the core API
+	config       *rest.Config
+	client       rest.Interface // of the core API
+	statusWithin time.Duration
 }
 
 // NewExecutor runs them by the API server of config, of whose core API client is one.
 func NewExecutor(config *rest.Config, client rest.Interface) *Executor {
-	return &Executor{config, client}
+	return &Executor{config, client, statusWithin}
 }
 
 // Run runs podsignal in its container of a pod with these arguments. Status is its exit status, and
 // the error is nil if there is one.
 func (e *Executor) Run(ctx context.Context, pod *corev1.Pod, s *Sidecar, args ...string) (stdout, stderr string, status int, err error) {
+	return e.run(ctx, runWithin, pod, s, args...)
+}
+
+func (e *Executor) run(ctx context.Context, within time.Duration, pod *corev1.Pod, s *Sidecar, args ...string) (stdout, stderr string, status int, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("it has not answered within %v", within))
+	defer cancel()
 	url := e.client.Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{
 			Container: s.Container.Name,
@@ -55,6 +69,9 @@ func (e *Executor) Run(ctx context.Context, pod *corev1.Pod, s *Sidecar, args ..
 	}
 	var out, errOut bytes.Buffer
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &out, Stderr: &errOut})
+	if ctx.Err() != nil {
+		return "", "", 0, context.Cause(ctx)
+	}
 	if exit, ok := errors.AsType[exec.ExitError](err); ok && exit.Exited() {
 		return out.String(), errOut.String(), exit.ExitStatus(), nil
 	}
@@ -66,7 +83,7 @@ const noSidecar = 3
 
 // Status asks podsignal for the status of its rules.
 func (e *Executor) Status(ctx context.Context, pod *corev1.Pod, s *Sidecar) ([]Status, error) {
-	stdout, stderr, exit, err := e.Run(ctx, pod, s, "status", "--json")
+	stdout, stderr, exit, err := e.run(ctx, e.statusWithin, pod, s, "status", "--json")
 	switch {
 	case err != nil:
 		return nil, err
