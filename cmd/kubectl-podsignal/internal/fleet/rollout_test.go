@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/podsignal/podsignal/cmd/kubectl-podsignal/internal/apitest"
@@ -198,5 +199,34 @@ func TestDroppedWatch(t *testing.T) {
 	all, err := newFleet(t, s).Sync(t.Context(), 30*time.Second, func(*Progress) {})
 	if got := Summarize(all); err != nil || got.By[Deleted] != 1 || got.By[Live] != 1 {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// TestRolloutUnread: without the right to read what is wanted, one is approved at first all the same,
+// and no other if it rejects that.
+func TestRolloutUnread(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	d := apitest.NewDeployment(s, "web", 5)
+	d.Hold = true
+	d.Outcome = func(string, string) string { return "refused" }
+	d.Set("broken")
+	s.Deny("get configmaps")
+	all, err := newFleet(t, s).Rollout(t.Context(), Rollout{Timeout: time.Minute}, func(*Progress) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]Verdict)
+	for _, r := range all {
+		got[r.Pod.Name] = r.Verdict
+	}
+	if got["web-0000"] != Refused || Summarize(all).By[Refused] != 1 {
+		t.Errorf("%v", got)
+	}
+	for name := range d.Running() {
+		pod := apitest.Get(s, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}})
+		if _, is := pod.Annotations[approvedKey]; is != (name == "web-0000") {
+			t.Errorf("%s is approved: %v", name, is)
+		}
 	}
 }

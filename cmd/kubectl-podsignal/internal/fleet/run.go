@@ -204,10 +204,11 @@ func (r *run) counts(m *member) bool {
 	return uncounted(pod, sidecar.Find(&pod.Spec)) == ""
 }
 
-// live tells whether the pod was so when it was asked last.
+// live tells whether the pod was so when it was asked last. What is known from other pods alone does
+// not count: all of them may run what is old.
 func (r *run) live(m *member) bool {
 	report := r.reports[m.pod.Load().UID]
-	return report != nil && report.Verdict == Live
+	return report != nil && report.Verdict == Live && !report.compared()
 }
 
 // moved notes what a member tells.
