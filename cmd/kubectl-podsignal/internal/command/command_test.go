@@ -444,3 +444,41 @@ items:
 		t.Errorf("exit %d, %s", status, errOut)
 	}
 }
+
+// withRule has the podsignal of each pod have another rule beside web, of which it always says this.
+func withRule(s *apitest.Server, other string) {
+	exec := s.Exec
+	s.Exec = func(e *apitest.Exec) int {
+		status := exec(e)
+		doc := strings.Replace(e.Stdout.String(), "{", `{"rule": "web", `, 1)
+		e.Stdout.Reset()
+		fmt.Fprintf(&e.Stdout, `{"rules": [%s, %s]}`, doc, other)
+		return status
+	}
+}
+
+// TestSyncRules: a rule that is no further keeps no other from what the API has.
+func TestSyncRules(t *testing.T) {
+	t.Parallel()
+	const onDisk = `"on_disk": {"digest": "0123456789ab"}, "targets": [{"running": {"digest": "ba9876543210"}`
+	for want, other := range map[string]string{
+		"pending": `{"rule": "side", "pending": "no process matches", "on_disk": {"digest": "0123456789ab"}}`,
+		"held":    `{"rule": "side", "hold": "/podinfo/approved", "held_since": "2026-11-27T05:00:00Z", "paths": [{"path": "/x", "digest": "x"}], ` + onDisk + `}]}`,
+		"refused": `{"rule": "side", ` + onDisk + `, "rejected": {"digest": "0123456789ab", "outcome": "refused"}}]}`,
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			s := apitest.New(t)
+			d := apitest.NewDeployment(s, "web", 2)
+			d.Kubelet = 100 * time.Millisecond
+			withRule(s, other)
+			d.Set("second")
+			run(t, s, "sync", "--timeout=3s").want(t, 1, `^web-0000: `+want+` after .*: rule side: `, `!rule web: `)
+			for name, content := range d.Running() {
+				if content != "second" {
+					t.Errorf("%s runs %q", name, content)
+				}
+			}
+		})
+	}
+}

@@ -93,7 +93,11 @@ func (m *member) deliver(ctx context.Context) (*Report, error) {
 // lasts tells whether nothing is to be awaited of the pod.
 func (m *member) lasts(r *Report) bool {
 	switch {
-	case !r.Verdict.Counts() || r.Verdict.Failed() || r.undeliverable():
+	case !r.Verdict.Counts():
+		return true
+	case r.waits() && !m.run.approve:
+		return false // whatever has become of its other rules
+	case r.Verdict.Failed() || r.undeliverable():
 		return true
 	case r.Verdict == Live:
 		// What is known from other pods alone may be older in all of them.
@@ -109,7 +113,7 @@ func (m *member) lacks(r *Report) bool {
 	switch {
 	case len(r.Rules) == 0:
 		return false
-	case r.Verdict == Waiting || r.compared() && m.annotated.IsZero():
+	case r.waits() || r.compared() && m.annotated.IsZero():
 		return true
 	case m.run.approve:
 		return m.annotated.IsZero() || r.Verdict == Held

@@ -77,6 +77,14 @@ func (r *Report) undeliverable() bool {
 	return r.any(func(p *Path) bool { return p.wanted.Undeliverable != "" })
 }
 
+// waits tells whether a rule of the pod has not got what the kubelet can deliver.
+func (r *Report) waits() bool {
+	return slices.ContainsFunc(r.Rules, func(rule Rule) bool {
+		stuck := slices.ContainsFunc(rule.Paths, func(p Path) bool { return p.wanted.Undeliverable != "" })
+		return rule.Verdict == Waiting && !stuck
+	})
+}
+
 // compared tells whether what it is to show is known from other pods alone.
 func (r *Report) compared() bool {
 	return r.any(func(p *Path) bool { return p.wanted.Same != "" })
