@@ -41,6 +41,8 @@ type member struct {
 	annotated time.Time // when it was annotated last; zero: it was not
 	deadline  time.Time
 	trouble   string // why it could not be annotated, the last time
+
+	passed bool // it was annotated and has become live; of the run's goroutine
 }
 
 // bring has the pod become live, and returns its last report. An error is one that other pods would

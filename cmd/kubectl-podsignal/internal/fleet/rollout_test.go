@@ -230,3 +230,39 @@ func TestRolloutUnread(t *testing.T) {
 		}
 	}
 }
+
+// TestRolloutRelapse: a pod that becomes unready while a later batch is on its way ends the rollout.
+func TestRolloutRelapse(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]string{"while others are to come": "web-0003", "in the last batch": "web-0001"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := apitest.New(t)
+			replicas := map[string]int{"web-0003": 9, "web-0001": 2}[last]
+			d := apitest.NewDeployment(s, "web", replicas)
+			d.Hold = true
+			took := s.Took
+			s.Took = func(pod *corev1.Pod) {
+				if pod.Name == "web-0001" {
+					first := apitest.Get(s, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-0000"}})
+					first.Status.Conditions[0].Status = corev1.ConditionFalse
+					s.Put(first)
+				}
+				took(pod)
+			}
+			d.Set("second")
+			all, err := rollOut(t.Context(), newFleet(t, s), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first := all[0]; first.Verdict != Pending || first.Why() != "it became unready after its batch" {
+				t.Errorf("%s: %s: %s", first.Pod.Name, first.Verdict, first.Why())
+			}
+			for name, running := range d.Running() {
+				if (running == "second") != (name <= last) {
+					t.Errorf("%s runs %s", name, running)
+				}
+			}
+		})
+	}
+}

@@ -172,7 +172,11 @@ func (r *run) see(e podEvent) *member {
 
 // next are the members that are to be started together.
 func (r *run) next() []*member {
-	if r.stopped.Load() || r.batch == nil {
+	if r.batch == nil {
+		return nil
+	}
+	r.watchDone()
+	if r.stopped.Load() {
 		return nil
 	}
 	counted := 0
@@ -197,6 +201,21 @@ func (r *run) next() []*member {
 	}
 	r.waiting = rest
 	return batch
+}
+
+// watchDone stops the run if a pod of an earlier batch is not ready any more.
+func (r *run) watchDone() {
+	for uid, m := range r.members {
+		if !m.passed || !r.counts(m) || ready(m.pod.Load()) {
+			continue
+		}
+		m.passed = false
+		last := *r.reports[uid]
+		last.Verdict, last.Reason = Pending, "it became unready after its batch"
+		r.reports[uid] = &last
+		r.stopped.Store(true)
+		r.show(&Progress{&last, true, r.all})
+	}
 }
 
 func (r *run) counts(m *member) bool {
@@ -227,6 +246,7 @@ func (r *run) moved(m move) error {
 		return nil // it is gone
 	}
 	r.reports[uid] = m.report
+	m.member.passed = m.done && m.report.Verdict == Live && !m.member.annotated.IsZero()
 	if m.done && r.batch != nil && m.report.Verdict.Counts() && m.report.Verdict != Live {
 		r.stopped.Store(true)
 	}
