@@ -482,3 +482,49 @@ func TestSyncRules(t *testing.T) {
 		})
 	}
 }
+
+// TestSubPath: a subPath mount shows no update, which podsignal sees only when the kubelet has
+// removed what is mounted.
+func TestSubPath(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*corev1.PodSpec)
+		want   string
+	}{
+		"podsignal's": {
+			func(spec *corev1.PodSpec) { spec.InitContainers[0].VolumeMounts[0].SubPath = "nginx.conf" },
+			"the container podsignal mounts the volume conf by subPath, and such mounts are never updated: mount the folder",
+		},
+		"podsignal's, below FILE": {
+			func(spec *corev1.PodSpec) {
+				spec.InitContainers[0].VolumeMounts[0] = corev1.VolumeMount{Name: "conf", MountPath: "/etc/nginx/nginx.conf", SubPath: "nginx.conf"}
+			},
+			"the container podsignal mounts the volume conf by subPath, and such mounts are never updated: mount the folder",
+		},
+		"the program's": {
+			func(spec *corev1.PodSpec) {
+				spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "conf", MountPath: "/etc/nginx/nginx.conf", SubPathExpr: "$(NAME)"}}
+			},
+			"the container nginx mounts the volume conf by subPath, and such mounts are never updated: mount the folder",
+		},
+		"beside the folder": {
+			func(spec *corev1.PodSpec) {
+				spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "conf", MountPath: "/etc/nginx/nginx.conf", SubPath: "nginx.conf"}, {Name: "conf", MountPath: "/etc/nginx"}}
+			},
+			"",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := apitest.New(t)
+			d := apitest.NewDeployment(s, "web", 1)
+			pod := podOf(s, "web-0000")
+			test.change(&pod.Spec)
+			s.Put(pod)
+			d.Set("second")
+			if test.want == "" {
+				run(t, s, "sync").want(t, 0, `^1 of 1 pod live$`)
+				return
+			}
+			run(t, s, "sync").want(t, 1, `^web-0000: pending after [01]\.\d s: `+test.want+`$`)
+		})
+	}
+}

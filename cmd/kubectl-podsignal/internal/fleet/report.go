@@ -72,9 +72,10 @@ func ready(pod *corev1.Pod) bool {
 	})
 }
 
-// undeliverable tells whether the API lacks something that the kubelet waits for.
+// undeliverable tells whether the API lacks something that the kubelet waits for, or the pod sees
+// no update.
 func (r *Report) undeliverable() bool {
-	return r.any(func(p *Path) bool { return p.wanted.Undeliverable != "" })
+	return r.any(func(p *Path) bool { return p.wanted.Undeliverable != "" || p.wanted.Fixed != "" })
 }
 
 // waits tells whether a rule of the pod has not got what the kubelet can deliver.

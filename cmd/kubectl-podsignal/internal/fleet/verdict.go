@@ -42,6 +42,9 @@ func (v Verdict) Failed() bool { return v == Died || v == Invalid || v == Refuse
 func (r *Rule) judge() (Verdict, string) {
 	for i := range r.Paths {
 		p := &r.Paths[i]
+		if p.wanted.Fixed != "" {
+			return Pending, p.wanted.Fixed
+		}
 		if p.wanted.Undeliverable != "" {
 			return Waiting, "the kubelet cannot update the volume: " + p.wanted.Undeliverable
 		}

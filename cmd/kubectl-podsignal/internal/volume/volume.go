@@ -23,12 +23,18 @@ type Wanted struct {
 
 	Secret        bool   // it shows a Secret
 	Undeliverable string // why the kubelet cannot deliver it; empty: it can
+	Fixed         string // why no update of it is ever seen in the pod; empty: each is
 }
 
 // Of tells what a path would show in a container of a pod, without what the patterns of EXCLUDE
 // match. The error is one of reading the API.
 func Of(ctx context.Context, api Getter, pod *corev1.Pod, container *corev1.Container, file string, exclude []string) (Wanted, error) {
 	file = path.Clean(file)
+	for i := range container.VolumeMounts {
+		if m := &container.VolumeMounts[i]; in(file, m.MountPath) && bySubPath(m) && sourceOf(&pod.Spec, m.Name) != nil {
+			return Wanted{Unknown: "a subPath mount is never updated", Fixed: fixedIn(container, m.Name)}, nil
+		}
+	}
 	mount := mountOf(container, file)
 	if mount == nil {
 		return Wanted{Unknown: "it is not in a volume of podsignal's container"}, nil
@@ -36,8 +42,8 @@ func Of(ctx context.Context, api Getter, pod *corev1.Pod, container *corev1.Cont
 	within := relative(mount.MountPath, file)
 	source := sourceOf(&pod.Spec, mount.Name)
 	switch {
-	case mount.SubPath != "" || mount.SubPathExpr != "":
-		return Wanted{Unknown: "a subPath mount is never updated"}, nil
+	case source != nil && bySubPath(mount):
+		return Wanted{Unknown: "a subPath mount is never updated", Fixed: fixedIn(container, mount.Name)}, nil
 	case source == nil || strings.HasPrefix(within, ".."):
 		return Wanted{Unknown: "it is not in a volume that the kubelet keeps up to date"}, nil
 	case mountsBelow(container, mount, file):
@@ -47,7 +53,7 @@ func Of(ctx context.Context, api Getter, pod *corev1.Pod, container *corev1.Cont
 	if err := c.add(ctx, api, pod.Namespace, source); err != nil {
 		return Wanted{}, err
 	}
-	w := Wanted{Secret: c.secret, Undeliverable: strings.Join(c.undeliverable, "; ")}
+	w := Wanted{Secret: c.secret, Undeliverable: strings.Join(c.undeliverable, "; "), Fixed: fixedInOthers(&pod.Spec, container, mount.Name)}
 	why, same := c.unknownIn(within)
 	switch {
 	case w.Undeliverable != "":
@@ -74,6 +80,31 @@ func mountOf(container *corev1.Container, file string) (found *corev1.VolumeMoun
 		}
 	}
 	return found
+}
+
+func bySubPath(m *corev1.VolumeMount) bool { return m.SubPath != "" || m.SubPathExpr != "" }
+
+func fixedIn(container *corev1.Container, volume string) string {
+	return fmt.Sprintf("the container %s mounts the volume %s by subPath, and such mounts are never updated: mount the folder", container.Name, volume)
+}
+
+// fixedInOthers is why the program sees no update, if the other containers mount the volume by
+// subPath alone.
+func fixedInOthers(spec *corev1.PodSpec, own *corev1.Container, volume string) (why string) {
+	for i := range spec.Containers {
+		c := &spec.Containers[i]
+		for k := range c.VolumeMounts {
+			m := &c.VolumeMounts[k]
+			switch {
+			case m.Name != volume || c.Name == own.Name:
+			case !bySubPath(m):
+				return ""
+			case why == "":
+				why = fixedIn(c, volume)
+			}
+		}
+	}
+	return why
 }
 
 // mountsBelow tells whether something else is mounted below a path.
