@@ -118,3 +118,27 @@ func TestUnanswered(t *testing.T) {
 		`^web-0003: pending: podsignal cannot be asked: podsignal status --json ends with 2: podsignal: unknown arguments$`,
 		`^1 of 4 pods live, 3 pending$`)
 }
+
+// TestComparedTooEarly: that all pods have the same tells nothing as long as no kubelet was asked, or
+// has had the time to deliver.
+func TestComparedTooEarly(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		timeout, want string
+		broken        bool
+	}{
+		"not annotated": {"7s", `waiting for the kubelet after .*: it cannot be annotated: .*; it is not live after 7s$`, true},
+		"no time":       {"1s", `waiting for the kubelet after .*: it is not live after 1s$`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := apitest.New(t)
+			d := apitest.NewDeployment(s, "web", 2)
+			d.Kubelet = 2 * time.Second
+			d.Set("second")
+			s.Deny("get configmaps")
+			s.Break("patch pods", test.broken)
+			run(t, s, "sync", "--timeout="+test.timeout).want(t, 1, `^web-0000: `+test.want, `^0 of 2 pods live, 2 waiting for the kubelet$`)
+		})
+	}
+}

@@ -58,32 +58,40 @@ func (m *member) bring(ctx context.Context) (*Report, error) {
 
 // deliver annotates the pod as often as is needed until it has a verdict that lasts.
 func (m *member) deliver(ctx context.Context) (*Report, error) {
-	m.deadline = time.Now().Add(m.run.timeout)
 	for {
 		r, err := m.run.fleet.inspect(ctx, m.pod.Load())
 		if err != nil {
 			return nil, err
 		}
+		if m.deadline.IsZero() { // the wait for its turn does not count
+			m.deadline = time.Now().Add(m.run.timeout)
+		}
 		if m.lasts(r) {
 			return r, nil
 		}
 		if time.Now().After(m.deadline) {
+			if r.Verdict == Live {
+				r.Verdict = Waiting // as far as is known from other pods alone, which is not enough
+			}
 			r.Reason = strings.TrimPrefix(fmt.Sprintf("%s; it is not live after %v", cmp.Or(r.Reason, m.trouble), m.run.timeout), "; ")
 			return r, nil
 		}
 		if m.lacks(r) && time.Since(m.annotated) >= againAfter {
-			if m.annotated.IsZero() {
-				if m.run.stopped.Load() {
-					return r, nil
+			first := m.annotated.IsZero()
+			if first && m.run.stopped.Load() {
+				return r, nil
+			}
+			if !first {
+				if err := m.run.unchanged(ctx); err != nil {
+					return nil, err
 				}
-				m.deadline = time.Now().Add(m.run.timeout)
-			} else if err := m.run.unchanged(ctx); err != nil {
-				return nil, err
 			}
 			if err := m.annotate(ctx, r); err != nil {
 				return nil, err
 			}
-			m.annotated = time.Now()
+			if m.annotated = time.Now(); first {
+				m.deadline = m.annotated.Add(m.run.timeout)
+			}
 		}
 		m.run.report(ctx, m, r, false)
 		if err := sleep(ctx, max(askEvery, time.Duration(m.run.active.Load())*time.Second/maxPerSecond)); err != nil {
@@ -103,7 +111,8 @@ func (m *member) lasts(r *Report) bool {
 		return true
 	case r.Verdict == Live:
 		// What is known from other pods alone may be older in all of them.
-		return !r.compared() || !m.annotated.IsZero() && time.Since(m.annotated) >= againAfter
+		delivered := !m.annotated.IsZero() && m.trouble == "" && time.Since(m.annotated) >= againAfter
+		return !r.compared() || delivered
 	case r.Verdict == Held:
 		return !m.run.approve && !approved(m.pod.Load(), r.approvals())
 	}
@@ -115,6 +124,8 @@ func (m *member) lacks(r *Report) bool {
 	switch {
 	case len(r.Rules) == 0:
 		return false
+	case m.trouble != "":
+		return true
 	case r.waits() || r.compared() && m.annotated.IsZero():
 		return true
 	case m.run.approve:

@@ -266,3 +266,20 @@ func TestRolloutRelapse(t *testing.T) {
 		})
 	}
 }
+
+// TestTimeoutFromAnnotation: the time of a pod does not run before it has been asked, and annotated.
+func TestTimeoutFromAnnotation(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	d := apitest.NewDeployment(s, "web", 1)
+	exec, once := s.Exec, sync.Once{}
+	s.Exec = func(e *apitest.Exec) int {
+		once.Do(func() { <-time.After(1500 * time.Millisecond) })
+		return exec(e)
+	}
+	d.Set("second")
+	all, err := newFleet(t, s).Sync(t.Context(), time.Second, func(*Progress) {})
+	if got := Summarize(all); err != nil || !got.Live() {
+		t.Errorf("%v, %v", got, err)
+	}
+}
