@@ -528,3 +528,23 @@ func TestSubPath(t *testing.T) {
 		})
 	}
 }
+
+// TestLeftOut: what live does not mean is said.
+func TestLeftOut(t *testing.T) {
+	s := apitest.New(t)
+	d := apitest.NewDeployment(s, "web", 2)
+	for _, name := range []string{"web-0000", "web-0001"} {
+		pod := podOf(s, name)
+		pod.Spec.InitContainers[0].VolumeMounts[0].MountPath = "/etc/nginx/conf.d"
+		s.Put(pod)
+	}
+	d.Set("second")
+	const note = `^note: it is not known whether this is up to date: /etc/nginx: volumes are mounted in it: name their folders in FILE$`
+	for _, command := range []string{"status", "sync"} {
+		got := run(t, s, command)
+		got.want(t, 0, note)
+		if n := strings.Count(got.err, "note: "); n != 1 {
+			t.Errorf("%d notes: %v", n, got)
+		}
+	}
+}

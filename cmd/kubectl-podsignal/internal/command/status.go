@@ -38,15 +38,18 @@ between pods; WANTED is then the one that is on disk, or "changed".`,
 		if err != nil {
 			return err
 		}
-		note(streams, f)
+		note(streams, f, all)
 		return result(streams.Out, all, q.AllNamespaces, o)
 	}
 	return cmd
 }
 
-// note says what could not be read.
-func note(streams genericiooptions.IOStreams, f *fleet.Fleet) {
+// note says what could not be read, and what is not compared.
+func note(streams genericiooptions.IOStreams, f *fleet.Fleet, all []*fleet.Report) {
 	for _, why := range f.Unreadable() {
 		fmt.Fprintf(streams.ErrOut, "note: the pods are compared with each other: %s\n", why)
+	}
+	for _, why := range fleet.LeftOut(all) {
+		fmt.Fprintf(streams.ErrOut, "note: it is not known whether this is up to date: %s\n", why)
 	}
 }

@@ -94,7 +94,7 @@ func bring(cmd *cobra.Command, streams genericiooptions.IOStreams, do func(conte
 		v := newView(streams.Out, q.AllNamespaces, o)
 		all, err := do(cmd.Context(), f, timeout, v.show)
 		v.end()
-		note(streams, f)
+		note(streams, f, all)
 		if err != nil {
 			if len(all) > 0 && o != asJSON {
 				fmt.Fprintln(streams.Out, fleet.Summarize(all))

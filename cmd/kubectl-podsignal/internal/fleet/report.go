@@ -78,6 +78,21 @@ func (r *Report) undeliverable() bool {
 	return r.any(func(p *Path) bool { return p.wanted.Undeliverable != "" || p.wanted.Fixed != "" })
 }
 
+// LeftOut says which paths are in no comparison, and why.
+func LeftOut(all []*Report) (why []string) {
+	for _, r := range all {
+		for i := range r.Rules {
+			for k := range r.Rules[i].Paths {
+				if p := &r.Rules[i].Paths[k]; !p.Known && p.wanted.Undeliverable == "" && p.wanted.Fixed == "" && p.wanted.Same == "" {
+					why = append(why, fmt.Sprintf("%s: %s", p.Path.Path, cmp.Or(p.wanted.Unknown, "podsignal says that only the pod can know what it shows")))
+				}
+			}
+		}
+	}
+	slices.Sort(why)
+	return slices.Compact(why)
+}
+
 // waits tells whether a rule of the pod has not got what the kubelet can deliver.
 func (r *Report) waits() bool {
 	return slices.ContainsFunc(r.Rules, func(rule Rule) bool {

@@ -36,6 +36,9 @@ func Of(ctx context.Context, api Getter, pod *corev1.Pod, container *corev1.Cont
 		}
 	}
 	mount := mountOf(container, file)
+	if mountsBelow(container, mount, file) {
+		return Wanted{Unknown: "volumes are mounted in it: name their folders in FILE"}, nil
+	}
 	if mount == nil {
 		return Wanted{Unknown: "it is not in a volume of podsignal's container"}, nil
 	}
@@ -46,8 +49,6 @@ func Of(ctx context.Context, api Getter, pod *corev1.Pod, container *corev1.Cont
 		return Wanted{Unknown: "a subPath mount is never updated", Fixed: fixedIn(container, mount.Name)}, nil
 	case source == nil || strings.HasPrefix(within, ".."):
 		return Wanted{Unknown: "it is not in a volume that the kubelet keeps up to date"}, nil
-	case mountsBelow(container, mount, file):
-		return Wanted{Unknown: "several volumes are mounted in it"}, nil
 	}
 	c := contents{files: make(map[string][32]byte)}
 	if err := c.add(ctx, api, pod.Namespace, source); err != nil {

@@ -171,7 +171,7 @@ func TestUnknown(t *testing.T) {
 		{"a name that begins alike", "/etc/conf.d2", configMap("conf"), nil, "it is not in a volume of podsignal's container", "", false},
 		{"several volumes", "/etc/conf.d", configMap("conf"), inMount(func(c *corev1.Container) {
 			c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "conf", MountPath: "/etc/conf.d/more"})
-		}), "several volumes are mounted in it", "", false},
+		}), "volumes are mounted in it: name their folders in FILE", "", false},
 		{"subPath", "/etc/conf.d", configMap("conf"), inMount(func(c *corev1.Container) { c.VolumeMounts[0].SubPath = "x" }), "a subPath mount is never updated", "", false},
 		{"emptyDir", "/etc/conf.d", corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}, nil, "it is not in a volume that the kubelet keeps up to date", "", false},
 		{"the kubelet's folder", "/etc/conf.d/..data/x", configMap("conf"), nil, "it is not in a volume that the kubelet keeps up to date", "", false},
