@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Verdict says how far a pod, or a rule of one, has come.
@@ -60,6 +61,9 @@ func (r *Rule) judge() (Verdict, string) {
 		return Verdict(by.Outcome), rejected[Verdict(by.Outcome)]
 	}
 	if !s.Held.IsZero() {
+		if why, ok := strings.CutPrefix(s.Pending, "held: "); ok && !strings.HasPrefix(why, s.Hold+" does not have ") {
+			return Held, why // such as that the file cannot be read
+		}
 		return Held, s.Hold + " does not have its digest: use kubectl podsignal rollout"
 	}
 	for _, why := range []string{s.Pending, s.Undelivered(), s.Stale} {
