@@ -179,9 +179,9 @@ func startHeld(t *testing.T, c *cluster, name string, replicas int) *app {
 	a.waitRollout()
 	a.run(t, injector(t, c)(a.manifest("deployment"), "--image", image), "apply", "-f", "-")
 	a.waitRollout()
-	a.wait("the pods of the new template alone", func() (bool, string) {
-		pods, err := a.list()
-		return len(pods) == replicas, fmt.Sprintf("%+v (%v)", pods, err)
+	a.wait("the end of the pods of the old template", func() (bool, string) {
+		out := a.run(t, nil, "get", "pods", a.selector(), "-o", "name")
+		return len(strings.Fields(out)) == replicas, out
 	})
 	return a
 }
