@@ -100,12 +100,16 @@ func testFleet(t *testing.T, c *cluster, name string) {
 		return object{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 	}
 	sleep := []string{"/bin/sh", "-c", "sleep 3600"}
+	done := bare("done", func(spec, program object) {
+		spec["restartPolicy"], program["command"] = "Never", []string{"/bin/sh", "-c", "exit 0"}
+	})
+	metadata := done["metadata"].(object)
 	others := manifest{
 		bare("down", func(_, program object) { program["command"] = sleep; delete(program, "readinessProbe") }),
 		bare("plain", func(spec, program object) { delete(spec, "initContainers"); program["command"] = sleep }),
-		bare("done", func(spec, program object) {
-			spec["restartPolicy"], program["command"] = "Never", []string{"/bin/sh", "-c", "exit 0"}
-		}),
+		{"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": object{
+			"template": object{"metadata": object{"labels": metadata["labels"]}, "spec": done["spec"]},
+		}},
 	}
 	list := others.list(t)
 	t.Cleanup(func() { c.clean(t, list, "delete", "-f", "-", "--ignore-not-found", "--timeout=2m") })
@@ -130,7 +134,7 @@ func testFleet(t *testing.T, c *cluster, name string) {
 		return len(hashes) == 2 && running == 4 && strings.Contains(out, ":Succeeded:"), out
 	})
 	out := a.wantPodsignal(1, []string{"status", selector},
-		`^`+name+`-done .* completed$`,
+		`^`+name+`-done-\S+ .* completed$`,
 		`^`+name+`-plain .* without podsignal$`,
 		`^`+name+`-down .* pending$`,
 		`^`+name+`-down: pending: .*no process is named`,
@@ -175,9 +179,9 @@ func startHeld(t *testing.T, c *cluster, name string, replicas int) *app {
 	a.waitRollout()
 	a.run(t, injector(t, c)(a.manifest("deployment"), "--image", image), "apply", "-f", "-")
 	a.waitRollout()
-	a.wait("the pods of the new template alone", func() (bool, string) {
-		pods, err := a.list()
-		return len(pods) == replicas, fmt.Sprintf("%+v (%v)", pods, err)
+	a.wait("the end of the pods of the old template", func() (bool, string) {
+		out := a.run(t, nil, "get", "pods", a.selector(), "-o", "name")
+		return len(strings.Fields(out)) == replicas, out
 	})
 	return a
 }

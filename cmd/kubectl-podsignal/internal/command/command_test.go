@@ -316,7 +316,8 @@ func TestRolloutStops(t *testing.T) {
 	d.Hold = true
 	d.Outcome = func(string, string) string { return "refused" }
 	d.Set("broken")
-	run(t, s, "rollout", "deployment/web").want(t, 1, `^web-0000: refused after `, `!web-0001: `, `^0 of 8 pods live, 7 waiting for the kubelet, 1 refused$`)
+	run(t, s, "rollout", "deployment/web").want(t, 1, `^web-0000: refused after `, `!web-0001: `, `^0 of 8 pods live, 7 waiting for the kubelet, 1 refused$`,
+		`^error: the rollout has stopped: 7 pods were not approved$`)
 	if got := annotated(s, d, "approved"); !slices.Equal(got, []string{"web-0000"}) {
 		t.Errorf("approved in %q", got)
 	}

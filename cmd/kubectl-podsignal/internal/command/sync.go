@@ -95,6 +95,12 @@ func bring(cmd *cobra.Command, streams genericiooptions.IOStreams, do func(conte
 		all, err := do(cmd.Context(), f, timeout, v.show)
 		v.end()
 		note(streams, f, all)
+		if _, stopped := errors.AsType[*fleet.StoppedError](err); stopped {
+			if failed := v.result(all); failed != nil && !errors.Is(failed, errNotLive) {
+				return failed
+			}
+			return err
+		}
 		if err != nil {
 			if len(all) > 0 && o != asJSON {
 				fmt.Fprintln(streams.Out, fleet.Summarize(all))

@@ -207,6 +207,14 @@ func pods(n int) string {
 	return fmt.Sprintf("%d pods", n)
 }
 
+// count is such as "2 pods were".
+func count(n int, was, were string) string {
+	if n == 1 {
+		return pods(n) + " " + was
+	}
+	return pods(n) + " " + were
+}
+
 // sortReports puts them in the order of the pods' names.
 func sortReports(all []*Report) {
 	slices.SortFunc(all, func(a, b *Report) int { return cmp.Or(byName(a.Pod, b.Pod), cmp.Compare(a.Pod.UID, b.Pod.UID)) })

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -213,8 +214,8 @@ func TestRolloutUnread(t *testing.T) {
 	d.Set("broken")
 	s.Deny("get configmaps")
 	all, err := newFleet(t, s).Rollout(t.Context(), Rollout{Timeout: time.Minute}, func(*Progress) {})
-	if err != nil {
-		t.Fatal(err)
+	if stopped, ok := errors.AsType[*StoppedError](err); !ok || stopped.Untouched != 4 {
+		t.Fatalf("the error is %v", err)
 	}
 	got := make(map[string]Verdict)
 	for _, r := range all {

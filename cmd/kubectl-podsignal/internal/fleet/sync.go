@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +45,8 @@ func batches(size int) func(first bool, all int) int {
 }
 
 // Rollout approves what the API has in some pods after the other, and stops at the first that does
-// not become live, or ready. It returns the last report of each pod. The error is a UsageError if a
-// pod has no rule with HOLD.
+// not become live, or ready. It returns the last report of each pod. The error is a StoppedError if it
+// has stopped before the last batch, and a UsageError if a pod has no rule with HOLD.
 func (f *Fleet) Rollout(ctx context.Context, o Rollout, show func(*Progress)) ([]*Report, error) {
 	all, err := f.Status(ctx)
 	if err != nil {
@@ -73,7 +74,18 @@ func (f *Fleet) Rollout(ctx context.Context, o Rollout, show func(*Progress)) ([
 	if o.All {
 		r.batch = func(_ bool, all int) int { return all }
 	}
-	return r.do(ctx)
+	last, err := r.do(ctx)
+	if untouched := len(slices.DeleteFunc(r.waiting, func(m *member) bool { return !r.counts(m) })); err == nil && untouched > 0 {
+		err = &StoppedError{untouched}
+	}
+	return last, err
+}
+
+// A StoppedError says that a rollout has ended before all pods were approved.
+type StoppedError struct{ Untouched int }
+
+func (e *StoppedError) Error() string {
+	return fmt.Sprintf("the rollout has stopped: %s not approved", count(e.Untouched, "was", "were"))
 }
 
 // ErrNoPods says that no pod counts.
