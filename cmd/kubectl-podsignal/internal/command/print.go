@@ -29,7 +29,7 @@ func printReports(out io.Writer, all []*fleet.Report, s fleet.Summary, namespace
 	}
 	for _, r := range all {
 		if why := r.Why(); why != "" {
-			if _, err := fmt.Fprintf(out, "%s: %s: %s\n", name(r, namespaces), r.Verdict, why); err != nil {
+			if _, err := fmt.Fprintf(out, "%s: %s: %s\n", name(r, namespaces), r.Verdict, printers.EscapeTerminal(why)); err != nil {
 				return err
 			}
 		}
@@ -55,6 +55,9 @@ func printTable(out io.Writer, all []*fleet.Report, namespaces, wide bool) error
 		line = append(append(line, node), cells...)
 		if wide {
 			line = append(line, file)
+		}
+		for i := range line {
+			line[i] = printers.EscapeTerminal(line[i])
 		}
 		fmt.Fprintln(table, strings.Join(line, "\t"))
 	}

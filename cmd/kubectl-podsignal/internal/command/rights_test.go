@@ -104,7 +104,10 @@ func TestUnanswered(t *testing.T) {
 	answers := map[string]func(e *apitest.Exec) int{
 		"web-0001": func(*apitest.Exec) int { return 3 },
 		"web-0002": func(e *apitest.Exec) int { e.Stdout.WriteString("sh: not found"); return 0 },
-		"web-0003": func(e *apitest.Exec) int { e.Stderr.WriteString("podsignal: unknown arguments\n"); return 2 },
+		"web-0003": func(e *apitest.Exec) int {
+			e.Stderr.WriteString("podsignal: \x1b[31mthat is forbidden: unknown arguments\n")
+			return 2
+		},
 	}
 	s.Exec = func(e *apitest.Exec) int {
 		if answer := answers[e.Pod.Name]; answer != nil {
@@ -115,7 +118,7 @@ func TestUnanswered(t *testing.T) {
 	run(t, s, "status").want(t, 1,
 		`^web-0001: pending: podsignal cannot be asked: podsignal does not run in the container podsignal$`,
 		`^web-0002: pending: podsignal cannot be asked: podsignal status --json prints no JSON: `,
-		`^web-0003: pending: podsignal cannot be asked: podsignal status --json ends with 2: podsignal: unknown arguments$`,
+		`^web-0003: pending: podsignal cannot be asked: podsignal status --json ends with 2: podsignal: \^\[\[31mthat is forbidden: unknown arguments$`,
 		`^1 of 4 pods live, 3 pending$`)
 }
 

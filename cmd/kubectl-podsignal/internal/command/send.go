@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/podsignal/podsignal/cmd/kubectl-podsignal/internal/fleet"
 )
@@ -57,7 +58,7 @@ first that fails. Exit codes: 0 if all programs were notified, 1 if not, 2 for a
 				fmt.Fprintf(streams.Out, "%s: %s\n", pod, s.Skipped)
 			}
 			for line := range strings.Lines(s.Output) {
-				fmt.Fprintf(streams.Out, "%s: %s\n", pod, strings.TrimSpace(line))
+				fmt.Fprintf(streams.Out, "%s: %s\n", pod, printers.EscapeTerminal(strings.TrimSpace(line)))
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/term"
+	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/podsignal/podsignal/cmd/kubectl-podsignal/internal/fleet"
 )
@@ -55,7 +56,7 @@ func (v *view) line(r *fleet.Report) {
 		text += fmt.Sprintf(" after %.1f s", time.Since(v.began).Seconds())
 	}
 	if why := r.Why(); why != "" {
-		text += ": " + why
+		text += ": " + printers.EscapeTerminal(why)
 	}
 	fmt.Fprintln(v.out, text)
 }
@@ -75,7 +76,7 @@ func (v *view) draw(all []*fleet.Report) {
 			lines = append(lines, "...")
 			break
 		}
-		lines = append(lines, strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", name(r, v.namespaces), r.Verdict, r.Why()), ": "))
+		lines = append(lines, strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", name(r, v.namespaces), r.Verdict, printers.EscapeTerminal(r.Why())), ": "))
 	}
 	v.end()
 	for _, line := range lines {

@@ -122,7 +122,7 @@ func (m *member) lasts(r *Report) bool {
 // lacks tells whether an annotation would help.
 func (m *member) lacks(r *Report) bool {
 	switch {
-	case len(r.Rules) == 0:
+	case len(r.Rules) == 0 || m.run.approve && !r.holds():
 		return false
 	case m.trouble != "":
 		return true

@@ -284,3 +284,15 @@ func TestTimeoutFromAnnotation(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 }
+
+// TestRolloutMeetsOther: a pod without HOLD that comes meanwhile is not annotated.
+func TestRolloutMeetsOther(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	d := apitest.NewDeployment(s, "web", 1)
+	d.Set("second")
+	all, err := rollOut(t.Context(), newFleet(t, s), 0) // which looks for HOLD in no pod before
+	if err != nil || s.Requests()["patch pods"] != 0 || len(all) != 1 || all[0].Verdict != Waiting {
+		t.Errorf("%v, %v, %v", Summarize(all), err, s.Requests())
+	}
+}

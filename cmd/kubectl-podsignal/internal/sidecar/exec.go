@@ -75,6 +75,9 @@ func (e *Executor) run(ctx context.Context, within time.Duration, pod *corev1.Po
 	if exit, ok := errors.AsType[exec.ExitError](err); ok && exit.Exited() {
 		return out.String(), errOut.String(), exit.ExitStatus(), nil
 	}
+	if err != nil && strings.Contains(err.Error(), "is forbidden: ") {
+		err = &forbiddenError{err} // an upgrade to WebSocket has no status but that of HTTP in its text
+	}
 	return out.String(), errOut.String(), 0, err
 }
 
@@ -95,8 +98,11 @@ func (e *Executor) Status(ctx context.Context, pod *corev1.Pod, s *Sidecar) ([]S
 	return parse([]byte(stdout))
 }
 
-// IsForbidden tells whether an error says that a right is missing. One of an upgrade to WebSocket
-// has no status but that of HTTP in its text.
+// A forbiddenError says that the right to run commands is missing.
+type forbiddenError struct{ error }
+
+// IsForbidden tells whether an error says that a right is missing.
 func IsForbidden(err error) bool {
-	return apierrors.IsForbidden(err) || err != nil && strings.Contains(err.Error(), "is forbidden: ")
+	_, is := errors.AsType[*forbiddenError](err)
+	return is || apierrors.IsForbidden(err)
 }
