@@ -29,8 +29,11 @@ func TestSecondInterrupt(t *testing.T) {
 	if err := plugin.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- plugin.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = plugin.Wait() // it is killed
+		close(ended)
+	}()
 	if _, err := silent.Accept(); err != nil { // it is in the midst of a request
 		t.Fatal(err)
 	}
