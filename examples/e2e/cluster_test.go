@@ -28,6 +28,8 @@ type cluster struct {
 	// proxy is where the API is without credentials, for what is asked often: a process
 	// of kubectl for each question would keep a small machine busy.
 	proxy func() (url string, err error)
+	// plugin builds the plugin of kubectl, once.
+	plugin func() error
 }
 
 // connect skips the test where there is no cluster, and has it fail where no
@@ -48,6 +50,7 @@ func connect(t *testing.T) *cluster {
 	}
 
 	c.proxy = sync.OnceValues(func() (string, error) { return serveAPI(t) })
+	c.plugin = sync.OnceValue(func() error { return buildPlugin(t) })
 	if c.run(t, nil, "get", "namespace", c.namespace, "--ignore-not-found", "-o", "name") == "" {
 		// nginx's master is root, which the level restricted forbids.
 		c.create(t, "baseline")

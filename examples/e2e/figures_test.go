@@ -25,7 +25,7 @@ func TestFigures(t *testing.T) {
 	for _, p := range a.pods() {
 		a.waitServed(p, "hello from nginx")
 	}
-	if err := buildPlugin(); err != nil { // that is not to be measured
+	if err := c.plugin(); err != nil { // that is not to be measured
 		t.Fatal(err)
 	}
 

@@ -18,9 +18,6 @@ import (
 // errNotLive follows output that has said why.
 var errNotLive = errors.New("not all pods are live")
 
-// A usageError is one of the command line.
-type usageError struct{ error }
-
 // Run runs the plugin, and returns its exit status: 0 if all pods that count are live, 1 if not or
 // when it cannot go on, and 2 when its command line cannot be used.
 func Run(ctx context.Context, args []string, streams genericiooptions.IOStreams) int {
@@ -33,10 +30,9 @@ func Run(ctx context.Context, args []string, streams genericiooptions.IOStreams)
 	if err != nil && !errors.Is(err, errNotLive) {
 		fmt.Fprintln(streams.ErrOut, "error:", err)
 	}
-	_, ofUsage := errors.AsType[usageError](err)
-	_, ofFleet := errors.AsType[fleet.UsageError](err)
+	_, ofUsage := errors.AsType[fleet.UsageError](err)
 	switch {
-	case ofUsage || ofFleet:
+	case ofUsage:
 		return 2
 	case err != nil:
 		return 1
@@ -69,7 +65,7 @@ func newRoot(streams genericiooptions.IOStreams) *cobra.Command {
 		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q: use status, sync, rollout, send, digest or version", args[0])}
+				return fleet.UsageError{Err: fmt.Errorf("unknown command %q: use status, sync, rollout, send, digest or version", args[0])}
 			}
 			return cmd.Help()
 		},
@@ -77,7 +73,7 @@ func newRoot(streams genericiooptions.IOStreams) *cobra.Command {
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fleet.UsageError{Err: err} })
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newStatus(streams), newSync(streams), newRollout(streams), newSend(streams), newDigest(streams), newVersion(streams))
 	return root
@@ -98,7 +94,7 @@ func newVersion(streams genericiooptions.IOStreams) *cobra.Command {
 // noArgs refuses what is not a flag.
 func noArgs(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("unknown argument %q: this command takes flags alone", args[0])}
+		return fleet.UsageError{Err: fmt.Errorf("unknown argument %q: this command takes flags alone", args[0])}
 	}
 	return nil
 }
@@ -130,7 +126,7 @@ func (o *output) check() error {
 	case asTable, asWide, asJSON:
 		return nil
 	}
-	return usageError{fmt.Errorf("-o=%q is not valid: use json or wide", *o)}
+	return fleet.UsageError{Err: fmt.Errorf("-o=%q is not valid: use json or wide", *o)}
 }
 
 // result prints reports, and is errNotLive if not all that count are live.
@@ -139,6 +135,11 @@ func result(out io.Writer, all []*fleet.Report, namespaces bool, o output) error
 	if err := printReports(out, all, summary, namespaces, o); err != nil {
 		return err
 	}
+	return verdict(summary)
+}
+
+// verdict is errNotLive if not all pods that count are live.
+func verdict(summary fleet.Summary) error {
 	switch {
 	case summary.Counted == 0:
 		return fleet.ErrNoPods

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/podsignal/podsignal/cmd/kubectl-podsignal/internal/fleet"
 	"github.com/podsignal/podsignal/cmd/kubectl-podsignal/internal/volume"
 )
 
@@ -29,7 +31,7 @@ podsignal/approved. Nothing is asked of an API server.`,
 	cmd.RunE = func(*cobra.Command, []string) error {
 		options := files.ToOptions()
 		if err := options.RequireFilenameOrKustomize(); err != nil {
-			return usageError{fmt.Errorf("%w: use -f FILE, or -f - for standard input", err)}
+			return fleet.UsageError{Err: fmt.Errorf("%w: use -f FILE, or -f - for standard input", err)}
 		}
 		return printDigests(streams, &options)
 	}
@@ -55,7 +57,7 @@ func printDigests(streams genericiooptions.IOStreams, options *resource.Filename
 			return err
 		})
 	if err == nil && !found {
-		err = usageError{fmt.Errorf("there is no ConfigMap or Secret in it")}
+		err = fleet.UsageError{Err: errors.New("there is no ConfigMap or Secret in it: use -f with their manifests")}
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,7 +39,7 @@ func printReports(out io.Writer, all []*fleet.Report, s fleet.Summary, namespace
 	return err
 }
 
-// printTable prints a row for each pod and rule. A column that would be empty is left out.
+// printTable prints a row for each pod and rule.
 func printTable(out io.Writer, all []*fleet.Report, namespaces, wide bool) error {
 	table := printers.GetNewTabWriter(out)
 	rules := slices.ContainsFunc(all, func(r *fleet.Report) bool {
@@ -57,7 +58,7 @@ func printTable(out io.Writer, all []*fleet.Report, namespaces, wide bool) error
 			line = append(line, file)
 		}
 		for i := range line {
-			line[i] = printers.EscapeTerminal(line[i])
+			line[i] = printers.EscapeTerminal(cmp.Or(line[i], "-"))
 		}
 		fmt.Fprintln(table, strings.Join(line, "\t"))
 	}
@@ -65,7 +66,7 @@ func printTable(out io.Writer, all []*fleet.Report, namespaces, wide bool) error
 	for _, r := range all {
 		p := r.Pod
 		if len(r.Rules) == 0 {
-			row(p.Namespace, p.Name, "-", orNone(p.Spec.NodeName), "-", "-", "-", "-", "-", "-", "-", string(r.Verdict))
+			row(p.Namespace, p.Name, "", p.Spec.NodeName, "", "", "", "", "", "", "", string(r.Verdict))
 		}
 		for i := range r.Rules {
 			rule := &r.Rules[i]
@@ -77,8 +78,8 @@ func printTable(out io.Writer, all []*fleet.Report, namespaces, wide bool) error
 			for _, path := range rule.Paths {
 				files = append(files, path.Path.Path)
 			}
-			row(p.Namespace, p.Name, orNone(rule.Status.Rule), orNone(p.Spec.NodeName), orNone(strings.Join(files, ",")),
-				orNone(rule.Status.Process+rule.Status.URL), rule.OnDisk(), rule.Running(), rule.Wanted(), rule.Outcome(), age(rule.Since()), string(verdict))
+			row(p.Namespace, p.Name, rule.Status.Rule, p.Spec.NodeName, strings.Join(files, ","),
+				cmp.Or(rule.Status.Process, rule.Status.URL), rule.OnDisk(), rule.Running(), rule.Wanted(), rule.Outcome(), age(rule.Since()), string(verdict))
 		}
 	}
 	return table.Flush()
@@ -91,16 +92,9 @@ func name(r *fleet.Report, namespaces bool) string {
 	return r.Pod.Name
 }
 
-func orNone(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
-}
-
 func age(since time.Time) string {
 	if since.IsZero() {
-		return "-"
+		return ""
 	}
 	return duration.HumanDuration(time.Since(since))
 }
@@ -168,11 +162,10 @@ func documentOf(all []*fleet.Report, s fleet.Summary) document {
 }
 
 func ruleOf(rule *fleet.Rule) ruleDocument {
-	known := func(text string) string { return strings.TrimPrefix(text, "-") }
 	d := ruleDocument{
 		Rule: rule.Status.Rule, Process: rule.Status.Process, URL: rule.Status.URL,
-		Verdict: rule.Verdict, Reason: rule.Reason, Outcome: known(rule.Outcome()),
-		OnDisk: known(rule.OnDisk()), Running: known(rule.Running()), Paths: []pathDocument{},
+		Verdict: rule.Verdict, Reason: rule.Reason, Outcome: rule.Outcome(),
+		OnDisk: rule.OnDisk(), Running: rule.Running(), Paths: []pathDocument{},
 	}
 	if since := rule.Since(); !since.IsZero() {
 		d.Since = &since

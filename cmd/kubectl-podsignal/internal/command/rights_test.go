@@ -55,7 +55,6 @@ func TestCompared(t *testing.T) {
 	s := apitest.New(t)
 	d := apitest.NewDeployment(s, "web", 3)
 	d.Set("second")
-	time.Sleep(10 * time.Millisecond) // so that it is newer on disk
 	d.AddPod("web-new")
 	s.Deny("get configmaps")
 	run(t, s, "status").want(t, 1,

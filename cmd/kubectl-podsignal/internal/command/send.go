@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -33,16 +34,17 @@ first that fails. Exit codes: 0 if all programs were notified, 1 if not, 2 for a
 	flags.IntVar(&batch, "batch", 0, "pods at a time, from the first on (default 1, then a quarter)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 && q.Selector == "" {
-			return usageError{fmt.Errorf("it is not said which pods are meant: use TYPE/NAME, such as deployment/web, or -l")}
+			return fleet.UsageError{Err: errors.New("it is not said which pods are meant: use TYPE/NAME, such as deployment/web, or -l")}
 		}
 		if err := checkBatch(cmd, batch); err != nil {
 			return err
 		}
 		var options []string
-		for option, value := range map[string]string{"--signal": signal, "--rule": rule} {
-			if value != "" {
-				options = append(options, option, value)
-			}
+		if signal != "" {
+			options = append(options, "--signal", signal)
+		}
+		if rule != "" {
+			options = append(options, "--rule", rule)
 		}
 		if unapproved {
 			options = append(options, "--unapproved")

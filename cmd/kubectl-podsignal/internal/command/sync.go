@@ -55,7 +55,7 @@ approved. There is no undo: apply the old ConfigMap, and roll it out.`,
 			return err
 		}
 		if o.All && o.Batch > 0 {
-			return usageError{errors.New("--batch and --approve-all exclude each other: use one of them")}
+			return fleet.UsageError{Err: errors.New("--batch and --approve-all exclude each other: use one of them")}
 		}
 		return run(cmd, args)
 	}
@@ -65,7 +65,7 @@ approved. There is no undo: apply the old ConfigMap, and roll it out.`,
 // checkBatch refuses a size that is none.
 func checkBatch(cmd *cobra.Command, size int) error {
 	if cmd.Flags().Changed("batch") && size < 1 {
-		return usageError{fmt.Errorf("--batch=%d is not valid: use a number of pods, such as 5", size)}
+		return fleet.UsageError{Err: fmt.Errorf("--batch=%d is not valid: use a number of pods, such as 5", size)}
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func bring(cmd *cobra.Command, streams genericiooptions.IOStreams, do func(conte
 			return err
 		}
 		if timeout <= 0 {
-			return usageError{fmt.Errorf("--timeout=%v is not valid: use a duration such as 2m", timeout)}
+			return fleet.UsageError{Err: fmt.Errorf("--timeout=%v is not valid: use a duration such as 2m", timeout)}
 		}
 		q.Args = args
 		f, err := fleet.New(cmd.Context(), q)

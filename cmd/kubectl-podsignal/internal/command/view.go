@@ -102,13 +102,8 @@ func (v *view) result(all []*fleet.Report) error {
 		return result(v.out, all, v.namespaces, v.output)
 	}
 	summary := fleet.Summarize(all)
-	switch {
-	case summary.Counted == 0:
-		return fleet.ErrNoPods
-	case !summary.Live():
+	if summary.Counted > 0 {
 		fmt.Fprintln(v.out, summary)
-		return errNotLive
 	}
-	_, err := fmt.Fprintln(v.out, summary)
-	return err
+	return verdict(summary)
 }

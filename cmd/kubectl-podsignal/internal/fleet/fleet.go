@@ -34,7 +34,7 @@ type Fleet struct {
 func New(ctx context.Context, q *Query) (*Fleet, error) {
 	config, err := q.Flags.ToRESTConfig()
 	if err != nil {
-		return nil, UsageError{err}
+		return nil, UsageError{Err: err}
 	}
 	config.QPS = -1 // limits has those of all requests
 	client, err := kubernetes.NewForConfig(config)

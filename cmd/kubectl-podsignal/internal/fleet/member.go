@@ -52,7 +52,7 @@ func (m *member) bring(ctx context.Context) (*Report, error) {
 	if err != nil || r.Verdict != Live || m.annotated.IsZero() || m.run.stay == 0 {
 		return r, err
 	}
-	m.run.report(ctx, m, r, false)
+	m.run.report(ctx, m, r)
 	return m.stay(ctx, r)
 }
 
@@ -93,7 +93,7 @@ func (m *member) deliver(ctx context.Context) (*Report, error) {
 				m.deadline = m.annotated.Add(m.run.timeout)
 			}
 		}
-		m.run.report(ctx, m, r, false)
+		m.run.report(ctx, m, r)
 		if err := sleep(ctx, max(askEvery, time.Duration(m.run.active.Load())*time.Second/maxPerSecond)); err != nil {
 			return nil, err
 		}

@@ -157,9 +157,8 @@ func approved(pod *corev1.Pod, approvals string) bool {
 
 // A Summary counts pods.
 type Summary struct {
-	Counted   int // that are to be live
-	Uncounted int
-	By        map[Verdict]int
+	Counted int // that are to be live
+	By      map[Verdict]int
 }
 
 // Summarize counts the pods of reports.
@@ -169,8 +168,6 @@ func Summarize(all []*Report) Summary {
 		s.By[r.Verdict]++
 		if r.Verdict.Counts() {
 			s.Counted++
-		} else {
-			s.Uncounted++
 		}
 	}
 	return s
@@ -179,7 +176,7 @@ func Summarize(all []*Report) Summary {
 // Live tells whether all pods that count are, and there is one.
 func (s Summary) Live() bool { return s.Counted > 0 && s.By[Live] == s.Counted }
 
-// String is such as "2 of 3 pods are live, 1 refused; not counted: 1 completed".
+// String is such as "2 of 3 pods live, 1 refused; not counted: 1 completed".
 func (s Summary) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%d of %s live", s.By[Live], pods(s.Counted))

@@ -36,7 +36,7 @@ func newFleet(t *testing.T, s *apitest.Server) *Fleet {
 
 // rollOut does what Rollout does, but has each pod stay ready for less.
 func rollOut(ctx context.Context, f *Fleet, size int) ([]*Report, error) {
-	return (&run{fleet: f, timeout: 5 * time.Second, approve: true, stay: 500 * time.Millisecond, batch: batches(size), show: func(*Progress) {}}).do(ctx)
+	return (&run{fleet: f, plan: plan{timeout: 5 * time.Second, approve: true, stay: 500 * time.Millisecond, batch: batches(size), show: func(*Progress) {}}}).do(ctx)
 }
 
 // inBatches has the kubelets deliver when as many pods have been approved as a batch is to have, and

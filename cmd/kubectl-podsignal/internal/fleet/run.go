@@ -15,10 +15,8 @@ import (
 	"github.com/podsignal/podsignal/cmd/kubectl-podsignal/internal/sidecar"
 )
 
-// A run brings all pods of a fleet to what the API has at its start. One goroutine owns it; each
-// pod that is on its way has one too.
-type run struct {
-	fleet   *Fleet
+// A plan says how pods are brought to what the API has.
+type plan struct {
 	timeout time.Duration // for each pod, from its annotation
 	approve bool          // what HOLD holds
 	stay    time.Duration // for which a pod is to be ready once it is live
@@ -27,6 +25,13 @@ type run struct {
 	// come later. If one of a batch does not become live, there is no other.
 	batch func(first bool, all int) int
 	show  func(*Progress)
+}
+
+// A run brings all pods of a fleet to what the API has at its start. One goroutine owns it; each
+// pod that is on its way has one too.
+type run struct {
+	plan
+	fleet *Fleet
 
 	members map[types.UID]*member
 	reports map[types.UID]*Report // the last of each, also of those that are gone, or were asked before
@@ -57,13 +62,6 @@ type Progress struct {
 
 // errGone is the cause of the end of a member whose pod is gone.
 var errGone = errors.New("the pod is gone")
-
-// A ChangedError says that the API has changed since the start.
-type ChangedError struct{ Objects []string }
-
-func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s changed meanwhile: run it again for what it has now", strings.Join(e.Objects, " and "))
-}
 
 // do returns the last report of each pod.
 func (r *run) do(ctx context.Context) ([]*Report, error) {
@@ -254,9 +252,9 @@ func (r *run) moved(m move) error {
 	return nil
 }
 
-// report tells how far a member has come.
-func (r *run) report(ctx context.Context, m *member, report *Report, done bool) {
-	r.send(ctx, move{member: m, report: report, done: done})
+// report tells how far a member has come that goes on.
+func (r *run) report(ctx context.Context, m *member, report *Report) {
+	r.send(ctx, move{member: m, report: report})
 }
 
 func (r *run) send(ctx context.Context, m move) {
@@ -289,7 +287,7 @@ func (r *run) unchanged(ctx context.Context) error {
 		return explain(err)
 	}
 	if len(names) > 0 {
-		return &ChangedError{names}
+		return fmt.Errorf("%s changed meanwhile: run it again for what it has now", strings.Join(names, " and "))
 	}
 	r.checked = time.Now()
 	return nil

@@ -63,8 +63,14 @@ func (s *selection) has(pod *corev1.Pod) bool {
 	return s.all || slices.ContainsFunc(s.owners, func(o owner) bool { return o.has(pod) })
 }
 
-// A UsageError says that what is asked for makes no sense.
-type UsageError struct{ error }
+// A UsageError says that the command line cannot be used.
+type UsageError struct{ Err error }
+
+// Error implements error.
+func (e UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong with it.
+func (e UsageError) Unwrap() error { return e.Err }
 
 // selectPods finds out which pods are meant.
 func (q *Query) selectPods(ctx context.Context, client kubernetes.Interface) (*selection, error) {
@@ -78,7 +84,7 @@ func (q *Query) selectPods(ctx context.Context, client kubernetes.Interface) (*s
 	}
 	if len(q.Args) == 0 {
 		if _, err := labels.Parse(q.Selector); err != nil {
-			return nil, UsageError{fmt.Errorf("--selector=%q is not valid: use such as app=web: %w", q.Selector, err)}
+			return nil, UsageError{Err: fmt.Errorf("--selector=%q is not valid: use such as app=web: %w", q.Selector, err)}
 		}
 		s.labels, s.all = q.Selector, true
 		return s, nil
@@ -92,7 +98,7 @@ func (q *Query) selectPods(ctx context.Context, client kubernetes.Interface) (*s
 		return nil, usage(err)
 	}
 	if len(infos) == 0 {
-		return nil, UsageError{fmt.Errorf("there is no %s: use TYPE/NAME of a workload, such as deployment/web", strings.Join(q.Args, " "))}
+		return nil, UsageError{Err: fmt.Errorf("there is no %s: use TYPE/NAME of a workload, such as deployment/web", strings.Join(q.Args, " "))}
 	}
 	for _, info := range infos {
 		o, err := ownerOf(ctx, client, info)
@@ -116,26 +122,27 @@ func usage(err error) error {
 	if ofServer || ofNetwork {
 		return explain(err)
 	}
-	return UsageError{err}
+	return UsageError{Err: err}
 }
 
 func ownerOf(ctx context.Context, client kubernetes.Interface, info *resource.Info) (owner, error) {
 	o := owner{name: info.ObjectName(), namespace: info.Namespace}
-	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(info.Object)
-	if err != nil {
-		return o, err
+	object, ok := info.Object.(*unstructured.Unstructured)
+	if !ok {
+		return o, fmt.Errorf("%s: the API server's answer is a %T", o.name, info.Object)
 	}
+	var err error
 	switch kind := info.Mapping.GroupVersionKind.GroupKind(); {
 	case kind.String() == "Pod":
 		o.pod = info.Name
 		return o, nil
 	case kind.String() == "CronJob.batch":
-		o.jobs, err = jobsOf(ctx, client, info)
+		o.jobs, err = jobsOf(ctx, client, object)
 		return o, err
 	}
-	o.labels, err = selectorOf(object)
+	o.labels, err = selectorOf(object.Object)
 	if err != nil {
-		return o, UsageError{fmt.Errorf("%s: %w: use TYPE/NAME of a workload, such as deployment/web", o.name, err)}
+		return o, UsageError{Err: fmt.Errorf("%s: %w: use TYPE/NAME of a workload, such as deployment/web", o.name, err)}
 	}
 	return o, nil
 }
@@ -164,19 +171,14 @@ func selectorOf(object map[string]any) (labels.Selector, error) {
 }
 
 // jobsOf are those that a CronJob has made.
-func jobsOf(ctx context.Context, client kubernetes.Interface, info *resource.Info) (map[types.UID]bool, error) {
-	jobs, err := client.BatchV1().Jobs(info.Namespace).List(ctx, metav1.ListOptions{})
+func jobsOf(ctx context.Context, client kubernetes.Interface, cronJob *unstructured.Unstructured) (map[types.UID]bool, error) {
+	jobs, err := client.BatchV1().Jobs(cronJob.GetNamespace()).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
-	cronJob, err := runtime.DefaultUnstructuredConverter.ToUnstructured(info.Object)
-	if err != nil {
-		return nil, err
-	}
-	uid, _, _ := unstructured.NestedString(cronJob, "metadata", "uid")
 	all := make(map[types.UID]bool)
 	for i := range jobs.Items {
-		if by := metav1.GetControllerOf(&jobs.Items[i]); by != nil && string(by.UID) == uid {
+		if by := metav1.GetControllerOf(&jobs.Items[i]); by != nil && by.UID == cronJob.GetUID() {
 			all[jobs.Items[i].UID] = true
 		}
 	}

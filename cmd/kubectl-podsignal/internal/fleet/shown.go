@@ -13,22 +13,19 @@ import (
 // shownDigits are those of a digest in tables, as in podsignal's log.
 const shownDigits = 12
 
-// none stands for what there is not, or is not known.
-const none = "-"
-
-// OnDisk is the digest of what is on disk, as the pod's log has it.
+// OnDisk is the digest of what is on disk, as the pod's log has it; empty: it is not known yet.
 func (r *Rule) OnDisk() string {
 	if r.Status.OnDisk == nil {
-		return none
+		return ""
 	}
 	return r.Status.OnDisk.Digest
 }
 
-// Running is the digest that the targets run, as the pod's log has it.
+// Running is the digest that the targets run, as the pod's log has it; empty: it is not known.
 func (r *Rule) Running() string {
-	running := none
+	running := ""
 	for i, t := range r.Status.Targets {
-		is := none
+		is := ""
 		if t.Running != nil {
 			is = t.Running.Digest
 		}
@@ -41,20 +38,20 @@ func (r *Rule) Running() string {
 }
 
 // Wanted is the digest that OnDisk is to be. If a path shows a Secret, which may be guessed from its
-// digest, another one is "changed".
+// digest, another one is "changed". It is empty if nothing is to be there, or nothing is known.
 func (r *Rule) Wanted() string {
 	current, known, secret := true, true, false
 	var lines strings.Builder
 	for i := range r.Paths {
 		p := &r.Paths[i]
 		current, known, secret = current && p.current(), known && p.Known, secret || p.Secret || p.wanted.Secret
-		fmt.Fprintln(&lines, orNone(p.Wanted))
+		fmt.Fprintln(&lines, cmp.Or(p.Wanted, "-"))
 	}
 	switch {
 	case current && known:
 		return r.OnDisk()
 	case current:
-		return none
+		return ""
 	case !known || secret:
 		return "changed"
 	case len(r.Paths) == 1:
@@ -64,11 +61,10 @@ func (r *Rule) Wanted() string {
 	return short(hex.EncodeToString(sum[:]))
 }
 
-func orNone(text string) string { return cmp.Or(text, none) }
+func short(digest string) string { return digest[:min(len(digest), shownDigits)] }
 
-func short(digest string) string { return orNone(digest[:min(len(digest), shownDigits)]) }
-
-// Outcome is that of the last signal or call, or how what is on disk was rejected.
+// Outcome is that of the last signal or call, or how what is on disk was rejected; empty: there
+// is none.
 func (r *Rule) Outcome() string {
 	if by := r.Status.Rejection(); by != nil {
 		return by.Outcome
@@ -79,7 +75,7 @@ func (r *Rule) Outcome() string {
 			all = append(all, t.Outcome)
 		}
 	}
-	return orNone(strings.Join(all, ","))
+	return strings.Join(all, ",")
 }
 
 // Since is when what the verdict says came to be; zero: that is unknown.

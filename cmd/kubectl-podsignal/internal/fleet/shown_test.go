@@ -36,13 +36,13 @@ func TestWantedIsShown(t *testing.T) {
 		{"the same", []Path{path(digest("1"), digest("1"))}, label},
 		{"the same, of a Secret", []Path{secret(digest("1"), digest("1"))}, label},
 		{"another", []Path{path(digest("1"), digest("2"))}, "222222222222"},
-		{"nothing", []Path{path(digest("1"), "")}, none},
+		{"nothing", []Path{path(digest("1"), "")}, ""},
 		// printf '%s\n' 222… 333… | sha256sum
 		{"another of two", []Path{path(digest("1"), digest("2")), path(digest("3"), digest("3"))}, "d1714ff7c546"},
 		{"another, of a Secret", []Path{secret(digest("1"), digest("2"))}, "changed"},
 		{"another, of what is a Secret in the API alone", []Path{ofSecret(digest("1"), digest("2"))}, "changed"},
 		{"another, beside a Secret", []Path{path(digest("1"), digest("2")), secret(digest("3"), digest("3"))}, "changed"},
-		{"what only the pod knows", []Path{unknown}, none},
+		{"what only the pod knows", []Path{unknown}, ""},
 		{"another, beside what only the pod knows", []Path{path(digest("1"), digest("2")), unknown}, "changed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -13,10 +13,10 @@ import (
 )
 
 // Sync has all pods become live that can be by an update of their volumes, and returns the last
-// report of each. Each has timeout, from its annotation. The error is a ChangedError if the API has
-// something else by then.
+// report of each. Each has timeout, from its annotation. It is an error if the API has something else
+// by then.
 func (f *Fleet) Sync(ctx context.Context, timeout time.Duration, show func(*Progress)) ([]*Report, error) {
-	return (&run{fleet: f, timeout: timeout, show: show}).do(ctx)
+	return (&run{fleet: f, plan: plan{timeout: timeout, show: show}}).do(ctx)
 }
 
 // stayReady is for how long a pod is to be ready after a reload.
@@ -66,10 +66,10 @@ func (f *Fleet) Rollout(ctx context.Context, o Rollout, show func(*Progress)) ([
 		if more := len(without) - most; more > 0 {
 			names += fmt.Sprintf(" and %d more", more)
 		}
-		return nil, UsageError{fmt.Errorf("%s: podsignal has no HOLD there, so that each pod takes a change as soon as its kubelet delivers it. "+
+		return nil, UsageError{Err: fmt.Errorf("%s: podsignal has no HOLD there, so that each pod takes a change as soon as its kubelet delivers it. "+
 			`With the annotation podsignal/hold: "true" on the pod template, a change waits in each pod until its digest is approved. To bring pods without HOLD up to date, use kubectl podsignal sync`, names)}
 	}
-	r := &run{fleet: f, timeout: o.Timeout, approve: true, stay: stayReady, reports: before, show: show}
+	r := &run{fleet: f, reports: before, plan: plan{timeout: o.Timeout, approve: true, stay: stayReady, show: show}}
 	r.batch = batches(o.Batch)
 	if o.All {
 		r.batch = func(_ bool, all int) int { return all }
@@ -84,9 +84,10 @@ func (f *Fleet) Rollout(ctx context.Context, o Rollout, show func(*Progress)) ([
 // A StoppedError says that a rollout has ended before all pods were approved.
 type StoppedError struct{ Untouched int }
 
+// Error implements error.
 func (e *StoppedError) Error() string {
-	return fmt.Sprintf("the rollout has stopped: %s not approved", count(e.Untouched, "was", "were"))
+	return fmt.Sprintf("the rollout has stopped, and %s not approved: fix the files, apply them, and roll them out", count(e.Untouched, "was", "were"))
 }
 
 // ErrNoPods says that no pod counts.
-var ErrNoPods = errors.New("no pod with podsignal is running")
+var ErrNoPods = errors.New("none of the pods that are meant has podsignal: name others by -n, -l or TYPE/NAME, or add podsignal to these")

@@ -38,6 +38,7 @@ type ForbiddenError struct {
 	Err       error // of the API server, which names the right
 }
 
+// Error implements error.
 func (e *ForbiddenError) Error() string { return e.Err.Error() }
 
 // Objects reads each object of an API server once, however many ask for it. It may be used by

@@ -30,12 +30,13 @@ type Wanted struct {
 // match. The error is one of reading the API.
 func Of(ctx context.Context, api Getter, pod *corev1.Pod, container *corev1.Container, file string, exclude []string) (Wanted, error) {
 	file = path.Clean(file)
+	mount := mountOf(container, file)
 	for i := range container.VolumeMounts {
-		if m := &container.VolumeMounts[i]; in(file, m.MountPath) && bySubPath(m) && sourceOf(&pod.Spec, m.Name) != nil {
+		m := &container.VolumeMounts[i]
+		if shows := m == mount || in(file, m.MountPath); shows && bySubPath(m) && sourceOf(&pod.Spec, m.Name) != nil {
 			return Wanted{Unknown: "a subPath mount is never updated", Fixed: fixedIn(container, m.Name)}, nil
 		}
 	}
-	mount := mountOf(container, file)
 	if mountsBelow(container, mount, file) {
 		return Wanted{Unknown: "volumes are mounted in it: name their folders in FILE"}, nil
 	}
@@ -44,10 +45,7 @@ func Of(ctx context.Context, api Getter, pod *corev1.Pod, container *corev1.Cont
 	}
 	within := relative(mount.MountPath, file)
 	source := sourceOf(&pod.Spec, mount.Name)
-	switch {
-	case source != nil && bySubPath(mount):
-		return Wanted{Unknown: "a subPath mount is never updated", Fixed: fixedIn(container, mount.Name)}, nil
-	case source == nil || strings.HasPrefix(within, ".."):
+	if source == nil || strings.HasPrefix(within, "..") {
 		return Wanted{Unknown: "it is not in a volume that the kubelet keeps up to date"}, nil
 	}
 	c := contents{files: make(map[string][32]byte)}
