@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // buildPlugin builds it into a folder of $PATH, until the end of the test, so that kubectl finds it.
@@ -141,24 +141,35 @@ func testFleet(t *testing.T, c *cluster, name string) {
 
 	// The pods that are down are deleted while sync waits for them.
 	a.edit("hello", "goodbye")
-	ended := make(chan string, 1)
-	go func() {
-		out, status := a.podsignal(t, "sync", selector)
-		ended <- fmt.Sprintf("exit %d\n%s", status, out)
-	}()
-	a.wait("the annotation of all pods", func() (bool, string) {
-		out := a.run(t, nil, "get", "pods", selector, "-o", `jsonpath={range .items[*]}{.metadata.annotations.podsignal/synced-at}{"\n"}{end}`)
-		return len(strings.Fields(out)) == 4, out
+	path := filepath.Join(t.TempDir(), "sync")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	ctx, cancel := context.WithTimeout(c.ctx, deadline)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "kubectl", "podsignal", "--namespace", c.namespace, "sync", selector)
+	cmd.Stdout, cmd.Stderr = file, file
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	printed := func() string {
+		out, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	// Not the annotations: a pod that has got the change by itself is not annotated.
+	a.wait("sync to have found a pod live", func() (bool, string) {
+		out := printed()
+		return strings.Contains(out, ": live after "), out
 	})
 	a.run(t, nil, "delete", "pod", name+"-down", "--grace-period=1")
 	a.run(t, nil, "rollout", "undo", "deployment/"+name)
-	select {
-	case out := <-ended:
-		if !strings.HasPrefix(out, "exit 0\n") || !strings.Contains(out, name+"-down: deleted") {
-			t.Errorf("sync: %s", out)
-		}
-	case <-time.After(deadline):
-		t.Error("sync has not ended")
+	if err := cmd.Wait(); err != nil || !strings.Contains(printed(), name+"-down: deleted") {
+		t.Errorf("sync: %v\n%s", err, printed())
 	}
 }
 
