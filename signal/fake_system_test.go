@@ -1,7 +1,6 @@
 package signal
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,12 +31,18 @@ func (f *fake) system() *system {
 	return &system{
 		self:    us,
 		mayKill: func() bool { return f.mayKill },
-		pids: func(context.Context) ([]int32, error) {
-			var pids []int32
+		list: func(all []listed) ([]listed, error) {
 			for _, pid := range slices.Backward(slices.Sorted(maps.Keys(f.procs))) {
-				pids = append(pids, int32(pid))
+				all = append(all, listed{pid, f.procs[pid].inode()})
 			}
-			return pids, nil
+			return all, nil
+		},
+		comm: func(pid int) (string, error) {
+			p, err := find("comm", pid)
+			if err != nil {
+				return "", err
+			}
+			return p.comm, nil
 		},
 		cmdline: func(pid int) ([]string, error) {
 			p, err := find("cmdline", pid)

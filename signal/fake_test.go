@@ -127,6 +127,9 @@ func (p *proc) stat() stat {
 	return st
 }
 
+// inode is that of /proc/PID, which no two processes share.
+func (p *proc) inode() uint64 { return uint64(p.started)<<22 | uint64(p.pid) }
+
 func (p *proc) status() status {
 	return status{
 		comm: p.comm, state: max(p.state, 'S'),

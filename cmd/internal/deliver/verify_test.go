@@ -90,16 +90,16 @@ func TestOutcome(t *testing.T) {
 		"it is gone", func(s *stage) {
 			s.shows(1)
 			time.Sleep(80 * ms)
-			s.ended.Store(true)
 			s.have()
+			s.end()
 			time.Sleep(10 * time.Second)
 		}, []string{"5s died"},
 	}, {
 		"it is gone, and another has come", func(s *stage) {
 			s.shows(1)
 			time.Sleep(80 * ms)
-			s.ended.Store(true)
 			s.have()
+			s.end()
 			time.Sleep(2 * time.Second)
 			s.have(&signal.Target{PID: 8, Started: changedAt + time.Hour})
 			time.Sleep(10 * time.Second)
@@ -164,16 +164,16 @@ func TestOutcomeEnded(t *testing.T) {
 	const found = `0s level=INFO msg="process found"`
 	ended := []string{
 		found,
-		`40ms level=INFO msg="process ended"`,
+		`30ms level=INFO msg="process ended"`,
 		`5s level=INFO msg="reload outcome" outcome=ended`,
-		`6.34s level=INFO msg="no matching process, retrying"`,
+		`6.33s level=INFO msg="no matching process, retrying"`,
 	}
 	for sig, want := range map[syscall.Signal][]string{
 		syscall.SIGTERM: ended, syscall.SIGINT: ended, syscall.SIGQUIT: ended,
 		syscall.SIGUSR1: {
 			found,
-			`40ms level=INFO msg="process ended"`,
-			`40ms level=INFO msg="no matching process, retrying"`,
+			`30ms level=INFO msg="process ended"`,
+			`30ms level=INFO msg="no matching process, retrying"`,
 			`5s level=WARN msg="program died after the signal; see its log" outcome=died`,
 		},
 	} {
@@ -184,8 +184,8 @@ func TestOutcomeEnded(t *testing.T) {
 				s.have(target(7))
 				s.shows(1)
 				time.Sleep(30 * ms)
-				s.ended.Store(true)
 				s.have()
+				s.end()
 				time.Sleep(20 * time.Second)
 			})
 			var got []string
