@@ -33,7 +33,11 @@ func (f *fake) system() *system {
 		mayKill: func() bool { return f.mayKill },
 		list: func(all []listed) ([]listed, error) {
 			for _, pid := range slices.Backward(slices.Sorted(maps.Keys(f.procs))) {
-				all = append(all, listed{pid, f.procs[pid].inode()})
+				p := listed{pid: pid}
+				if !f.noInodes {
+					p.inode = f.procs[pid].inode()
+				}
+				all = append(all, p)
 			}
 			return all, nil
 		},
@@ -170,6 +174,7 @@ func (f *fake) watchEnds(ended func()) (endWatch, error) {
 	}
 	return endWatch{
 		add:    func(fd int) error { return change(fd, true) },
+		await:  func(int) error { return nil },
 		remove: func(fd int) error { return change(fd, false) },
 		close:  func() error { f.ended = nil; return nil },
 	}, nil
