@@ -202,6 +202,22 @@ func TestOpensOfOthers(t *testing.T) {
 	}
 }
 
+// What tells of opened files ends with the last target. The signal to the next one begins anew.
+func TestOpensAfterTargetLost(t *testing.T) {
+	playOnShelf(t, func(v *shelf) {
+		v.sleep(time.Second)
+		v.awaited.Store(0)
+		v.have(&signal.Target{PID: 8, Name: "web"})
+		v.reload = func() { v.open("a") }
+		v.write("1")
+		v.snapshots <- <-v.out
+		v.sleep(100 * ms)
+		if all := v.status().Targets; len(all) != 1 || all[0].PID != 8 || all[0].Running == nil {
+			t.Errorf("%+v, want one that runs what it has read", all)
+		}
+	})
+}
+
 // The instance for opened files is given back when no outcome is being watched.
 func TestOpensGivenBack(t *testing.T) {
 	playOnShelf(t, func(v *shelf) {

@@ -114,6 +114,7 @@ func (s *Set) Sent(v *Signal, newest time.Time) (results []Result) {
 	v.sent = time.Now()
 	v.target.Outcome = ""
 	s.watched = append(s.watched, v)
+	s.awaits = false // what it was to lead to may have ended with the targets of before
 	s.await()
 	s.plan(v)
 	s.judge(v)
