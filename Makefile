@@ -4,16 +4,21 @@ VERSION ?= 0.1.0
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD    = github.com/podsignal/podsignal/cmd/internal/build
 LDFLAGS  = -s -w -X $(BUILD).Version=$(VERSION) -X $(BUILD).Commit=$(COMMIT)
+# The same bytes wherever the sources are, with or without git, as the Dockerfiles have it.
+GOBUILD  = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+BIN     ?= $(CURDIR)/bin
 
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.8.0
+ACTIONLINT    = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+CRANE         = github.com/google/go-containerregistry/cmd/crane@v0.22.1
 FUZZTIME      = 10s
 
 # Modules of their own keep what they import out of podsignal's go.mod. examples/kubelet-writer,
 # another one, compiles much of Kubernetes: .ci/run runs it.
-MODULES  = . cmd/kubectl-podsignal examples/manifests
+MODULES  = . cmd/kubectl-podsignal cmd/release examples/manifests
 # Those of them that become programs, and not only tests.
-PROGRAMS = . cmd/kubectl-podsignal
+PROGRAMS = . cmd/kubectl-podsignal cmd/release
 
 # in runs a command in each of these modules, and ends with the first that fails. Its
 # parentheses must be in pairs, or make takes one for the end of the call.
@@ -27,11 +32,11 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build bin/podsignal: static, stripped, with its version
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/podsignal ./cmd/podsignal
+	$(GOBUILD) -o $(BIN)/ ./cmd/podsignal
 
 .PHONY: plugin
 plugin: ## build bin/kubectl-podsignal, the plugin of kubectl, in the same way
-	CGO_ENABLED=0 go -C cmd/kubectl-podsignal build -trimpath -ldflags '$(LDFLAGS)' -o $(CURDIR)/bin/kubectl-podsignal .
+	cd cmd/kubectl-podsignal && $(GOBUILD) -o $(BIN)/ .
 
 .PHONY: demo
 demo: ## watch three swaps reload nginx on this machine, in 4 s and without a cluster
@@ -139,6 +144,23 @@ ifdef PUSH
 	docker push $(IMAGE):$(VERSION)-arm64
 	docker buildx imagetools create -t $(IMAGE):$(VERSION) $(IMAGE):$(VERSION)-amd64 $(IMAGE):$(VERSION)-arm64
 endif
+
+.PHONY: release-dry-run
+release-dry-run: ## build all that a release has into dist/, without Docker, and publish nothing
+	rm -rf dist
+	@go -C cmd/release build -o $(CURDIR)/bin/release .
+	bin/release -version $(VERSION) -commit $(COMMIT) -time $(SOURCE_DATE_EPOCH) dist
+
+# The login is that of docker login.
+.PHONY: release-push
+release-push: ## push the images in dist/ to REGISTRY, each for all its architectures
+	@: $${REGISTRY:?is the registry with the folder of the images, such as registry.example/podsignal}
+	@layout=$$(mktemp -d) && trap 'rm -rf "$$layout"' EXIT && \
+	for archive in $(CURDIR)/dist/*.oci.tar; do \
+		image=$$(basename "$$archive" .oci.tar) && mkdir "$$layout/$$image" && \
+		tar -xf "$$archive" -C "$$layout/$$image" && \
+		go run $(CRANE) push "$$layout/$$image" "$$REGISTRY/$$image:$(VERSION)" || exit; \
+	done
 
 .PHONY: clean
 clean: ## remove what was built
