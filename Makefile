@@ -51,19 +51,22 @@ test: ## run all tests, with the race detector, in a random order
 		if [ $$module != . ]; then fresh=-count=1; fi; \
 		go test -race -shuffle=on -timeout 30m $$fresh $(TESTFLAGS) ./...)
 
-# A program that fails under `go run` has its exit status replaced by 1, so what
-# govulncheck said must tell findings from data that it could not fetch.
+# Where the data of vulnerabilities cannot be reached, the rest is looked at all the same.
 .PHONY: lint
 lint: ## look for mistakes and known vulnerabilities
+	@echo 'workflows:' && go run $(ACTIONLINT) .github/workflows/*.yml
 	@$(call in,$(MODULES),echo "$$module:" && go run $(GOLANGCI_LINT) run)
-	@$(call in,$(PROGRAMS),\
-		out=$$(go run $(GOVULNCHECK) ./... 2>&1) && status=0 || status=$$?; \
+	@out=$$($(MAKE) --silent --no-print-directory vulnerabilities 2>&1) && status=0 || status=$$?; \
 		printf '%s\n' "$$out"; \
 		case $$out in \
 		(*'govulncheck: fetching vulnerabilities:'*) \
 			echo 'lint: vulnerabilities were not looked for: their data cannot be reached from here' ;; \
 		(*) exit $$status ;; \
-		esac)
+		esac
+
+.PHONY: vulnerabilities
+vulnerabilities: ## look for known vulnerabilities, and fail if their data cannot be reached
+	@$(call in,$(PROGRAMS),go run $(GOVULNCHECK) ./...)
 
 .PHONY: fuzz
 fuzz: ## fuzz each parser, for FUZZTIME (10s)
@@ -145,18 +148,20 @@ ifdef PUSH
 	docker buildx imagetools create -t $(IMAGE):$(VERSION) $(IMAGE):$(VERSION)-amd64 $(IMAGE):$(VERSION)-arm64
 endif
 
+DIST ?= $(CURDIR)/dist
+
 .PHONY: release-dry-run
 release-dry-run: ## build all that a release has into dist/, without Docker, and publish nothing
-	rm -rf dist
+	rm -rf $(DIST)
 	@go -C cmd/release build -o $(CURDIR)/bin/release .
-	bin/release -version $(VERSION) -commit $(COMMIT) -time $(SOURCE_DATE_EPOCH) dist
+	bin/release -version $(VERSION) -commit $(COMMIT) -time $(SOURCE_DATE_EPOCH) $(DIST)
 
 # The login is that of docker login.
 .PHONY: release-push
 release-push: ## push the images in dist/ to REGISTRY, each for all its architectures
 	@: $${REGISTRY:?is the registry with the folder of the images, such as registry.example/podsignal}
 	@layout=$$(mktemp -d) && trap 'rm -rf "$$layout"' EXIT && \
-	for archive in $(CURDIR)/dist/*.oci.tar; do \
+	for archive in $(DIST)/*.oci.tar; do \
 		image=$$(basename "$$archive" .oci.tar) && mkdir "$$layout/$$image" && \
 		tar -xf "$$archive" -C "$$layout/$$image" && \
 		go run $(CRANE) push "$$layout/$$image" "$$REGISTRY/$$image:$(VERSION)" || exit; \

@@ -54,7 +54,7 @@ type loaded struct {
 // writeImages writes an OCI layout, with one image for all platforms, as a tar archive. Docker
 // loads each platform's as NAME:VERSION-ARCHITECTURE.
 func (r release) writeImages(name string, p program, images []v1.Image) error {
-	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	index := v1.ImageIndex(empty.Index)
 	var docker []loaded
 	for _, image := range images {
 		config, err := image.ConfigFile()
