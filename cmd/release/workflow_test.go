@@ -53,9 +53,9 @@ func TestUploads(t *testing.T) {
 	if diff := cmp.Diff(built, uploads); diff != "" {
 		t.Errorf("the dry run builds (-), and release.yml uploads (+):\n%s", diff)
 	}
-	for _, target := range []string{"make release-dry-run ", "make release-push "} {
+	for _, target := range []string{"make release-dry-run\n", "make release-push\n"} {
 		if !strings.Contains(strings.Join(runs, "\n"), target) {
-			t.Errorf("release.yml does not run %s", target)
+			t.Errorf("release.yml does not run %q", target)
 		}
 	}
 }
