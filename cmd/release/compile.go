@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,13 +28,12 @@ func newCompiler(source string, r release) (*compiler, error) {
 	}
 	c := &compiler{source, work, r}
 	if _, err := c.output(source, nil, "go", "build", "-o", c.sbom(), "./cmd/sbom"); err != nil {
-		c.close()
-		return nil, err
+		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
 }
 
-func (c *compiler) close() { os.RemoveAll(c.work) }
+func (c *compiler) close() error { return os.RemoveAll(c.work) }
 
 func (c *compiler) sbom() string { return filepath.Join(c.work, "sbom") }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,7 +54,7 @@ type loaded struct {
 
 // writeImages writes an OCI layout, with one image for all platforms, as a tar archive. Docker
 // loads each platform's as NAME:VERSION-ARCHITECTURE.
-func (r release) writeImages(name string, p program, images []v1.Image) error {
+func (r release) writeImages(name string, p program, images []v1.Image) (err error) {
 	index := v1.ImageIndex(empty.Index)
 	var docker []loaded
 	for _, image := range images {
@@ -77,7 +78,7 @@ func (r release) writeImages(name string, p program, images []v1.Image) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	named := v1.Descriptor{Annotations: map[string]string{"org.opencontainers.image.ref.name": r.version}}
 	if _, err := layout.Write(dir, mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: index, Descriptor: named})); err != nil {
 		return err

@@ -132,7 +132,7 @@ func testDockerfile(t *testing.T, p program, target, variable string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
+	t.Cleanup(func() { _ = c.close() })
 	dist := t.TempDir()
 	if err := r.buildProgram(dist, p, c.compile); err != nil {
 		t.Fatal(err)

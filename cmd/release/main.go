@@ -11,6 +11,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -32,11 +33,11 @@ func main() {
 	}
 }
 
-func run(out string, r release) error {
+func run(out string, r release) (err error) {
 	compiler, err := newCompiler(".", r)
 	if err != nil {
 		return err
 	}
-	defer compiler.close()
+	defer func() { err = errors.Join(err, compiler.close()) }()
 	return r.build(out, compiler.compile)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,7 +42,7 @@ func buildIn(t *testing.T, source, goflags string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
+	t.Cleanup(func() { _ = c.close() })
 	p, out := podsignal, t.TempDir()
 	p.platforms = p.platforms[:1]
 	if err := r.buildProgram(out, p, c.compile); err != nil {
@@ -49,8 +50,7 @@ func buildIn(t *testing.T, source, goflags string) map[string]string {
 	}
 	sums := make(map[string]string)
 	add := func(name, content string) {
-		sum := sha256.Sum256([]byte(content))
-		sums[name] = string(sum[:])
+		sums[name] = fmt.Sprintf("%x", sha256.Sum256([]byte(content)))
 	}
 	for name, content := range unpack(t, filepath.Join(out, "podsignal-linux-amd64.tar.gz")) {
 		if strings.Contains(content, source) {

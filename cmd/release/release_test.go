@@ -61,7 +61,7 @@ func TestArchives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer archive.Close()
+	t.Cleanup(func() { _ = archive.Close() })
 	var names []string
 	for _, f := range archive.File {
 		names = append(names, f.Name)
