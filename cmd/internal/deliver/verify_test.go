@@ -2,8 +2,8 @@ package deliver
 
 import (
 	"regexp"
-	"strings"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
