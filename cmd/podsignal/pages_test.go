@@ -23,7 +23,7 @@ func page(t *testing.T, name string) string {
 	return string(content)
 }
 
-// TestPageOfGuarantees holds the tests that CONTRACT.md and THREATS.md name: each is a script
+// TestPageOfGuarantees holds the tests that CONTRACT.md, STABILITY.md and THREATS.md name: each is a script
 // in testdata or a Go test of this module, and CONTRACT.md names every script of a clause.
 func TestPageOfGuarantees(t *testing.T) {
 	exist := make(map[string]bool)
@@ -40,7 +40,7 @@ func TestPageOfGuarantees(t *testing.T) {
 
 	test := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]*|[WDPGS][0-9]-[a-z0-9-]+)`")
 	inRow := regexp.MustCompile("`[^`]+`")
-	for _, name := range []string{"CONTRACT.md", "THREATS.md"} {
+	for _, name := range []string{"CONTRACT.md", "STABILITY.md", "THREATS.md"} {
 		text := page(t, name)
 		for _, match := range test.FindAllStringSubmatch(text, -1) {
 			if !exist[match[1]] {
