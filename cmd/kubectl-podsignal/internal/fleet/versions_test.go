@@ -34,7 +34,7 @@ func TestVersions(t *testing.T) {
 		{
 			name: "73275b2, before podsignal status", exit: 2, want: Pending,
 			stderr: `podsignal: unknown arguments "status --json": use podsignal check, inject, help or version, or none, with which podsignal is configured by the environment`,
-			why:    "podsignal cannot be asked: it has no podsignal status --json" + update + ` (it says "podsignal: unknown arguments \"status --json\": `,
+			why:    "podsignal cannot be asked: it has no podsignal status --json" + update + ` (podsignal: unknown arguments "status --json": `,
 		},
 		{name: "no status", stdout: `{"rules": [{}]}`, want: Pending, why: "podsignal cannot be asked: its status has no targets" + update},
 		{

@@ -96,7 +96,7 @@ func (e *Executor) Status(ctx context.Context, pod *corev1.Pod, s *Sidecar) ([]S
 	case exit == noSidecar:
 		return nil, fmt.Errorf("podsignal does not run in the container %s", s.Container.Name)
 	case exit == wrongArguments && stdout == "":
-		return nil, fmt.Errorf("it has no podsignal status --json, which this plugin needs: use podsignal's image of the plugin's version (it says %q)", strings.TrimSpace(stderr))
+		return nil, fmt.Errorf("it has no podsignal status --json, which this plugin needs: use podsignal's image of the plugin's version (%s)", strings.TrimSpace(stderr))
 	case stdout == "":
 		return nil, fmt.Errorf("podsignal status --json ends with %d: %s", exit, strings.TrimSpace(stderr))
 	}
