@@ -47,7 +47,7 @@ ARG COMMIT
 # The time of the files, so that a commit makes the same layer whenever it is built.
 ARG SOURCE_DATE_EPOCH=0
 RUN BUILD=github.com/podsignal/podsignal/cmd/internal/build; \
-    CGO_ENABLED=0 GOOS=linux GOARCH=$TARGETARCH go build -trimpath \
+    CGO_ENABLED=0 GOOS=linux GOARCH=$TARGETARCH go build -trimpath -tags nethttpomithttp2 \
         -ldflags "-s -w -X $BUILD.Version=$VERSION -X $BUILD.Commit=$COMMIT" \
         -o /out/podsignal ./cmd/podsignal && \
     /sbom -version "$VERSION" /out/podsignal >/out/podsignal.cdx.json && \
