@@ -80,16 +80,17 @@ SOAK ?= 10m
 soak: ## cause random faults for SOAK (10m), and check what is promised
 	SOAK=$(SOAK) SEED=$(SEED) go test -tags soak -run '^TestSoak$$' -count=1 -timeout 0 -v ./cmd/podsignal
 
-# BENCH=short is for CI: it shows that all works, and too little to be figures.
+# BENCH=short is for CI: it shows that all works, and too little to be figures. BEFORE is the
+# path of another build to be compared, SAMPLES a file for benchstat.
 BENCH ?= full
-BENCHFLAGS_full  =
+BENCHFLAGS_full  = -swaps 200
 BENCHFLAGS_short = -swaps 5 -burst 100 -idle 3s -processes 90,5
 
 .PHONY: bench
 bench: ## compare podsignal with a floor and the shell, in 6 minutes, or 1 with BENCH=short; as root
 	@$(MAKE) --silent --no-print-directory build
 	@go build -o bin/bench ./cmd/internal/bench
-	@bin/bench -podsignal bin/podsignal $(BENCHFLAGS_$(BENCH))
+	@bin/bench -podsignal bin/podsignal $(if $(BEFORE),-before $(BEFORE)) $(if $(SAMPLES),-samples $(SAMPLES)) $(BENCHFLAGS_$(BENCH))
 
 .PHONY: bench-growth
 bench-growth: ## measure podsignal with ever more processes, keys, volumes and targets; as root

@@ -1,7 +1,7 @@
 package signal
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -38,17 +38,17 @@ type suspect struct {
 
 // suspects returns all visible processes, sorted by pid.
 func (f *Finder) suspects() (all []suspect) {
-	pids, _ := f.sys.pids(context.Background())
-	slices.Sort(pids)
-	for _, pid := range pids {
-		st, err := f.sys.stat(int(pid))
-		if err != nil || int(pid) == f.sys.self || st.ended() {
+	processes, _ := f.sys.list(nil)
+	for _, p := range processes {
+		st, err := f.sys.stat(p.pid)
+		if err != nil || p.pid == f.sys.self || st.ended() {
 			continue
 		}
-		if args, err := f.sys.cmdline(int(pid)); err == nil {
-			all = append(all, suspect{int(pid), st.parent, st.comm, args})
+		if args, err := f.sys.cmdline(p.pid); err == nil {
+			all = append(all, suspect{p.pid, st.parent, st.comm, args})
 		}
 	}
+	slices.SortFunc(all, func(a, b suspect) int { return cmp.Compare(a.pid, b.pid) })
 	return all
 }
 

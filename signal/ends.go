@@ -1,16 +1,26 @@
 package signal
 
 import (
+	"errors"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Ended returns a channel that receives soon after a target of the last Find has ended. It
-// covers only targets that are Watched, and does not say which one ended: ask Target.Ended,
-// or search again. Several ends may be reported as one.
+// Ended returns a channel that receives soon after a target of the last Find has ended, or what
+// was given to Await can be read. It covers only targets that are Watched, and does not say
+// which one ended: ask Target.Ended, or search again. Several ends may be reported as one.
 func (f *Finder) Ended() <-chan struct{} { return f.ended }
+
+// Await has the channel of Ended receive too, once, as soon as a descriptor can be read. The
+// descriptor may be closed meanwhile. It fails if no target is Watched.
+func (f *Finder) Await(fd int) error {
+	if f.ends == nil {
+		return unix.ENOENT
+	}
+	return f.ends.await(fd)
+}
 
 // Watched reports whether Finder.Ended covers this target. It does not without a pidfd: if
 // the kernel is too old, a seccomp profile forbids it, or file descriptors are short.
@@ -57,6 +67,7 @@ func (f *Finder) stopWatching() {
 // endWatch watches pidfds.
 type endWatch struct {
 	add    func(pidfd int) error
+	await  func(fd int) error // for once, and again if it was awaited before
 	remove func(pidfd int) error
 	close  func() error
 }
@@ -95,16 +106,23 @@ func watchEnds(ended func()) (endWatch, error) {
 			ended()
 		}
 	}()
-	control := func(op, pidfd int) (err error) {
+	control := func(op, watched int) (err error) {
 		// Once for each: the pidfd of a process that has ended stays readable.
 		event := &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT}
-		if closed := conn.Control(func(fd uintptr) { err = unix.EpollCtl(int(fd), op, pidfd, event) }); closed != nil {
+		if closed := conn.Control(func(fd uintptr) { err = unix.EpollCtl(int(fd), op, watched, event) }); closed != nil {
 			return closed
 		}
 		return err
 	}
 	return endWatch{
-		add:    func(pidfd int) error { return control(unix.EPOLL_CTL_ADD, pidfd) },
+		add: func(pidfd int) error { return control(unix.EPOLL_CTL_ADD, pidfd) },
+		await: func(fd int) error {
+			err := control(unix.EPOLL_CTL_MOD, fd)
+			if errors.Is(err, unix.ENOENT) { // a new one: the kernel has removed the last when it was closed
+				err = control(unix.EPOLL_CTL_ADD, fd)
+			}
+			return err
+		},
 		remove: func(pidfd int) error { return control(unix.EPOLL_CTL_DEL, pidfd) },
 		close:  file.Close,
 	}, nil

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"errors"
 	"os"
 	"runtime"
 	"slices"
@@ -152,6 +153,48 @@ func TestRealEnds(t *testing.T) {
 		t.Fatalf("found %d", pids)
 	}
 	until(t, "the goroutine has ended", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// What is awaited is reported once, each time it is awaited, also by a descriptor that was
+// another's before.
+func TestRealAwait(t *testing.T) {
+	name := unique("a%s")
+	finder := finderOf(name)
+	if err := finder.Await(0); err == nil {
+		t.Error("awaited without a target")
+	}
+	script(t, name, scriptTraps)
+	only(t, finder)
+	const fd = 900
+	for range 3 {
+		pipe := make([]int, 2)
+		if err := errors.Join(unix.Pipe2(pipe, unix.O_CLOEXEC), unix.Dup3(pipe[0], fd, unix.O_CLOEXEC)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second time it is readable already
+			if err := finder.Await(fd); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := unix.Write(pipe[1], []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-finder.Ended():
+			case <-time.After(patience):
+				t.Fatal("it is not reported that it can be read")
+			}
+			if _, err := unix.Write(pipe[1], []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond) // in which a second report would come
+			if reported(finder) {
+				t.Error("reported again")
+			}
+		}
+		if err := errors.Join(unix.Close(fd), unix.Close(pipe[0]), unix.Close(pipe[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Sends and searches go on while ends are reported.

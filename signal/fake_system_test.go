@@ -1,7 +1,6 @@
 package signal
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,12 +31,22 @@ func (f *fake) system() *system {
 	return &system{
 		self:    us,
 		mayKill: func() bool { return f.mayKill },
-		pids: func(context.Context) ([]int32, error) {
-			var pids []int32
+		list: func(all []listed) ([]listed, error) {
 			for _, pid := range slices.Backward(slices.Sorted(maps.Keys(f.procs))) {
-				pids = append(pids, int32(pid))
+				p := listed{pid: pid}
+				if !f.noInodes {
+					p.inode = f.procs[pid].inode()
+				}
+				all = append(all, p)
 			}
-			return pids, nil
+			return all, nil
+		},
+		comm: func(pid int) (string, error) {
+			p, err := find("comm", pid)
+			if err != nil {
+				return "", err
+			}
+			return p.comm, nil
 		},
 		cmdline: func(pid int) ([]string, error) {
 			p, err := find("cmdline", pid)
@@ -165,6 +174,7 @@ func (f *fake) watchEnds(ended func()) (endWatch, error) {
 	}
 	return endWatch{
 		add:    func(fd int) error { return change(fd, true) },
+		await:  func(int) error { return nil },
 		remove: func(fd int) error { return change(fd, false) },
 		close:  func() error { f.ended = nil; return nil },
 	}, nil

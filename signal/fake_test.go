@@ -15,20 +15,21 @@ import (
 // A fake is an operating system with only the processes of a test. To have something happen
 // between two calls, a test wraps a function of sys.
 type fake struct {
-	t       *testing.T
-	sys     *system
-	now     time.Duration // since boot
-	procs   map[int]*proc
-	ours    []procfs.Mount  // what podsignal mounts
-	links   map[string]bool // paths that are symlinks
-	noPidfd error           // what pidfd_open(2) fails with
-	denied  error           // what sending fails with
-	mayKill bool            // we have the capability KILL
-	pidfds  map[int]*proc   // open ones, and the process of each
-	noEnds  error           // what watching pidfds fails with
-	ended   func()          // called when a watched process ends; nil: none is watched
-	watched map[int]bool    // pidfds
-	calls   []string        // about single processes, in order
+	t        *testing.T
+	sys      *system
+	now      time.Duration // since boot
+	procs    map[int]*proc
+	ours     []procfs.Mount  // what podsignal mounts
+	links    map[string]bool // paths that are symlinks
+	noPidfd  error           // what pidfd_open(2) fails with
+	denied   error           // what sending fails with
+	noInodes bool            // the list of processes lacks them
+	mayKill  bool            // we have the capability KILL
+	pidfds   map[int]*proc   // open ones, and the process of each
+	noEnds   error           // what watching pidfds fails with
+	ended    func()          // called when a watched process ends; nil: none is watched
+	watched  map[int]bool    // pidfds
+	calls    []string        // about single processes, in order
 }
 
 // proc is a process of a fake: it sleeps unless it has a state.
@@ -126,6 +127,9 @@ func (p *proc) stat() stat {
 	}
 	return st
 }
+
+// inode is that of /proc/PID, which no two processes share.
+func (p *proc) inode() uint64 { return uint64(p.started)<<22 | uint64(p.pid) }
 
 func (p *proc) status() status {
 	return status{

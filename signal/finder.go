@@ -38,6 +38,7 @@ type Finder struct {
 	noPidfd bool              // that this is so has been logged
 
 	known    map[int]known // the processes of the last search, by pid
+	listed   []listed      // their list, for its memory
 	searches uint64
 	ours     []procfs.Mount // on which the files lie, for a target to share
 	required bool           // a target must share ours
@@ -73,17 +74,21 @@ type candidate struct {
 func (c candidate) identity() identity { return identity{c.pid, c.started} }
 
 // Find returns the targets, oldest first. The error wraps ErrNoTarget if there are none;
-// any other comes from reading /proc.
-func (f *Finder) Find(ctx context.Context) ([]*Target, error) { return f.find(ctx, true) }
+// any other comes from reading /proc, or is that of ctx.
+func (f *Finder) Find(ctx context.Context) ([]*Target, error) { return f.find(ctx, everything) }
 
 // FindNew is a cheaper Find, for a search soon after another one. Of a process that an
-// earlier search has seen it reads only /proc/PID/stat; one that is younger than a minute,
-// or has a new name (by an exec), is read in full. It misses a title that an older process
-// gives itself, and a new mount.
-func (f *Finder) FindNew(ctx context.Context) ([]*Target, error) { return f.find(ctx, false) }
+// earlier search has seen it reads only the name. One that has a new name (by an exec), or is
+// younger than a minute and twice as old as when it was last read, is read in full. It misses
+// a title that an older process gives itself, and a new mount.
+func (f *Finder) FindNew(ctx context.Context) ([]*Target, error) { return f.find(ctx, namesToo) }
 
-func (f *Finder) find(ctx context.Context, whole bool) ([]*Target, error) {
-	found, err := f.search(ctx, whole)
+// FindStarted is the cheapest: it reads only processes that have started since the last
+// search, besides the targets and their relatives. It misses new names.
+func (f *Finder) FindStarted(ctx context.Context) ([]*Target, error) { return f.find(ctx, startedOnly) }
+
+func (f *Finder) find(ctx context.Context, d depth) ([]*Target, error) {
+	found, err := f.search(ctx, d)
 	if err != nil {
 		return nil, err
 	}

@@ -4,9 +4,12 @@ import "time"
 
 // known is what is remembered of a process from one search to the next.
 type known struct {
+	inode           uint64
 	comm            string
 	started         time.Duration
-	search          uint64 // the last that has seen it; 0: none
+	judged          time.Duration // since boot: when its command line was read, or its name said enough
+	seen            uint64        // the last search that has seen it
+	read            uint64        // the last search that has read its stat; 0: none
 	parent, session int32
 	ended           bool // it is a zombie
 	named           bool // it has the name PROCESS
@@ -17,15 +20,96 @@ type known struct {
 // settled is the age at which a process is expected to have its final title.
 const settled = time.Minute
 
-// recall returns what is known of a process, or a new entry if it has to be read.
-func (f *Finder) recall(p candidate, whole bool) known {
+// depth is what a search reads of a process that an earlier one has seen, and that is neither
+// a target nor related to one.
+type depth int
+
+const (
+	startedOnly depth = iota // nothing: it finds those that have started
+	namesToo                 // its name, and while it is young its title now and then
+	everything
+)
+
+// followed returns the pids of which each search needs to know more than that they are there.
+func (f *Finder) followed() map[int]bool {
+	all := map[int]bool{1: true, f.sys.self: true}
+	for id := range f.targets {
+		all[id.pid] = true
+	}
+	for id := range f.kin {
+		all[id.pid] = true
+	}
+	return all
+}
+
+// asBefore reports whether a listed process need not be read, and notes that it is there.
+func (f *Finder) asBefore(p listed, d depth) bool {
 	k, ok := f.known[p.pid]
-	same := ok && k.started == p.started && k.comm == p.comm
-	if same && !whole && f.sys.now()-p.started >= settled {
-		return k
+	if !ok || !p.is(k) || d == everything {
+		return false
 	}
+	if d == namesToo {
+		comm, err := f.sys.comm(p.pid)
+		if err != nil || comm != k.comm || f.due(k) {
+			return false
+		}
+	}
+	k.seen = f.searches
+	f.known[p.pid] = k
+	return true
+}
+
+// due reports whether the title of a process should be read again: when it is twice as old as
+// it was then, and when it is settled.
+func (f *Finder) due(k known) bool {
+	was, is := k.judged-k.started, f.sys.now()-k.started
+	return was < settled && is >= min(2*was, settled)
+}
+
+// read reads a process, and of its command line what is needed.
+func (f *Finder) read(p listed, d depth) (stat, error) {
+	st, err := f.sys.stat(p.pid)
+	if err != nil {
+		return st, err
+	}
+	k, ok := f.known[p.pid]
+	same := ok && k.started == st.started && k.comm == st.comm
 	if same {
-		p.comm = k.comm // one copy is enough
+		st.comm = k.comm // one copy is enough
 	}
-	return known{comm: p.comm, started: p.started}
+	if !same || d == everything || f.due(k) {
+		k = known{comm: st.comm, started: st.started, judged: f.sys.now()}
+		if k.named, k.match, err = f.matches(p.pid, st); err != nil {
+			return st, err
+		}
+	}
+	k.inode, k.seen = p.inode, f.searches
+	f.known[p.pid] = k.with(st, f.searches)
+	return st, nil
+}
+
+// with returns it with what may change of a process that remains the same.
+func (k known) with(st stat, search uint64) known {
+	k.read, k.parent, k.session, k.ended = search, int32(st.parent), int32(st.session), st.ended()
+	return k
+}
+
+// readAncestors reads again the parents of the matches, and theirs, as far as this search has
+// not: a process gets another parent when its own has ended.
+func (f *Finder) readAncestors(matches map[int]candidate) {
+	for _, p := range matches {
+		for pid := p.parent; ; {
+			k, ok := f.known[pid]
+			if !ok || k.read == f.searches {
+				break
+			}
+			st, err := f.sys.stat(pid)
+			if err != nil || st.started != k.started {
+				delete(f.known, pid) // it has ended
+				break
+			}
+			f.known[pid] = k.with(st, f.searches)
+			pid = st.parent
+		}
+	}
 }

@@ -2,7 +2,6 @@ package signal
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"slices"
 	"strings"
@@ -94,7 +93,7 @@ func TestPidfdsAreClosed(t *testing.T) {
 		"all have ended":       {func(f *fake) { clear(f.procs) }, 0},
 		"all have unmounted":   {func(f *fake) { f.procs[7].mounts, f.procs[8].mounts = nil, nil }, 0},
 		"one has just ended":   {func(f *fake) { f.procs[7].started++; f.sys.open = ends(f, 7, f.sys.open) }, 1},
-		"list fails, all stay": {func(f *fake) { f.sys.pids = func(context.Context) ([]int32, error) { return nil, unix.EIO } }, 2},
+		"list fails, all stay": {func(f *fake) { f.sys.list = func([]listed) ([]listed, error) { return nil, unix.EIO } }, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := procfs.Mount{Device: "254:1", Root: configMap, Point: "/etc/nginx"}

@@ -1,7 +1,6 @@
 package signal
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"regexp"
@@ -163,7 +162,7 @@ func TestFindFails(t *testing.T) {
 	broken := errors.New("broken")
 	for name, fail := range map[string]func(*fake){
 		"list of processes": func(f *fake) {
-			f.sys.pids = func(context.Context) ([]int32, error) { return nil, broken }
+			f.sys.list = func([]listed) ([]listed, error) { return nil, broken }
 		},
 		"stat":       func(f *fake) { f.procs[9] = &proc{pid: 9, hidden: broken} },
 		"our mounts": func(f *fake) { f.sys.mounts = func(string) ([]procfs.Mount, error) { return nil, broken } },

@@ -1,7 +1,6 @@
 package signal
 
 import (
-	"context"
 	"regexp"
 	"strings"
 	"testing"
@@ -207,12 +206,12 @@ func TestCutName(t *testing.T) {
 // similar.
 func TestNearJustCome(t *testing.T) {
 	f := newFake(t, &proc{pid: 7, comm: "sh", args: []string{"sh"}})
-	pids, calls := f.sys.pids, 0
-	f.sys.pids = func(ctx context.Context) ([]int32, error) {
+	list, calls := f.sys.list, 0
+	f.sys.list = func(all []listed) ([]listed, error) {
 		if calls++; calls == 2 {
 			f.procs[8] = nginx(8)
 		}
-		return pids(ctx)
+		return list(all)
 	}
 	if survey := f.survey(Options{}, unix.SIGHUP); survey.Near != nil || calls < 2 {
 		t.Errorf("%+v, after %d looks", survey.Near, calls)

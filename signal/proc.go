@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -56,6 +57,13 @@ func gone(path string, err error) error {
 		err = errGone
 	}
 	return fmt.Errorf("reading %s: %w", path, err)
+}
+
+// readComm reads the name, which is that of /proc/PID/stat, in less than half the time.
+func readComm(pid int) (string, error) {
+	var buf [64]byte
+	b, err := readProc(procPath(pid, "comm"), buf[:], true)
+	return string(bytes.TrimSuffix(b, []byte("\n"))), err
 }
 
 // cmdline reads the command line directly, as every search does so for every process: it

@@ -19,41 +19,40 @@ type search struct {
 	sharing []candidate // the roots that mount what the files lie on
 }
 
-// search reads all processes; unless whole, it does not read again what is known.
-func (f *Finder) search(ctx context.Context, whole bool) (search, error) {
-	pids, err := f.sys.pids(ctx)
-	if err != nil {
+// search lists all processes, and reads those of which the last search has not told enough.
+func (f *Finder) search(ctx context.Context, d depth) (search, error) {
+	var err error
+	if f.listed, err = f.sys.list(f.listed[:0]); err != nil {
 		return search{}, fmt.Errorf("listing processes: %w", err)
 	}
-	found := search{visible: len(pids), matches: make(map[int]candidate)}
+	found := search{visible: len(f.listed), matches: make(map[int]candidate)}
 	f.searches++
-	for _, pid := range pids {
-		st, err := f.sys.stat(int(pid))
+	followed := f.followed()
+	for _, p := range f.listed {
+		if err := ctx.Err(); err != nil {
+			return search{}, err
+		}
+		if !followed[p.pid] && f.asBefore(p, d) {
+			continue
+		}
+		st, err := f.read(p, d)
 		if hidden(err) {
 			continue
 		}
 		if err != nil {
 			return search{}, err
 		}
-		p := candidate{int(pid), st}
-		k := f.recall(p, whole)
-		if k.search == 0 {
-			if k.named, k.match, err = f.matches(p.pid, st); err != nil {
-				return search{}, err
-			}
-		}
-		k.search, k.parent, k.session, k.ended = f.searches, int32(st.parent), int32(st.session), st.ended()
-		f.known[p.pid] = k
-		if k.match && !k.ended {
-			found.matches[p.pid] = p
+		if k := f.known[p.pid]; k.match && !k.ended {
+			found.matches[p.pid] = candidate{p.pid, st}
 		}
 	}
-	maps.DeleteFunc(f.known, func(_ int, k known) bool { return k.search != f.searches })
+	maps.DeleteFunc(f.known, func(_ int, k known) bool { return k.seen != f.searches })
+	f.readAncestors(found.matches)
 	maps.DeleteFunc(found.matches, func(pid int, _ candidate) bool { return f.descends(pid) })
 	found.alone = f.sys.self == 1 || found.visible <= 1 || f.besidePodsignal()
 	f.relate(found.matches)
 	found.roots = f.roots(found.matches)
-	found.sharing, err = f.mounting(found.roots, whole)
+	found.sharing, err = f.mounting(found.roots, d == everything)
 	return found, err
 }
 

@@ -57,11 +57,11 @@ func (s *system) sharedBy(pid int, ours []procfs.Mount) (theirs []procfs.Mount, 
 
 // mounting returns the roots that mount what the files lie on. For a kubelet volume this is
 // required, for anything else it only decides between several roots.
-func (f *Finder) mounting(roots []candidate, whole bool) ([]candidate, error) {
+func (f *Finder) mounting(roots []candidate, anew bool) ([]candidate, error) {
 	if len(roots) == 0 {
 		return nil, nil
 	}
-	if whole || f.ours == nil {
+	if anew || f.ours == nil {
 		var err error
 		if f.ours, f.required, err = f.sys.shared(f.opts.Files); err != nil {
 			return nil, err

@@ -68,7 +68,7 @@ func Look(ctx context.Context, opts Options, sig syscall.Signal) (Survey, error)
 }
 
 func (f *Finder) survey(ctx context.Context, sig syscall.Signal) (Survey, error) {
-	found, err := f.search(ctx, true)
+	found, err := f.search(ctx, everything)
 	if err != nil {
 		return Survey{}, err
 	}

@@ -23,7 +23,8 @@ type system struct {
 	now     func() time.Duration // since boot
 
 	// What /proc says.
-	pids       func(context.Context) ([]int32, error)
+	list       func([]listed) ([]listed, error) // appends
+	comm       func(pid int) (string, error)    // the name in stat
 	stat       func(pid int) (stat, error)
 	status     func(pid int) (status, error)   // of the first thread that lives
 	threads    func(pid int) ([]status, error) // of all that live
@@ -48,20 +49,15 @@ func newSystem() *system {
 		mayKill: mayKill,
 		now:     procfs.SinceBoot,
 
-		pids:     pids,
-		stat:     readStat,
-		status:   readProcessStatus,
-		threads:  readThreads,
-		cmdline:  cmdline,
-		children: readChildren,
-		executable: func(pid int) string {
-			path, err := os.Readlink(procPath(pid, "exe")) // of another uid: not permitted
-			if err != nil {
-				return ""
-			}
-			return filepath.Base(path)
-		},
-		mounts: readMounts,
+		list:       list,
+		comm:       readComm,
+		stat:       readStat,
+		status:     readProcessStatus,
+		threads:    readThreads,
+		cmdline:    cmdline,
+		children:   readChildren,
+		executable: executable,
+		mounts:     readMounts,
 		isLink: func(path string) bool {
 			info, err := os.Lstat(path)
 			return err == nil && info.Mode()&fs.ModeSymlink != 0
@@ -75,14 +71,15 @@ func newSystem() *system {
 	}
 }
 
-// ourProc makes gopsutil read /proc: on its own it follows the variable HOST_PROC, which
-// images with monitoring agents set.
-func ourProc(ctx context.Context) context.Context {
-	return context.WithValue(ctx, common.EnvKey, common.EnvMap{common.HostProcEnvKey: "/proc"})
-}
-
-func pids(ctx context.Context) ([]int32, error) {
-	return process.PidsWithContext(ourProc(ctx))
+// executable asks gopsutil, which on its own follows the variable HOST_PROC, which images with
+// monitoring agents set.
+func executable(pid int) string {
+	ours := context.WithValue(context.Background(), common.EnvKey, common.EnvMap{common.HostProcEnvKey: "/proc"})
+	path, err := (&process.Process{Pid: int32(pid)}).ExeWithContext(ours) // of another uid: not permitted
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(path)
 }
 
 // mayKill tells whether the capability KILL is effective (capabilities(7)).

@@ -97,5 +97,8 @@ func (o *Opens) Seen() bool {
 	}
 }
 
+// FD is the descriptor, which can be read when a file has been opened since Seen.
+func (o *Opens) FD() int { return o.fd }
+
 // Close ends it.
 func (o *Opens) Close() error { return unix.Close(o.fd) }

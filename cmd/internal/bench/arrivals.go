@@ -84,8 +84,18 @@ func (p *pod) swap() error {
 
 // begin forgets what was, for what is measured from here on.
 func (p *pod) begin() (err error) {
-	p.swaps, p.arrivals = nil, nil
+	p.swaps, p.arrivals, p.spent, p.most = nil, nil, nil, 0
 	p.at, err = p.usage()
+	p.last = p.at
+	return err
+}
+
+// sample notes what the last swap has taken.
+func (p *pod) sample() error {
+	now, err := p.usage()
+	p.spent = append(p.spent, now.cpu-p.last.cpu)
+	p.most = max(p.most, now.anon)
+	p.last = now
 	return err
 }
 

@@ -16,6 +16,14 @@ var (
 	usual = []*contestant{podsignal, floorRemoval, floorSwap, shellLoop, shellMonitor}
 )
 
+// usual are those of most runs.
+func (b *bench) usual() []*contestant {
+	if b.before == "" {
+		return usual
+	}
+	return slices.Insert(slices.Clone(usual), 1, earlier)
+}
+
 // results are all that the budgets are about.
 type results struct {
 	runs  map[int]rows // by the number of processes
@@ -28,7 +36,7 @@ func (b *bench) compare(ctx context.Context) error {
 	res := results{runs: make(map[int]rows)}
 	first := shape{processes: b.processes[0], keys: 1, volumes: 1, targets: 1}
 
-	pods, err := b.pods(slices.Insert(slices.Clone(usual), 1, listening), first, steady...)
+	pods, err := b.pods(slices.Insert(slices.Clone(b.usual()), 1, listening), first, steady...)
 	defer end(pods)
 	if err != nil {
 		return err
@@ -52,7 +60,7 @@ func (b *bench) compare(ctx context.Context) error {
 	end(pods)
 
 	for _, n := range b.processes[1:] {
-		run, err := b.alike(ctx, usual, shape{processes: n, keys: 1, volumes: 1, targets: 1})
+		run, err := b.alike(ctx, b.usual(), shape{processes: n, keys: 1, volumes: 1, targets: 1})
 		if err != nil {
 			return err
 		}
@@ -67,7 +75,11 @@ func (b *bench) compare(ctx context.Context) error {
 	b.latencies(res.crowd)
 	b.section("Budgets")
 	b.budgets(res)
-	return res.broken()
+	if b.before != "" {
+		b.section("Before and now")
+		b.compareBefore(res)
+	}
+	return errors.Join(b.writeSamples(res), res.broken())
 }
 
 // alike is a run in pods that end with it.
@@ -82,7 +94,7 @@ func (b *bench) alike(ctx context.Context, all []*contestant, s shape) (rows, er
 
 // defaults are the runs with no variable set that need not be.
 func (b *bench) defaults(ctx context.Context, s shape, res *results) error {
-	pods, err := b.pods(usual, s)
+	pods, err := b.pods(b.usual(), s)
 	defer end(pods)
 	if err != nil {
 		return err

@@ -31,6 +31,14 @@ var (
 			return command, append(env, "LISTEN="+b.listen)
 		},
 	}
+	// earlier is another build of podsignal, to see what has changed.
+	earlier = &contestant{
+		name: "podsignal before", processes: 1, ready: "msg=watching", reliable: true,
+		command: func(b *bench, volumes []string, pid string) ([]string, []string) {
+			_, env := podsignal.command(b, volumes, pid)
+			return []string{b.before}, env
+		},
+	}
 	// crowded is podsignal with LISTEN among clients, see crowd.
 	crowded = &contestant{
 		name: fmt.Sprintf("podsignal, %d clients of /status", clients), processes: 1, ready: "msg=watching", reliable: true,

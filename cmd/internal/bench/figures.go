@@ -22,6 +22,7 @@ type figures struct {
 	last        bool // each target got one after the last swap
 	fromRename  percentiles
 	fromRemoval percentiles
+	removals    []time.Duration // what fromRemoval is of
 }
 
 // assess gives each signal to the swap that it came after. A swap has been answered
@@ -54,7 +55,7 @@ func assess(swaps []swap, arrivals []int64, targets int) figures {
 			fromRemoval = append(fromRemoval, time.Duration(got[targets-1]-s.removing))
 		}
 	}
-	f.fromRename, f.fromRemoval = newPercentiles(fromRename), newPercentiles(fromRemoval)
+	f.fromRename, f.fromRemoval, f.removals = newPercentiles(fromRename), newPercentiles(fromRemoval), fromRemoval
 	return f
 }
 

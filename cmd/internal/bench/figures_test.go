@@ -73,6 +73,10 @@ func TestAssess(t *testing.T) {
 				arrivals = append(arrivals, at*us)
 			}
 			got := assess(swaps, arrivals, test.targets)
+			if len(got.removals) > len(swaps) || got.fromRemoval != newPercentiles(got.removals) {
+				t.Errorf("the percentiles are not of %v", got.removals)
+			}
+			got.removals = nil
 			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(figures{}, percentiles{})); diff != "" {
 				t.Error(diff)
 			}

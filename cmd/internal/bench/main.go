@@ -27,6 +27,8 @@ var sources embed.FS
 // bench is what all runs share.
 type bench struct {
 	podsignal string
+	before    string // an earlier podsignal, to be compared; empty: none
+	samples   string // where to write single measurements; empty: nowhere
 	dir       string // with the programs, and a folder for each pod
 	listen    string // a free address
 	crowded   string // another
@@ -40,6 +42,8 @@ type bench struct {
 func main() {
 	b := &bench{out: os.Stdout}
 	flag.StringVar(&b.podsignal, "podsignal", "bin/podsignal", "`path` of podsignal")
+	flag.StringVar(&b.before, "before", "", "`path` of an earlier podsignal, to be measured beside it")
+	flag.StringVar(&b.samples, "samples", "", "`file` for each swap's measurements, in the format of Go's benchmarks")
 	flag.IntVar(&b.swaps, "swaps", 100, "`number` of swaps in each run")
 	flag.IntVar(&b.burst, "burst", 500, "`number` of swaps at full speed")
 	flag.DurationVar(&b.idle, "idle", time.Minute, "how `long` to watch them idle")
@@ -79,8 +83,13 @@ func (b *bench) run(ctx context.Context, processes string, growth bool) (err err
 			return fmt.Errorf("%w (Debian: apt-get install gcc libc6-dev inotify-tools procps)", err)
 		}
 	}
-	if b.podsignal, err = filepath.Abs(b.podsignal); err != nil {
-		return err
+	for _, path := range []*string{&b.podsignal, &b.before} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
 	}
 	if b.dir, err = os.MkdirTemp("", "podsignal-bench-"); err != nil {
 		return err

@@ -50,23 +50,38 @@ func TestBench(t *testing.T) {
 
 	t.Run("compared", func(t *testing.T) {
 		t.Parallel()
-		out, err := bench(t, bin+"podsignal", "-burst", "20", "-idle", "1s", "-processes", "8,5")
+		samples := filepath.Join(t.TempDir(), "samples")
+		out, err := bench(t, bin+"podsignal", "-burst", "20", "-idle", "1s", "-processes", "8,5", "-before", bin+"podsignal", "-samples", samples)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		for _, want := range []string{
-			`(?m)^\| podsignal +\| 0 +\| 1\.00 +\| 0 +\|( \d+ +\|){7}$`,
-			`(?m)^\| floor: kill at the removal +\| 0 +\| 1\.00 +\| 0 +\|( \d+ +\|){7}$`,
+			`(?m)^\| podsignal +\| 0 +\| 1\.00 +\| 0 +\|( \d+ +\|){7} \d+\.\d +\|$`,
+			`(?m)^\| floor: kill at the removal +\| 0 +\| 1\.00 +\| 0 +\|( \d+ +\|){7} \d+\.\d +\|$`,
 			`(?m)^\| shell: inotifywait -m +\| \d+ +\| \d\.\d\d +\| \d+ +\|`,
 			`(?m)^\| podsignal +\| [1-5] +\| yes +\|`,
 			`(?m)^\| podsignal with LISTEN +\| \d+\.\d +\|`,
-			`(?m)^\| podsignal, 20 clients of /status +\| 0 +\| 1\.00 +\| 0 +\|( \d+ +\|){7}$`,
+			`(?m)^\| podsignal, 20 clients of /status +\| 0 +\| 1\.00 +\| 0 +\|( \d+ +\|){7} \d+\.\d +\|$`,
 			`(?m)^\| removal to signal, p50, 20 clients of /status +\| \d+ µs +\| \d+ µs without +\| \d+\.\d +\| ≤ 2 × without +\|`,
+			`(?m)^\| CPU for a swap, 5 processes +\| \d+ µs +\| \d+ µs +\| \d+\.\d\d +\|$`,
+			`(?m)^\| anonymous memory at most, 8 processes +\| \d\.\d\d MiB +\| \d\.\d\d MiB +\|`,
 			`(?m)^\| signals per swap, 5 processes +\| 1\.00, 0 missed +\|.*\| met +\|$`,
 		} {
 			if !regexp.MustCompile(want).MatchString(out) {
 				t.Errorf("it does not say %s:\n%s", want, out)
 				break
+			}
+		}
+		all, err := os.ReadFile(samples)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, unit := range []string{"ns-cpu", "ns-to-signal"} {
+			for _, build := range []string{"now", "before"} {
+				line := `(?m)^BenchmarkSwap/processes=5/build=` + build + ` 1 [1-9]\d+ ` + unit + `$`
+				if n := len(regexp.MustCompile(line).FindAll(all, -1)); n != 5 {
+					t.Errorf("%d samples of %s in %s, want one for each swap:\n%s", n, build, unit, all)
+				}
 			}
 		}
 	})

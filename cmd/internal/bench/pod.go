@@ -45,6 +45,9 @@ type pod struct {
 	arrivals []int64
 	swaps    []swap
 	at       usage // when the swaps began
+	last     usage // at the last sample
+	spent    []time.Duration
+	most     int
 }
 
 // log is what a process says.

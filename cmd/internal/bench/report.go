@@ -68,9 +68,13 @@ func (b *bench) latencies(run rows) {
 				}
 			}
 		}
-		lines = append(lines, append(line, micro(r.perSwap())))
+		most := ""
+		if r.most > 0 {
+			most = mebi(r.most)
+		}
+		lines = append(lines, append(line, micro(r.perSwap()), most))
 	}
-	b.table("times in µs|missed|signals per swap|too early|from rename: p50|p99|max|from removal: p50|p99|max|CPU per swap", lines...)
+	b.table("times in µs|missed|signals per swap|too early|from rename: p50|p99|max|from removal: p50|p99|max|CPU per swap|anonymous MiB at most", lines...)
 }
 
 func (b *bench) idles(run rows) {

@@ -16,8 +16,10 @@ const spacing = 1500 * time.Millisecond
 type row struct {
 	*contestant
 	figures
-	usage                  // since the swaps began; what it holds, at their end
-	watching time.Duration // from its start
+	usage                    // since the swaps began; what it holds, at their end
+	spent    []time.Duration // CPU time of each swap of latency
+	most     int             // anonymous memory at most, after one of these, KiB
+	watching time.Duration   // from its start
 	idle     usage
 }
 
@@ -44,7 +46,7 @@ func (b *bench) latency(ctx context.Context, pods []*pod) (rows, error) {
 			// What a swap has caused is over before the next. Nothing that recurs always
 			// meets the same moment.
 			quiet := 50*time.Millisecond + rand.N(50*time.Millisecond)
-			if err := p.calm(quiet, time.Now().Add(patience)); err != nil {
+			if err := errors.Join(p.calm(quiet, time.Now().Add(patience)), p.sample()); err != nil {
 				return nil, err
 			}
 		}
@@ -103,6 +105,8 @@ func (p *pod) assess() (row, error) {
 		contestant: p.contestant,
 		figures:    assess(p.swaps, p.arrivals, len(p.targets)),
 		usage:      now.minus(p.at),
+		spent:      p.spent,
+		most:       p.most,
 		watching:   p.watching,
 	}, err
 }

@@ -167,7 +167,7 @@ func TestCalls(t *testing.T) {
 	}, {
 		"a process that has ended is not called, but its successor", "web", func(s *stage) {
 			s.have(target(7))
-			s.ended.Store(true)
+			s.end()
 			s.shows(1)
 			time.Sleep(10 * ms)
 			s.ended.Store(false)

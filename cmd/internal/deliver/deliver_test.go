@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/logtest"
@@ -41,8 +42,9 @@ type stage struct {
 	broken    error                      // of a search
 	warming   atomic.Bool                // questions whether a target is ready are events too
 	tellAgain bool                       // searches for newcomers are events too
-	exits     chan struct{}              // a target has ended
+	exits     chan struct{}              // a target has ended, or awaited can be read
 	noPidfd   bool                       // exits does not tell
+	awaited   int                        // descriptor; 0: none
 	takes     time.Duration              // a call does
 	answer    func() error               // of a call; nil: at once, and that it is accepted
 	settling  atomic.Bool                // the files are changing
@@ -81,10 +83,15 @@ func playAs(t *testing.T, r config.Rule, act func(*stage), adjust ...func(*stage
 		s.begun = make(chan struct{})
 		l.env.files.begun = s.begun
 		l.env.files.opens = func() (*watcher.Opens, error) { return nil, syscall.EMFILE }
-		s.exits = make(chan struct{})
+		s.exits = make(chan struct{}, 1)
 		l.env.procs = processes{
 			find: func(context.Context) ([]*signal.Target, error) {
-				s.note("find")
+				switch {
+				case !l.search.next.IsZero():
+					s.note("find")
+				case s.tellAgain:
+					s.note("find again, whole")
+				}
 				time.Sleep(s.finding)
 				return s.found()
 			},
@@ -94,7 +101,13 @@ func playAs(t *testing.T, r config.Rule, act func(*stage), adjust ...func(*stage
 				}
 				return s.found()
 			},
+			findStarted: func(context.Context) ([]*signal.Target, error) {
+				s.note("find")
+				time.Sleep(s.finding)
+				return s.found()
+			},
 			exits:   s.exits,
+			await:   s.await,
 			watched: func(*signal.Target) bool { return !s.noPidfd },
 			ended:   func(*signal.Target) bool { return s.ended.Load() },
 			children: func(*signal.Target) (map[int]bool, error) {
@@ -123,6 +136,34 @@ func playAs(t *testing.T, r config.Rule, act func(*stage), adjust ...func(*stage
 		synctest.Wait()
 	})
 	return s.events, s.log.String()
+}
+
+// end ends every target, of which exits tells if it can.
+func (s *stage) end() {
+	s.ended.Store(true)
+	if !s.noPidfd {
+		s.exits <- struct{}{}
+	}
+}
+
+// await has exits tell when a descriptor can be read, by a test's call of wake.
+func (s *stage) await(fd int) error {
+	s.awaited = fd
+	s.wake()
+	return nil
+}
+
+// wake tells by exits that what is awaited can be read, if it can.
+func (s *stage) wake() {
+	ready := []unix.PollFd{{Fd: int32(s.awaited), Events: unix.POLLIN}}
+	if n, err := unix.Poll(ready, 0); s.awaited == 0 || n < 1 || err != nil {
+		return
+	}
+	s.awaited = 0
+	select {
+	case s.exits <- struct{}{}:
+	default:
+	}
 }
 
 // fakeSignal is how the targets of a stage are signalled.
@@ -249,10 +290,13 @@ func TestDelivery(t *testing.T) {
 			s.shows(2)
 			time.Sleep(time.Minute)
 			s.warming.Store(true)
+			s.begun <- struct{}{} // when it is over
+			time.Sleep(time.Minute)
+			s.settling.Store(true)
 			s.begun <- struct{}{}
 			time.Sleep(time.Minute)
 		}, []string{
-			"0s find", "0s signal 7", "0s signal 8", "100ms find", "1s signal 7", "1s signal 8", "1m0.1s ready? 7",
+			"0s find", "0s signal 7", "0s signal 8", "100ms find", "1s signal 7", "1s signal 8", "2m0.1s ready? 7",
 		},
 	}, {
 		"D2: changes within MIN_INTERVAL merge, the last is delivered", func(s *stage) {

@@ -297,7 +297,7 @@ func TestNewcomers(t *testing.T) {
 	})
 	want := []string{
 		"0s find", "0s signal 7", "1s find again", "5s find again", "5s signal 8",
-		"6s signal 7", "6s signal 8", "6s find", "7s find again", "11s find again", "36s find again", "36s signal 9",
+		"6s signal 7", "6s signal 8", "6s find", "7s find again", "11s find again", "36s find again, whole", "36s signal 9",
 	}
 	if diff := cmp.Diff(want, events); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%s", diff, log)
@@ -315,10 +315,8 @@ func TestTargetEnds(t *testing.T) {
 				s.shows(1)
 				time.Sleep(59500 * ms)
 				s.have()
-				s.ended.Store(true)
-				if pidfd {
-					s.exits <- struct{}{}
-				} else {
+				s.end()
+				if !pidfd {
 					within = 500 * ms // each second
 					time.Sleep(within)
 				}

@@ -90,8 +90,8 @@ func TestExpect(t *testing.T) {
 		{"nothing is expected", none, []int{11}, func(*stage) {}, 0, "7 delivered 1 running 1 rejected -; rejected -; last reload successful"},
 		{
 			"nothing is expected, and it dies", none, nil, func(s *stage) {
-				s.ended.Store(true)
 				s.have()
+				s.end()
 			}, 6 * time.Second, "; rejected 1 died; last reload failed",
 		},
 	} {

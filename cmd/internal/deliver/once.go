@@ -135,6 +135,8 @@ func (o *once) watch(ctx context.Context) {
 	for slices.ContainsFunc(o.watched, func(t *verify.Target) bool { return t != nil }) {
 		select {
 		case <-time.After(time.Until(o.verify.Next())):
+		case <-o.procs.exits:
+			o.verify.Wake()
 		case <-ctx.Done():
 			return
 		}

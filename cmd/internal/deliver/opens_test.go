@@ -86,6 +86,7 @@ func (v *shelf) open(name string) {
 		return
 	}
 	f.Close()
+	v.wake()
 }
 
 // inotifies are how many inotify instances this process has.

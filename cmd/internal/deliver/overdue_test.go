@@ -53,7 +53,8 @@ func TestNotices(t *testing.T) {
 		"a process that died of a signal", hup, false, func(s *stage) {
 			s.have(target(7))
 			s.shows(1)
-			s.ended.Store(true)
+			s.have()
+			s.end()
 			time.Sleep(time.Minute)
 		}, []string{"5s died main: >010000000000 HUP 7"},
 	}, {

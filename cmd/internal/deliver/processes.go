@@ -9,23 +9,30 @@ import (
 
 // processes are what finds targets, and tells of them.
 type processes struct {
-	find     func(context.Context) ([]*signal.Target, error)
-	findNew  func(context.Context) ([]*signal.Target, error) // find, soon after a change
-	exits    <-chan struct{}                                 // a target has ended
-	watched  func(*signal.Target) bool                       // exits tells of this one
-	ended    func(*signal.Target) bool
-	children func(*signal.Target) (map[int]bool, error)
+	find        finding
+	findNew     finding                   // cheaper, and misses late titles
+	findStarted finding                   // cheaper still, and misses all new names
+	exits       <-chan struct{}           // a target has ended, or what was awaited can be read
+	await       func(fd int) error        // has exits tell, once, that it can be read
+	watched     func(*signal.Target) bool // exits tells of this one
+	ended       func(*signal.Target) bool
+	children    func(*signal.Target) (map[int]bool, error)
 }
+
+// finding is a search for targets.
+type finding = func(context.Context) ([]*signal.Target, error)
 
 // processesOf are those of a rule.
 func processesOf(rule config.Rule, finder *signal.Finder) processes {
 	p := processes{
-		find:     finder.Find,
-		findNew:  finder.FindNew,
-		exits:    finder.Ended(),
-		watched:  (*signal.Target).Watched,
-		ended:    (*signal.Target).Ended,
-		children: (*signal.Target).Children,
+		find:        finder.Find,
+		findNew:     finder.FindNew,
+		findStarted: finder.FindStarted,
+		exits:       finder.Ended(),
+		await:       finder.Await,
+		watched:     (*signal.Target).Watched,
+		ended:       (*signal.Target).Ended,
+		children:    (*signal.Target).Children,
 	}
 	if rule.Reload != nil {
 		p.targetsOfURL(rule)
@@ -37,7 +44,7 @@ func processesOf(rule config.Rule, finder *signal.Finder) processes {
 // when all of them have started after it. Without PROCESS, nothing is known of who answers.
 func (p *processes) targetsOfURL(rule config.Rule) {
 	whoever := []*signal.Target{{Name: rule.Reload.Shown()}}
-	one := func(find func(context.Context) ([]*signal.Target, error)) func(context.Context) ([]*signal.Target, error) {
+	one := func(find finding) finding {
 		return func(ctx context.Context) ([]*signal.Target, error) {
 			if rule.Process == "" {
 				return whoever, nil
@@ -46,5 +53,5 @@ func (p *processes) targetsOfURL(rule config.Rule) {
 			return targets[:min(1, len(targets))], err
 		}
 	}
-	p.find, p.findNew = one(p.find), one(p.findNew)
+	p.find, p.findNew, p.findStarted = one(p.find), one(p.findNew), one(p.findStarted)
 }

@@ -15,25 +15,31 @@ import (
 // may be under way.
 const longSearch = time.Millisecond
 
-// newcomersAfter is when after a change to look for targets that were not there, or did
-// not have their name yet: an entrypoint may have read the files before the change and
-// run the program after it.
-var newcomersAfter = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}
-
 // search is when to look for targets, and what comes in the way of it.
 type search struct {
 	next       time.Time   // zero: it is not planned
-	newcomers  []time.Time // when to look for more of them, after a change
+	newcomers  []newcomers // searches for more of them, after a change
 	recheck    time.Time   // when to check whether those have ended whose end is not reported
 	noTarget   retrying    // that there is none
 	targetGone backoff     // that targets end before they are signalled
 }
 
-// renew is for a change.
-func (s *search) renew() {
-	s.newcomers = nil
-	for _, after := range newcomersAfter {
-		s.newcomers = append(s.newcomers, time.Now().Add(after))
+// newcomers is a search for targets that were not there when the files changed, or did not have
+// their name yet: an entrypoint may have read the files before the change and run the program
+// after it.
+type newcomers struct {
+	at   time.Time
+	find finding
+}
+
+// renew is for a change. What each search misses, a later one finds: the last is whole.
+func (s *search) renew(procs *processes) {
+	now := time.Now()
+	s.newcomers = []newcomers{
+		{now, procs.findStarted},
+		{now.Add(time.Second), procs.findNew},
+		{now.Add(5 * time.Second), procs.findNew},
+		{now.Add(30 * time.Second), procs.find},
 	}
 	s.noTarget.renew()
 	s.targetGone = backoff{}
@@ -43,17 +49,18 @@ func (s *search) renew() {
 // new. It returns when to look again; zero: never.
 func (l *Loop) discover(ctx context.Context) time.Time {
 	s, began := &l.search, time.Now()
-	all := !s.next.IsZero() && !began.Before(s.next)
-	more := len(s.newcomers) > 0 && !began.Before(s.newcomers[0])
-	if more {
+	var find finding
+	if len(s.newcomers) > 0 && !began.Before(s.newcomers[0].at) {
+		if s.next.IsZero() { // else one is planned anyway
+			find = s.newcomers[0].find
+		}
 		s.newcomers = s.newcomers[1:]
 	}
+	if !s.next.IsZero() && !began.Before(s.next) {
+		find = l.env.procs.find
+	}
 	var next time.Time
-	if all || more && s.next.IsZero() { // else one is planned anyway
-		find := l.env.procs.findNew
-		if all {
-			find = l.env.procs.find
-		}
+	if find != nil {
 		news := l.refresh(ctx, find)
 		news = slices.DeleteFunc(news, l.readAtStart)
 		if took := time.Since(began); took < longSearch {
@@ -64,13 +71,13 @@ func (l *Loop) discover(ctx context.Context) time.Time {
 	}
 	next = earlier(next, s.next)
 	if len(s.newcomers) > 0 {
-		next = earlier(next, s.newcomers[0])
+		next = earlier(next, s.newcomers[0].at)
 	}
 	return next
 }
 
 // refresh looks for targets and returns those that are new.
-func (l *Loop) refresh(ctx context.Context, find func(context.Context) ([]*signal.Target, error)) (news []*targetState) {
+func (l *Loop) refresh(ctx context.Context, find finding) (news []*targetState) {
 	found, err := find(ctx)
 	if ctx.Err() != nil {
 		return nil

@@ -268,10 +268,10 @@ func TestStatus(t *testing.T) {
 			s.shows(1)
 			time.Sleep(1100 * ms)
 			s.have()
-			s.ended.Store(true)
+			s.end()
 			time.Sleep(time.Second)
 		},
-		`{"failing_since":"2000-01-01T00:00:01.14Z","mode":"inotify","on_disk":{"digest":"010000000000"},"pending":"no matching process: none is there","targets":[]}`,
+		`{"failing_since":"2000-01-01T00:00:01.1Z","mode":"inotify","on_disk":{"digest":"010000000000"},"pending":"no matching process: none is there","targets":[]}`,
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			play(t, 5*time.Second, func(s *stage) {

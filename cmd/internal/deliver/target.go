@@ -89,7 +89,6 @@ func (l *Loop) dropEnded() {
 		}
 		l.letGo(t)
 		l.search.next = time.Now()
-		l.verify.Ended(&t.Target)
 		return true
 	})
 }
@@ -104,6 +103,7 @@ func (l *Loop) checkUnwatched() time.Time {
 	if now := time.Now(); !now.Before(l.search.recheck) {
 		l.search.recheck = now.Add(time.Second)
 		l.dropEnded()
+		l.verify.Wake()
 	}
 	return l.search.recheck
 }

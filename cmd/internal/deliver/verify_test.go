@@ -3,6 +3,7 @@ package deliver
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -90,16 +91,16 @@ func TestOutcome(t *testing.T) {
 		"it is gone", func(s *stage) {
 			s.shows(1)
 			time.Sleep(80 * ms)
-			s.ended.Store(true)
 			s.have()
+			s.end()
 			time.Sleep(10 * time.Second)
 		}, []string{"5s died"},
 	}, {
 		"it is gone, and another has come", func(s *stage) {
 			s.shows(1)
 			time.Sleep(80 * ms)
-			s.ended.Store(true)
 			s.have()
+			s.end()
 			time.Sleep(2 * time.Second)
 			s.have(&signal.Target{PID: 8, Started: changedAt + time.Hour})
 			time.Sleep(10 * time.Second)
@@ -164,16 +165,16 @@ func TestOutcomeEnded(t *testing.T) {
 	const found = `0s level=INFO msg="process found"`
 	ended := []string{
 		found,
-		`40ms level=INFO msg="process ended"`,
+		`30ms level=INFO msg="process ended"`,
 		`5s level=INFO msg="reload outcome" outcome=ended`,
-		`6.34s level=INFO msg="no matching process, retrying"`,
+		`6.33s level=INFO msg="no matching process, retrying"`,
 	}
 	for sig, want := range map[syscall.Signal][]string{
 		syscall.SIGTERM: ended, syscall.SIGINT: ended, syscall.SIGQUIT: ended,
 		syscall.SIGUSR1: {
 			found,
-			`40ms level=INFO msg="process ended"`,
-			`40ms level=INFO msg="no matching process, retrying"`,
+			`30ms level=INFO msg="process ended"`,
+			`30ms level=INFO msg="no matching process, retrying"`,
 			`5s level=WARN msg="program died after the signal; see its log" outcome=died`,
 		},
 	} {
@@ -184,8 +185,8 @@ func TestOutcomeEnded(t *testing.T) {
 				s.have(target(7))
 				s.shows(1)
 				time.Sleep(30 * ms)
-				s.ended.Store(true)
 				s.have()
+				s.end()
 				time.Sleep(20 * time.Second)
 			})
 			var got []string
@@ -198,6 +199,45 @@ func TestOutcomeEnded(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s\n%s", diff, log)
+			}
+		})
+	}
+}
+
+// A target is looked at while there is something that no event would tell.
+func TestLooks(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		noPidfd  bool
+		children []int
+		act      func(*stage)
+		most     int // how often in the 5 s of VERIFY
+		least    int
+	}{
+		{"nothing is left to be seen", false, nil, func(*stage) {}, 1, 1},
+		{"its end is not told", true, nil, func(*stage) {}, 25, 14},
+		{"its children may be replaced", false, []int{11}, func(*stage) {}, 20, 14},
+		{"they are", false, []int{11}, func(s *stage) { s.children.Store([]int{12}) }, 5, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			looks := 0
+			_, log := playAs(t, config.Rule{Signal: syscall.SIGHUP, Verify: 5 * time.Second}, func(s *stage) {
+				s.noPidfd = test.noPidfd
+				s.children.Store(test.children)
+				s.have(target(7))
+				s.shows(1)
+				time.Sleep(50 * ms)
+				test.act(s)
+				time.Sleep(5 * time.Second)
+			}, func(_ *stage, l *Loop) {
+				ended := l.env.procs.ended
+				l.env.procs.ended = func(target *signal.Target) bool { looks++; return ended(target) }
+			})
+			if strings.Count(log, `msg="reload outcome"`) != 1 {
+				t.Errorf("no outcome:\n%s", log)
+			}
+			if looks < test.least || looks > test.most {
+				t.Errorf("%d looks, want %d to %d", looks, test.least, test.most)
 			}
 		})
 	}

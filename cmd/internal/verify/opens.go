@@ -1,5 +1,7 @@
 package verify
 
+import "slices"
+
 // Renew drops what podsignal has opened itself for a snapshot, and has the opening of the
 // files that it shows noticed.
 func (s *Set) Renew() {
@@ -10,13 +12,23 @@ func (s *Set) Renew() {
 	if s.opens.Renew() != nil {
 		s.Close() // those of before would say that nothing was opened
 	}
+	s.await()
+}
+
+// await has the next opening of a file lead to Wake, if there is a signal to which that matters.
+func (s *Set) await() {
+	matters := func(v *Signal) bool { return v.readable && !v.read && !v.ended }
+	if s.opens == nil || s.paused || s.awaits || !slices.ContainsFunc(s.watched, matters) {
+		return
+	}
+	s.awaits = s.opts.Await(s.opens.FD()) == nil // else it is looked for
 }
 
 // Close gives the inotify instance back. The kernel takes some 10 ms for that.
 func (s *Set) Close() {
 	if s.opens != nil {
 		_ = s.opens.Close() // nothing was written
-		s.opens = nil
+		s.opens, s.awaits = nil, false
 	}
 }
 
@@ -36,6 +48,7 @@ func (s *Set) Resume() {
 	for _, v := range s.watched {
 		v.readable = v.readable && v.read
 	}
+	s.await()
 }
 
 // noteOpens credits what was opened to all whose effect is being watched.

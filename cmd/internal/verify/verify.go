@@ -10,8 +10,8 @@ import (
 	"github.com/podsignal/podsignal/watcher"
 )
 
-// lookEvery is how often a signalled target is looked at: from the first of the
-// times, doubling, to the second. Most that die do so within 80 ms.
+// lookEvery is how often a signalled target is looked at whose effect no event would tell: from
+// the first of the times, doubling, to the second. Most that die do so within 80 ms.
 var lookEvery = [2]time.Duration{10 * time.Millisecond, 500 * time.Millisecond}
 
 // Believed is the time after a signal from which on people should know that its effect has not
@@ -26,6 +26,8 @@ type Options struct {
 
 	Children func(*signal.Target) (map[int]bool, error)
 	Ended    func(*signal.Target) bool
+	Watched  func(*signal.Target) bool // its end leads to Wake
+	Await    func(fd int) error        // leads to Wake too, once, when fd can be read
 	Opens    func() (*watcher.Opens, error)
 	Settling func() bool // the files are changing just now, and podsignal reads them itself
 }
@@ -35,6 +37,7 @@ type Set struct {
 	opts    Options
 	watched []*Signal
 	paused  bool
+	awaits  bool           // that a file is opened leads to Wake
 	opens   *watcher.Opens // for all of these, since there are few instances on a node; nil: there are none, or it is unavailable
 }
 
@@ -109,9 +112,10 @@ func (s *Set) Sent(v *Signal, newest time.Time) (results []Result) {
 		return true
 	})
 	v.sent = time.Now()
-	v.next = v.sent.Add(lookEvery[0])
 	v.target.Outcome = ""
 	s.watched = append(s.watched, v)
+	s.await()
+	s.plan(v)
 	s.judge(v)
 	return results
 }
@@ -175,12 +179,11 @@ func (s *Set) Next() (next time.Time) {
 	return next
 }
 
-// Ended has a target that has ended looked at by the next Look.
-func (s *Set) Ended(target *Target) {
+// Wake has all looked at by the next Look: a target has ended, or a file was opened.
+func (s *Set) Wake() {
+	s.awaits = false
 	for _, v := range s.watched {
-		if v.target == target {
-			v.next = time.Now()
-		}
+		v.next = time.Now()
 	}
 }
 
@@ -192,30 +195,45 @@ func (s *Set) Restarting() bool {
 // look notes what is to be seen of the effect now, and tells whether the target is seen to
 // have ended.
 func (s *Set) look(v *Signal) (ended bool) {
-	s.plan(v)
 	if !v.ended && s.opts.Ended(v.target.Target) {
 		v.ended, ended = true, true
 	}
-	if children, err := s.opts.Children(v.target.Target); err == nil && !v.ended {
-		v.see(children)
+	if !v.ended && len(v.before) > 0 {
+		if children, err := s.opts.Children(v.target.Target); err == nil {
+			v.see(children)
+		}
 	}
 	if !s.opts.Settling() {
 		s.noteOpens()
+		s.await()
 	}
+	v.wait = min(max(2*v.wait, lookEvery[0]), lookEvery[1])
+	s.plan(v)
 	s.judge(v)
 	return ended
 }
 
-// plan says when to look again: less and less often, but when the time for an effect is over,
-// and when its absence counts.
+// plan says when to look again: when the time for an effect is over, and when its absence
+// counts. Until then less and less often, if there is something that no event will tell.
 func (s *Set) plan(v *Signal) {
-	v.wait = min(max(2*v.wait, lookEvery[0]), lookEvery[1])
-	v.next = time.Now().Add(v.wait)
-	for _, end := range []time.Time{v.sent.Add(s.opts.Within), v.sent.Add(Believed)} {
-		if time.Now().Before(end) && end.Before(v.next) {
-			v.next = end
+	now := time.Now()
+	v.next = now.Add(max(v.wait, lookEvery[0]))
+	told := s.told(v)
+	for _, end := range []time.Time{v.sent.Add(Believed), v.sent.Add(s.opts.Within)} {
+		if now.Before(end) && (told || end.Before(v.next)) {
+			v.next, told = end, false
 		}
 	}
+}
+
+// told tells whether events tell of all that may still be seen of a signal's effect.
+func (s *Set) told(v *Signal) bool {
+	if v.ended {
+		return true
+	}
+	replaced := v.replaced || v.fresh && s.opts.Expect == ExpectReplaced
+	read := v.read || !v.readable || s.awaits
+	return s.opts.Watched(v.target.Target) && (replaced || len(v.before) == 0) && read
 }
 
 // judge notes the evidence that a target runs what it was signalled for.
