@@ -1,5 +1,5 @@
-# podsignal and nothing else: one static binary on an empty image, and the list of
-# what it is made of, /podsignal.cdx.json.
+# podsignal and nothing else: one static binary on an empty image, the list of what it
+# is made of, /podsignal.cdx.json, and the licences of all that, /LICENSES.
 #
 # Build (make image and make image-all do the same, and fill VERSION, COMMIT and
 # SOURCE_DATE_EPOCH):
@@ -47,10 +47,11 @@ ARG COMMIT
 # The time of the files, so that a commit makes the same layer whenever it is built.
 ARG SOURCE_DATE_EPOCH=0
 RUN BUILD=github.com/podsignal/podsignal/cmd/internal/build; \
-    CGO_ENABLED=0 GOOS=linux GOARCH=$TARGETARCH go build -trimpath \
+    CGO_ENABLED=0 GOOS=linux GOARCH=$TARGETARCH go build -trimpath -tags nethttpomithttp2 \
         -ldflags "-s -w -X $BUILD.Version=$VERSION -X $BUILD.Commit=$COMMIT" \
         -o /out/podsignal ./cmd/podsignal && \
     /sbom -version "$VERSION" /out/podsignal >/out/podsignal.cdx.json && \
+    /sbom -version "$VERSION" -licences /out/podsignal >/out/LICENSES && \
     touch -d "@$SOURCE_DATE_EPOCH" /out/*
 
 FROM scratch
@@ -61,6 +62,6 @@ LABEL org.opencontainers.image.title="podsignal" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$COMMIT"
-COPY --from=build /out/podsignal /out/podsignal.cdx.json /
+COPY --from=build /out/podsignal /out/podsignal.cdx.json /out/LICENSES /
 USER 65532:65532
 ENTRYPOINT ["/podsignal"]

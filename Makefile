@@ -4,16 +4,23 @@ VERSION ?= 0.1.0
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD    = github.com/podsignal/podsignal/cmd/internal/build
 LDFLAGS  = -s -w -X $(BUILD).Version=$(VERSION) -X $(BUILD).Commit=$(COMMIT)
+# The same bytes wherever the sources are, with or without git, as the Dockerfiles have it.
+GOBUILD  = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+BIN     ?= $(CURDIR)/bin
+# Leaves HTTP/2 out of net/http, half a MB: podsignal never speaks it. As in the Dockerfile.
+TAGS     = nethttpomithttp2
 
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   = golang.org/x/vuln/cmd/govulncheck@v1.8.0
+ACTIONLINT    = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+CRANE         = github.com/google/go-containerregistry/cmd/crane@v0.22.1
 FUZZTIME      = 10s
 
 # Modules of their own keep what they import out of podsignal's go.mod. examples/kubelet-writer,
 # another one, compiles much of Kubernetes: .ci/run runs it.
-MODULES  = . cmd/kubectl-podsignal examples/manifests
+MODULES  = . cmd/kubectl-podsignal cmd/release examples/manifests
 # Those of them that become programs, and not only tests.
-PROGRAMS = . cmd/kubectl-podsignal
+PROGRAMS = . cmd/kubectl-podsignal cmd/release
 
 # in runs a command in each of these modules, and ends with the first that fails. Its
 # parentheses must be in pairs, or make takes one for the end of the call.
@@ -23,15 +30,15 @@ in = for module in $(1); do ( cd $$module && $(2) ) || exit; done
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/podsignal: static, stripped, with its version
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/podsignal ./cmd/podsignal
+	$(GOBUILD) -tags '$(TAGS)' -o $(BIN)/ ./cmd/podsignal
 
 .PHONY: plugin
 plugin: ## build bin/kubectl-podsignal, the plugin of kubectl, in the same way
-	CGO_ENABLED=0 go -C cmd/kubectl-podsignal build -trimpath -ldflags '$(LDFLAGS)' -o $(CURDIR)/bin/kubectl-podsignal .
+	cd cmd/kubectl-podsignal && $(GOBUILD) -o $(BIN)/ .
 
 .PHONY: demo
 demo: ## watch three swaps reload nginx on this machine, in 4 s and without a cluster
@@ -46,19 +53,22 @@ test: ## run all tests, with the race detector, in a random order
 		if [ $$module != . ]; then fresh=-count=1; fi; \
 		go test -race -shuffle=on -timeout 30m $$fresh $(TESTFLAGS) ./...)
 
-# A program that fails under `go run` has its exit status replaced by 1, so what
-# govulncheck said must tell findings from data that it could not fetch.
+# Where the data of vulnerabilities cannot be reached, the rest is looked at all the same.
 .PHONY: lint
 lint: ## look for mistakes and known vulnerabilities
+	@echo 'workflows:' && go run $(ACTIONLINT) .github/workflows/*.yml
 	@$(call in,$(MODULES),echo "$$module:" && go run $(GOLANGCI_LINT) run)
-	@$(call in,$(PROGRAMS),\
-		out=$$(go run $(GOVULNCHECK) ./... 2>&1) && status=0 || status=$$?; \
+	@out=$$($(MAKE) --silent --no-print-directory vulnerabilities 2>&1) && status=0 || status=$$?; \
 		printf '%s\n' "$$out"; \
 		case $$out in \
 		(*'govulncheck: fetching vulnerabilities:'*) \
 			echo 'lint: vulnerabilities were not looked for: their data cannot be reached from here' ;; \
 		(*) exit $$status ;; \
-		esac)
+		esac
+
+.PHONY: vulnerabilities
+vulnerabilities: ## look for known vulnerabilities, and fail if their data cannot be reached
+	@$(call in,$(PROGRAMS),go run $(GOVULNCHECK) ./...)
 
 .PHONY: fuzz
 fuzz: ## fuzz each parser, for FUZZTIME (10s)
@@ -140,6 +150,25 @@ ifdef PUSH
 	docker push $(IMAGE):$(VERSION)-arm64
 	docker buildx imagetools create -t $(IMAGE):$(VERSION) $(IMAGE):$(VERSION)-amd64 $(IMAGE):$(VERSION)-arm64
 endif
+
+DIST ?= $(CURDIR)/dist
+
+.PHONY: release-dry-run
+release-dry-run: ## build all that a release has into dist/, without Docker, and publish nothing
+	rm -rf $(DIST)
+	@go -C cmd/release build -o $(CURDIR)/bin/release .
+	bin/release -version $(VERSION) -commit $(COMMIT) -time $(SOURCE_DATE_EPOCH) $(DIST)
+
+# The login is that of docker login.
+.PHONY: release-push
+release-push: ## push the images in dist/ to REGISTRY, each for all its architectures
+	@: $${REGISTRY:?is the registry with the folder of the images, such as registry.example/podsignal}
+	@layout=$$(mktemp -d) && trap 'rm -rf "$$layout"' EXIT && \
+	for archive in $(DIST)/*.oci.tar; do \
+		image=$$(basename "$$archive" .oci.tar) && mkdir "$$layout/$$image" && \
+		tar -xf "$$archive" -C "$$layout/$$image" && \
+		go run $(CRANE) push "$$layout/$$image" "$$REGISTRY/$$image:$(VERSION)" || exit; \
+	done
 
 .PHONY: clean
 clean: ## remove what was built

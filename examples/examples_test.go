@@ -52,7 +52,7 @@ type image struct {
 }
 
 func TestImage(t *testing.T) {
-	podsignal := image{"podsignal", "Dockerfile", "github.com/podsignal/podsignal", 10_000_000, []string{"--version"}}
+	podsignal := image{"podsignal", "Dockerfile", "github.com/podsignal/podsignal", 9_000_000, []string{"--version"}}
 	plugin := image{"kubectl-podsignal", "cmd/kubectl-podsignal/Dockerfile", "github.com/podsignal/podsignal/cmd/kubectl-podsignal", 40_000_000, []string{"version"}}
 	for _, arch := range []string{"amd64", "arm64"} {
 		t.Run(arch, func(t *testing.T) { testImage(t, podsignal, arch) })
@@ -81,7 +81,7 @@ func testImage(t *testing.T, want image, arch string) {
 	t.Cleanup(func() { clean(t, "docker", "rm", id) })
 	files, changed := filesOf(t, id)
 	names := slices.Sorted(maps.Keys(files))
-	if want := []string{want.program, want.program + ".cdx.json"}; !slices.Equal(names, want) {
+	if want := []string{"LICENSES", want.program, want.program + ".cdx.json"}; !slices.Equal(names, want) {
 		t.Fatalf("the image has the files %v, want %v", names, want)
 	}
 	for name, at := range changed {
@@ -100,6 +100,7 @@ func testImage(t *testing.T, want image, arch string) {
 		t.Errorf("the binary needs %v, which an empty image has not (%v)", libs, err)
 	}
 	wantBOM(t, want.module, files[want.program+".cdx.json"], files[want.program])
+	wantLicences(t, files["LICENSES"], files[want.program])
 	if arch != runtime.GOARCH {
 		return
 	}
@@ -173,6 +174,32 @@ func wantBOM(t *testing.T, module string, content, program []byte) {
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the program's modules (-) and the bill of materials (+):\n%s", diff)
+	}
+}
+
+// wantLicences wants the licence of this repository, and each module of the program above a text.
+func wantLicences(t *testing.T, content, program []byte) {
+	t.Helper()
+	info, err := buildinfo.Read(bytes.NewReader(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := os.ReadFile(filepath.Join(top, "LICENSE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{string(bytes.Trim(ours, "\n")), "stdlib " + strings.TrimPrefix(info.GoVersion, "go"), info.Main.Path + " 1.2.3"}
+	for _, module := range info.Deps {
+		version := module.Version
+		if module.Replace != nil {
+			version = "1.2.3"
+		}
+		want = append(want, module.Path+" "+version)
+	}
+	for _, text := range want {
+		if !strings.Contains(string(content), "\n"+text+"\n") {
+			t.Errorf("LICENSES has not %.80q", text)
+		}
 	}
 }
 

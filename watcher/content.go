@@ -86,7 +86,7 @@ func (c *cache) read(ctx context.Context, path string) (*content, error) {
 		got.racy = now
 	}
 	if c.buf == nil {
-		c.buf = make([]byte, 16<<10)
+		c.buf = make([]byte, 8<<10) // a size that os reads folders with too: each one costs Go 16 KiB
 	}
 	h := sha256.New()
 	// What is written behind the size of now comes with an event of its own.

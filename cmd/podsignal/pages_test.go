@@ -1,25 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/podsignal/podsignal/cmd/internal/check"
-	"github.com/podsignal/podsignal/cmd/internal/deliver"
-	"github.com/podsignal/podsignal/cmd/internal/notify"
 )
 
 // page reads one of the pages beside the code.
@@ -32,37 +23,7 @@ func page(t *testing.T, name string) string {
 	return string(content)
 }
 
-// TestPageOfVariables holds the tables of README.md against --help: the same variables, in
-// the same order, with the same defaults. A cell without a default is empty in both.
-func TestPageOfVariables(t *testing.T) {
-	type variable struct{ Name, Default string }
-
-	var help bytes.Buffer
-	if err := usage(&help); err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSpace(help.String()), "\n")
-	head := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "VARIABLE ") })
-	if head < 0 {
-		t.Fatalf("--help has no table of variables:\n%s", help.String())
-	}
-	second, third := strings.Index(lines[head], "DEFAULT"), strings.Index(lines[head], "MEANING")
-	var want []variable
-	for _, line := range lines[head+1:] {
-		want = append(want, variable{strings.TrimSpace(line[:second]), strings.TrimSpace(line[second:third])})
-	}
-
-	var got []variable
-	row := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\|(?: `(.+?)`)? \\| [^|]+ \\|$")
-	for _, cells := range row.FindAllStringSubmatch(page(t, "README.md"), -1) {
-		got = append(got, variable{cells[1], cells[2]})
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the tables of README.md are not those of --help (-help +README):\n%s", diff)
-	}
-}
-
-// TestPageOfGuarantees holds the tests that CONTRACT.md and THREATS.md name: each is a script
+// TestPageOfGuarantees holds the tests that CONTRACT.md, STABILITY.md and THREATS.md name: each is a script
 // in testdata or a Go test of this module, and CONTRACT.md names every script of a clause.
 func TestPageOfGuarantees(t *testing.T) {
 	exist := make(map[string]bool)
@@ -79,7 +40,7 @@ func TestPageOfGuarantees(t *testing.T) {
 
 	test := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]*|[WDPGS][0-9]-[a-z0-9-]+)`")
 	inRow := regexp.MustCompile("`[^`]+`")
-	for _, name := range []string{"CONTRACT.md", "THREATS.md"} {
+	for _, name := range []string{"CONTRACT.md", "STABILITY.md", "THREATS.md"} {
 		text := page(t, name)
 		for _, match := range test.FindAllStringSubmatch(text, -1) {
 			if !exist[match[1]] {
@@ -191,85 +152,4 @@ func warnings(t *testing.T, dir string) (messages []string) {
 		t.Fatalf("no message in %s", dir)
 	}
 	return messages
-}
-
-// TestPageOfMetrics holds the table of metrics in OPERATIONS.md against the code.
-func TestPageOfMetrics(t *testing.T) {
-	code := page(t, "../internal/serve/metrics.go")
-	var want, got []string
-	for _, m := range regexp.MustCompile(`(?:gauge|counter)\("(\w+)"|p\.add\("histogram", "(\w+)"`).FindAllStringSubmatch(code, -1) {
-		want = append(want, "podsignal_"+m[1]+m[2])
-	}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(podsignal_\\w+)").FindAllStringSubmatch(page(t, "OPERATIONS.md"), -1) {
-		got = append(got, m[1])
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the metrics of OPERATIONS.md are not those of the code (-code +page):\n%s", diff)
-	}
-}
-
-// TestPageOfJSON: the fields of each document are those of its table, and what may be left out
-// is in italics there.
-func TestPageOfJSON(t *testing.T) {
-	for _, test := range []struct {
-		page, section string
-		document      any
-		more          string // fields that package serve adds
-	}{
-		{"README.md", "JSON of podsignal check", check.Report{}, ""},
-		{"README.md", "JSON of /status", deliver.Status{}, "*version* check"},
-		{"OPERATIONS.md", "Notifications", notify.Notification{}, ""},
-	} {
-		_, section, ok := strings.Cut(page(t, test.page), "\n## "+test.section+"\n")
-		if !ok {
-			t.Errorf("%s has no section %s", test.page, test.section)
-		}
-		section, _, _ = strings.Cut(section, "\n## ")
-		var got []string
-		row := regexp.MustCompile("(?m)^\\| (\\*?`[^|]+) \\|")
-		for _, cells := range row.FindAllStringSubmatch(section, -1) {
-			for field := range strings.SplitSeq(strings.ReplaceAll(cells[1], "`", ""), ", ") {
-				got = append(got, field)
-			}
-		}
-		want := append(fields(reflect.TypeOf(test.document), ""), strings.Fields(test.more)...)
-		slices.Sort(want)
-		slices.Sort(got)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s, %s (-code +page):\n%s", test.page, test.section, diff)
-		}
-	}
-}
-
-// fields are the fields of a type in JSON, those of what it holds among them.
-func fields(of reflect.Type, prefix string) (all []string) {
-	for field := range of.Fields() {
-		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if field.Anonymous && name == "" {
-			all = append(all, fields(field.Type, prefix)...)
-		}
-		if name == "" || name == "-" {
-			continue
-		}
-		name = prefix + name
-		if shown := "*" + name + "*"; strings.HasPrefix(options, "omit") {
-			all = append(all, shown)
-		} else {
-			all = append(all, name)
-		}
-		held, below := field.Type, name+"."
-		if held.Kind() == reflect.Slice {
-			held, below = held.Elem(), name+"[]."
-		}
-		if held.Kind() == reflect.Pointer {
-			held = held.Elem()
-		}
-		// The fields of a mount without updates are told once for all places.
-		if held.Kind() == reflect.Struct && held != reflect.TypeFor[check.SubPathReport]() {
-			all = append(all, fields(held, below)...)
-		}
-	}
-	return all
 }

@@ -15,9 +15,14 @@ import (
 // stdlib is what vulnerability databases call Go's standard library.
 const stdlib = "stdlib"
 
-// findLicences returns the licences of each module of a program and of the standard
-// library, by their SPDX identifiers; none for one whose text is not recognised.
-func findLicences(info *debug.BuildInfo) (map[string][]string, error) {
+// A licence is what a module may be used under.
+type licence struct {
+	ids   []string // SPDX identifiers; none if the text is not recognised
+	texts []string // its files, and the notices that must come with them
+}
+
+// findLicences returns the licence of each module of a program and of the standard library.
+func findLicences(info *debug.BuildInfo) (map[string]licence, error) {
 	args := []string{"list", "-m", "-f", "{{.Path}}\t{{.Dir}}", info.Main.Path}
 	inFolders := map[string]bool{info.Main.Path: true}
 	for _, module := range info.Deps {
@@ -32,16 +37,16 @@ func findLicences(info *debug.BuildInfo) (map[string][]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	licences := make(map[string][]string)
+	licences := make(map[string]licence)
 	for line := range strings.Lines(list + stdlib + "\t" + root) {
 		path, dir, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		if licences[path], err = licencesIn(dir); err != nil {
+		if licences[path], err = licenceIn(dir); err != nil {
 			return nil, err
 		}
 		// As Go packs it, a module in a folder of a repository has the licence of the repository.
-		for up := filepath.Dir(dir); inFolders[path] && len(licences[path]) == 0 && up != dir; up = filepath.Dir(dir) {
+		for up := filepath.Dir(dir); inFolders[path] && len(licences[path].ids) == 0 && up != dir; up = filepath.Dir(dir) {
 			dir = up
-			if licences[path], err = licencesIn(dir); err != nil {
+			if licences[path], err = licenceIn(dir); err != nil {
 				return nil, err
 			}
 		}
@@ -59,30 +64,30 @@ func goTool(args ...string) (string, error) {
 	return string(out), nil
 }
 
-func licencesIn(dir string) ([]string, error) {
-	var files []string
-	for _, name := range []string{"LICEN[SC]E*", "licen[sc]e.*"} {
-		found, err := filepath.Glob(filepath.Join(dir, name))
+func licenceIn(dir string) (licence, error) {
+	var found licence
+	for _, name := range []string{"LICEN[SC]E*", "licen[sc]e.*", "NOTICE*"} {
+		files, err := filepath.Glob(filepath.Join(dir, name))
 		if err != nil {
-			return nil, err
+			return licence{}, err
 		}
-		files = append(files, found...)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return licence{}, err
+			}
+			found.texts = append(found.texts, strings.Trim(string(text), "\n"))
+			// As pkg.go.dev does: what is mostly other text is no licence.
+			scan := licensecheck.Scan(text)
+			if scan.Percent < 75 {
+				continue
+			}
+			for _, match := range scan.Match {
+				found.ids = append(found.ids, match.ID)
+			}
+		}
 	}
-	var ids []string
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		// As pkg.go.dev does: what is mostly other text is no licence.
-		found := licensecheck.Scan(text)
-		if found.Percent < 75 {
-			continue
-		}
-		for _, match := range found.Match {
-			ids = append(ids, match.ID)
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	slices.Sort(found.ids)
+	found.ids = slices.Compact(found.ids)
+	return found, nil
 }

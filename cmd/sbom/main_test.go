@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ func TestDescribe(t *testing.T) {
 			{Path: "example.com/unknown", Version: "v2.0.0+incompatible", Sum: "h1:other="},
 		},
 	}
-	licences := map[string][]string{"example.com/known/v2": {"Apache-2.0", "MIT"}}
+	licences := map[string]licence{"example.com/known/v2": {ids: []string{"Apache-2.0", "MIT"}}}
 
 	bom := describe(info, "1.2.3", licences)
 	if got, want := bom.Metadata.Component.PackageURL, "pkg:golang/example.com/program@1.2.3"; got != want {
@@ -52,10 +53,10 @@ func TestDescribe(t *testing.T) {
 }
 
 // The nearest program that was built from this module is this test.
-func TestWrite(t *testing.T) {
+func TestWriteBOM(t *testing.T) {
 	var first, second bytes.Buffer
 	for _, out := range []*bytes.Buffer{&first, &second} {
-		if err := write(out, "/proc/self/exe", "1.2.3"); err != nil {
+		if err := writeBOM(out, "/proc/self/exe", "1.2.3"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -88,9 +89,11 @@ func TestWriteFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := write(&out, tt.program, "1.2.3")
-			if err == nil || !strings.Contains(err.Error(), tt.want) || out.Len() > 0 {
-				t.Errorf("wrote %q, with the error %v, want %q", &out, err, tt.want)
+			for _, write := range []func(io.Writer, string, string) error{writeBOM, writeLicences} {
+				err := write(&out, tt.program, "1.2.3")
+				if err == nil || !strings.Contains(err.Error(), tt.want) || out.Len() > 0 {
+					t.Errorf("wrote %q, with the error %v, want %q", &out, err, tt.want)
+				}
 			}
 		})
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/podsignal/podsignal/cmd/internal/annotation"
+	"github.com/podsignal/podsignal/cmd/internal/pagetest"
 	"github.com/podsignal/podsignal/cmd/programs"
 	"github.com/podsignal/podsignal/signal"
 )
@@ -223,9 +224,11 @@ func TestReadme(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("annotations of README.md (-want +got):\n%s", diff)
 	}
-	for _, name := range slices.Concat(annotation.Reserved, keys, defaults) {
-		if !strings.Contains(string(content), "`"+name+"`") && !strings.Contains(string(content), "`"+annotation.Prefix+name+"`") {
+	for _, name := range annotation.Reserved {
+		if !strings.Contains(string(content), "`"+annotation.Prefix+name+"`") {
 			t.Errorf("README.md does not tell of %s", name)
 		}
 	}
+	parameter := pagetest.Section(t, filepath.Join(example, "README.md"), "The parameter")
+	pagetest.Compare(t, "README.md", slices.Concat(keys, defaults), pagetest.Names(parameter))
 }

@@ -292,10 +292,13 @@ func TestDelivery(t *testing.T) {
 			s.shows(2)
 			time.Sleep(time.Minute)
 			s.warming.Store(true)
+			s.begun <- struct{}{} // when it is over
+			time.Sleep(time.Minute)
+			s.settling.Store(true)
 			s.begun <- struct{}{}
 			time.Sleep(time.Minute)
 		}, []string{
-			"0s find", "0s signal 7", "0s signal 8", "100ms find", "1s signal 7", "1s signal 8", "1m0.1s ready? 7",
+			"0s find", "0s signal 7", "0s signal 8", "100ms find", "1s signal 7", "1s signal 8", "2m0.1s ready? 7",
 		},
 	}, {
 		"D2: changes within MIN_INTERVAL merge, the last is delivered", func(s *stage) {

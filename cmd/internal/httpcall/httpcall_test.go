@@ -1,6 +1,8 @@
 package httpcall
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -8,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -111,5 +114,19 @@ func TestAddressOf(t *testing.T) {
 		if got := addressOf(u); got != want {
 			t.Errorf("%s is at %s, want %s", raw, got, want)
 		}
+	}
+}
+
+// podsignal is built without HTTP/2: calls are the same with and without it.
+func TestNoHTTP2(t *testing.T) {
+	by := make(chan string, 1)
+	server := calltest.Serve(t, func(_ http.ResponseWriter, r *http.Request) { by <- r.Proto },
+		func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() })
+	call := Endpoint{Prefix: "RELOAD", URL: server.URL, CAFile: calltest.Authority(t, server), Timeout: 10 * time.Second}
+	if _, err := call.Call(t.Context(), http.MethodPost, make(http.Header), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-by; got != "HTTP/1.1" {
+		t.Errorf("the call came by %s, want HTTP/1.1", got)
 	}
 }

@@ -6,12 +6,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// ofFirst matches commands that mean process 1, by kill or by /proc.
-var ofFirst = regexp.MustCompile(`\bkill\b[^;&|\n]*\s1($|[\s"';&|)])|/proc/1/`)
+// ofFirst matches commands that mean process 1, by kill or by /proc. It is compiled when it is
+// used: a sidecar never does.
+var ofFirst = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\bkill\b[^;&|\n]*\s1($|[\s"';&|)])|/proc/1/`)
+})
 
 // firstProcesses say which containers have, as far as the manifest shows it, a program that has to
 // be process 1, or a command that takes it for that. Where processes are shared, another one is.
@@ -22,11 +26,11 @@ func firstProcesses(spec *yaml.Node) (remarks []string) {
 		switch {
 		case needsFirst(command):
 			why = strings.Join(command[:1], "") + " must be process 1"
-		case ofFirst.MatchString(strings.Join(command, " ")):
+		case ofFirst().MatchString(strings.Join(command, " ")):
 			why = "its command means process 1"
-		case ofFirst.MatchString(strings.Join(words(c, "lifecycle", "postStart", "exec", "command"), " ")):
+		case ofFirst().MatchString(strings.Join(words(c, "lifecycle", "postStart", "exec", "command"), " ")):
 			why = "its hook postStart means process 1"
-		case ofFirst.MatchString(strings.Join(words(c, "lifecycle", "preStop", "exec", "command"), " ")):
+		case ofFirst().MatchString(strings.Join(words(c, "lifecycle", "preStop", "exec", "command"), " ")):
 			why = "its hook preStop means process 1"
 		}
 		if why != "" {

@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/podsignal/podsignal/cmd/internal/annotation"
+	"github.com/podsignal/podsignal/cmd/internal/pagetest"
 	"github.com/podsignal/podsignal/cmd/internal/validate"
 )
 
@@ -223,13 +224,16 @@ func TestPage(t *testing.T) {
 	if diff := cmp.Diff(flags(usage), flags(page)); diff != "" {
 		t.Errorf("README.md does not have the flags of --help (-help +README):\n%s", diff)
 	}
+	var known []string
 	for i := range annotation.All {
-		for name, text := range map[string]string{"README.md": page, "--help": usage} {
-			if key := annotation.All[i].Key(); !regexp.MustCompile(key + `\b`).MatchString(text) {
-				t.Errorf("%s does not have %s", name, key)
-			}
-		}
+		known = append(known, annotation.All[i].Key())
 	}
+	key := regexp.MustCompile(`\bpodsignal/[a-z]+(-[a-z]+)*`)
+	pagetest.Compare(t, "--help", append(slices.Clone(known), "podsignal/approved"), key.FindAllString(usage, -1))
+	for _, name := range annotation.Reserved {
+		known = append(known, annotation.Prefix+name)
+	}
+	pagetest.Compare(t, "README.md", known, key.FindAllString(page, -1))
 }
 
 func TestUnreadable(t *testing.T) {

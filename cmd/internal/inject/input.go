@@ -51,18 +51,13 @@ func readInput(body []byte) ([]*yaml.Node, error) {
 	return docs, nil
 }
 
-var (
-	action    = regexp.MustCompile(`(?m)^\{\{`)
-	errorLine = regexp.MustCompile(`line (\d+)`)
-)
-
 // isTemplate tells whether an error of the parser is due to actions of a template: there are
 // some about the line that it names, or at the beginning of lines, where strings do not reach.
 func isTemplate(body []byte, err error) bool {
-	if action.Match(body) {
+	if regexp.MustCompile(`(?m)^\{\{`).Match(body) {
 		return true
 	}
-	found := errorLine.FindStringSubmatch(err.Error())
+	found := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error())
 	if found == nil {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +22,32 @@ import (
 func TuneRuntime() {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(25) // of those 4 MiB, too
+}
+
+// worthIt is how much garbage is worth a millisecond of CPU, which its collection takes.
+const worthIt = 256 << 10
+
+// heap is what was known of it last. Several loops may ask.
+var heap struct {
+	sync.Mutex
+	runtime.MemStats
+	collections uint32
+	kept        uint64 // bytes that the last collection has left
+}
+
+// GiveBack collects what changes have left behind, if it is much, and gives the kernel the
+// pages that are free then. Go itself waits until there is a MiB of garbage, whatever the
+// percentage (sweepMinHeapDistance in runtime/mgcpacer.go), and keeps most of the pages.
+func GiveBack() {
+	heap.Lock()
+	defer heap.Unlock()
+	runtime.ReadMemStats(&heap.MemStats)
+	if heap.NumGC != heap.collections {
+		heap.collections, heap.kept = heap.NumGC, heap.HeapAlloc
+	}
+	if heap.HeapAlloc > heap.kept+worthIt {
+		debug.FreeOSMemory()
+	}
 }
 
 // DropStartupPages lets go of the pages of the binary that are mapped: a fifth of them, more

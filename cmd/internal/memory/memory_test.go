@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -138,5 +140,40 @@ func TestDropStartupPages(t *testing.T) {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
+	}
+}
+
+var last []byte // escapes to the heap
+
+// leave leaves so much garbage behind.
+func leave(size int) {
+	for range size >> 10 {
+		last = make([]byte, 1<<10)
+	}
+}
+
+// Little garbage is left alone; after much the kernel has its pages back.
+func TestGiveBack(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // nobody else collects
+	debug.FreeOSMemory()
+	GiveBack() // takes note
+	stats := func() (m runtime.MemStats) { runtime.ReadMemStats(&m); return m }
+	before := stats()
+
+	leave(worthIt / 4)
+	GiveBack()
+	if got := stats().NumGC - before.NumGC; got != 0 {
+		t.Errorf("a quarter of what is worth it was collected, %d times", got)
+	}
+
+	const much = 32 * worthIt
+	leave(much)
+	GiveBack()
+	after := stats()
+	if after.NumGC == before.NumGC {
+		t.Fatal("much garbage was not collected")
+	}
+	if held := int(before.HeapReleased) - int(after.HeapReleased); held > much/4 {
+		t.Errorf("of %d bytes of garbage %d are still held", much, held)
 	}
 }

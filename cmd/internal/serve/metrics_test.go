@@ -2,6 +2,8 @@ package serve
 
 import (
 	"bytes"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/podsignal/podsignal/cmd/internal/deliver"
+	"github.com/podsignal/podsignal/cmd/internal/pagetest"
 	"github.com/podsignal/podsignal/cmd/internal/verify"
 )
 
@@ -85,4 +88,58 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s in\n%s", absent, page)
 		}
 	}
+}
+
+// TestPageOfMetrics holds the table of metrics in OPERATIONS.md, with their labels, against the code.
+func TestPageOfMetrics(t *testing.T) {
+	all := func(rule string) []string {
+		s := &deliver.Status{
+			Rule: rule, Signal: "HUP", Hold: "/podinfo/approved", OnDisk: &deliver.Digest{Digest: "0123456789ab"},
+			Figures: deliver.Figures{LastReload: deliver.ReloadSuccessful},
+		}
+		return names(string(metrics([]*deliver.Status{s}, notifications)))
+	}
+	const file = "../../podsignal/OPERATIONS.md"
+	text := pagetest.Section(t, file, "Metrics")
+	var onPage, ofRules []string
+	for _, name := range pagetest.Names(text) {
+		name, labels, _ := strings.Cut(strings.TrimSuffix(name, "}"), "{")
+		onPage = append(onPage, named(name, strings.Split(labels, ",")...))
+		ofRules = append(ofRules, named(name, strings.Split(labels+",rule", ",")...))
+	}
+	pagetest.Compare(t, "OPERATIONS.md", all(""), onPage)
+	// "With RULES all but the first and the last have a label rule."
+	last := len(onPage) - 1
+	ofRules[0], ofRules[last] = onPage[0], onPage[last]
+	pagetest.Compare(t, "OPERATIONS.md", all("web"), ofRules)
+}
+
+// names are those of the metrics on a page, with their labels but for a histogram's own.
+func names(page string) (all []string) {
+	label := regexp.MustCompile(`(\w+)="`)
+	for _, sample := range regexp.MustCompile(`(?m)^(podsignal_\w+)(\{.*\})? `).FindAllStringSubmatch(page, -1) {
+		name := sample[1]
+		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+			name = strings.TrimSuffix(name, suffix)
+		}
+		var labels []string
+		for _, l := range label.FindAllStringSubmatch(sample[2], -1) {
+			if l[1] != "le" {
+				labels = append(labels, l[1])
+			}
+		}
+		all = append(all, named(name, labels...))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// named is such as podsignal_signals_total{result,signal}.
+func named(name string, labels ...string) string {
+	labels = slices.DeleteFunc(labels, func(l string) bool { return l == "" })
+	if len(labels) == 0 {
+		return name
+	}
+	slices.Sort(labels)
+	return name + "{" + strings.Join(labels, ",") + "}"
 }

@@ -116,6 +116,9 @@ func (d *Deployment) Wanted() string {
 	return m.Data[Key]
 }
 
+// Digest is that of a volume with what the ConfigMap has.
+func (d *Deployment) Digest() string { return digestOf(d.Wanted()) }
+
 // took has the kubelet of a pod that was patched update its volumes.
 func (d *Deployment) took(pod *corev1.Pod) {
 	time.AfterFunc(d.Kubelet, func() {

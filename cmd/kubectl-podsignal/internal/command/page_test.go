@@ -8,76 +8,19 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/podsignal/podsignal/cmd/internal/pagetest"
 	"github.com/podsignal/podsignal/cmd/kubectl-podsignal/internal/fleet"
 )
 
-// section is one of README.md.
-func section(t *testing.T, heading string) string {
-	t.Helper()
-	page, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, after, ok := strings.Cut(string(page), "\n## "+heading+"\n")
-	if !ok {
-		t.Fatalf("README.md has no section %s", heading)
-	}
-	text, _, _ := strings.Cut(after, "\n## ")
-	return text
-}
-
-// firstCells are what is in backticks in the first cells of a section's tables.
-func firstCells(text string) (all []string) {
-	for _, row := range regexp.MustCompile(`(?m)^\| (.*?[^\\]) \|`).FindAllStringSubmatch(text, -1) {
-		for _, code := range regexp.MustCompile("\\*?`([^`]+)`\\*?").FindAllString(row[1], -1) {
-			all = append(all, strings.ReplaceAll(code, "`", ""))
-		}
-	}
-	return all
-}
+const readme = "../../README.md"
 
 // TestPageOfJSON: README.md has the fields of -o json, those in italics that may be left out.
 func TestPageOfJSON(t *testing.T) {
-	var want []string
-	var add func(of reflect.Type, prefix string)
-	add = func(of reflect.Type, prefix string) {
-		for field := range of.Fields() {
-			name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
-			name = prefix + name
-			kind := field.Type
-			if kind.Kind() == reflect.Slice {
-				kind = kind.Elem()
-				if name != "pods" {
-					want = append(want, shown(name, options))
-				}
-				name += "[]"
-			} else if kind.Kind() != reflect.Struct {
-				want = append(want, shown(name, options))
-			}
-			if kind.Kind() == reflect.Struct {
-				add(kind, name+".")
-			}
-		}
-	}
-	add(reflect.TypeFor[document](), "")
-	got := firstCells(section(t, "JSON"))
-	slices.Sort(want)
-	slices.Sort(got)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-code +page):\n%s", diff)
-	}
-}
-
-func shown(name, options string) string {
-	if strings.HasPrefix(options, "omit") {
-		return "*" + name + "*"
-	}
-	return name
+	pagetest.Compare(t, "README.md", pagetest.Fields(reflect.TypeFor[document]()), pagetest.Names(pagetest.Section(t, readme, "JSON")))
 }
 
 // TestPageOfVerdicts: README.md explains each verdict.
@@ -86,35 +29,55 @@ func TestPageOfVerdicts(t *testing.T) {
 	for _, v := range fleet.Verdicts() {
 		want = append(want, string(v))
 	}
-	got := firstCells(section(t, "Status"))
-	slices.Sort(want)
-	slices.Sort(got)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-code +page):\n%s", diff)
-	}
+	pagetest.Compare(t, "README.md", want, pagetest.Names(pagetest.Section(t, readme, "Status")))
 }
 
-// TestPageOfCommands: README.md has all commands, and all flags that kubectl has not.
+// TestPageOfCommands: README.md has all commands, and of each all flags that kubectl has not.
 func TestPageOfCommands(t *testing.T) {
-	text := section(t, "Commands")
 	kubectls := new(cobra.Command)
 	query(kubectls)
+	var code, onPage []string
 	for _, cmd := range newRoot(genericiooptions.NewTestIOStreamsDiscard()).Commands() {
-		if !strings.Contains(text, "`"+cmd.Name()) {
-			t.Errorf("there is no command %s", cmd.Name())
-		}
+		code = append(code, cmd.Name())
 		cmd.Flags().VisitAll(func(flag *pflag.Flag) {
-			in := "`--" + flag.Name + "`"
+			shown := "--" + flag.Name
 			switch {
 			case kubectls.Flags().Lookup(flag.Name) != nil || slices.Contains([]string{"filename", "kustomize", "recursive"}, flag.Name):
 				return
 			case flag.Name == "output":
-				in = "`-o`"
+				shown = "-o"
 			}
-			row := regexp.MustCompile(`(?m)^\|[^|]*` + in + `[^|]*\|([^|]*)\|`).FindStringSubmatch(text)
-			if row == nil || !strings.Contains(row[1], "`"+cmd.Name()+"`") {
-				t.Errorf("the flag %s of %s is not there: %q", in, cmd.Name(), row)
-			}
+			code = append(code, cmd.Name()+" "+shown)
 		})
 	}
+	commands, flags, _ := strings.Cut(pagetest.Section(t, readme, "Commands"), "| flag |")
+	for _, name := range pagetest.Names(commands) {
+		onPage = append(onPage, strings.Fields(name)[0])
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(-[^`]+)`[^|]*\\|([^|]*)\\|").FindAllStringSubmatch(flags, -1) {
+		if strings.HasPrefix(row[2], " all but ") {
+			continue // kubectl's own
+		}
+		for _, of := range regexp.MustCompile("`([a-z]+)`").FindAllStringSubmatch(row[2], -1) {
+			for _, flag := range pagetest.Names(row[0]) {
+				onPage = append(onPage, of[1]+" "+flag)
+			}
+		}
+	}
+	pagetest.Compare(t, "README.md", code, onPage)
+}
+
+// TestPageOfExitCodes: README.md has each.
+func TestPageOfExitCodes(t *testing.T) {
+	source, err := os.ReadFile("command.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := func(pattern, text string) (codes []string) {
+		for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+			codes = append(codes, "exit code "+match[1])
+		}
+		return codes
+	}
+	pagetest.Compare(t, "README.md", all(`(?m)^\t+return (\d)$`, string(source)), all(`(?m)^\| (\d) \|`, pagetest.Section(t, readme, "Exit codes")))
 }

@@ -173,10 +173,13 @@ func withRule(s *apitest.Server, other string) {
 // TestSyncRules: a rule that is no further keeps no other from what the API has.
 func TestSyncRules(t *testing.T) {
 	t.Parallel()
-	const onDisk = `"on_disk": {"digest": "0123456789ab"}, "targets": [{"running": {"digest": "ba9876543210"}`
+	const (
+		paths  = `"paths": [{"path": "/x", "digest": "x"}], `
+		onDisk = paths + `"on_disk": {"digest": "0123456789ab"}, "targets": [{"running": {"digest": "ba9876543210"}`
+	)
 	for want, other := range map[string]string{
-		"pending": `{"rule": "side", "pending": "no process matches", "on_disk": {"digest": "0123456789ab"}}`,
-		"held":    `{"rule": "side", "hold": "/podinfo/approved", "held_since": "2026-11-27T05:00:00Z", "paths": [{"path": "/x", "digest": "x"}], ` + onDisk + `}]}`,
+		"pending": `{"rule": "side", "pending": "no process matches", ` + paths + `"on_disk": {"digest": "0123456789ab"}, "targets": []}`,
+		"held":    `{"rule": "side", "hold": "/podinfo/approved", "held_since": "2026-11-27T05:00:00Z", ` + onDisk + `}]}`,
 		"refused": `{"rule": "side", ` + onDisk + `, "rejected": {"digest": "0123456789ab", "outcome": "refused"}}]}`,
 	} {
 		t.Run(want, func(t *testing.T) {

@@ -1,17 +1,23 @@
 package fleet
 
 import (
+	"cmp"
+	"os"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/podsignal/podsignal/cmd/kubectl-podsignal/internal/apitest"
 )
 
-// TestThousandPods: an API server is spared, however many pods there are.
+// TestThousandPods: an API server is spared, however many pods there are: PODS of them, 1000.
 func TestThousandPods(t *testing.T) {
 	t.Parallel()
-	const replicas = 1000
+	replicas, err := strconv.Atoi(cmp.Or(os.Getenv("PODS"), "1000"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := apitest.New(t)
 	d := apitest.NewDeployment(s, "web", replicas)
 	d.Kubelet = time.Second

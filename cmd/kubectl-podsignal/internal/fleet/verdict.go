@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -58,7 +59,10 @@ func (r *Rule) judge() (Verdict, string) {
 		return Pending, cmp.Or(s.Pending, "podsignal has not read the files yet")
 	}
 	if by := s.Rejection(); by != nil {
-		return Verdict(by.Outcome), rejected[Verdict(by.Outcome)]
+		if why, known := rejected[Verdict(by.Outcome)]; known {
+			return Verdict(by.Outcome), why
+		}
+		return Refused, fmt.Sprintf("podsignal says %s, which this plugin does not know: see podsignal's log", by.Outcome)
 	}
 	if !s.Held.IsZero() {
 		if why, ok := strings.CutPrefix(s.Pending, "held: "); ok && !strings.HasPrefix(why, s.Hold+" does not have ") {

@@ -81,8 +81,11 @@ func (e *Executor) run(ctx context.Context, within time.Duration, pod *corev1.Po
 	return out.String(), errOut.String(), 0, err
 }
 
-// noSidecar is the exit status of podsignal status where no podsignal runs.
-const noSidecar = 3
+// Exit statuses of podsignal status.
+const (
+	wrongArguments = 2
+	noSidecar      = 3 // no podsignal runs there
+)
 
 // Status asks podsignal for the status of its rules.
 func (e *Executor) Status(ctx context.Context, pod *corev1.Pod, s *Sidecar) ([]Status, error) {
@@ -92,6 +95,8 @@ func (e *Executor) Status(ctx context.Context, pod *corev1.Pod, s *Sidecar) ([]S
 		return nil, err
 	case exit == noSidecar:
 		return nil, fmt.Errorf("podsignal does not run in the container %s", s.Container.Name)
+	case exit == wrongArguments && stdout == "":
+		return nil, fmt.Errorf("it has no podsignal status --json, which this plugin needs: use podsignal's image of the plugin's version (%s)", strings.TrimSpace(stderr))
 	case stdout == "":
 		return nil, fmt.Errorf("podsignal status --json ends with %d: %s", exit, strings.TrimSpace(stderr))
 	}

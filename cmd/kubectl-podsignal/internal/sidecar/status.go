@@ -65,10 +65,28 @@ func parse(out []byte) ([]Status, error) {
 	if err := json.Unmarshal(out, &doc); err != nil {
 		return nil, fmt.Errorf("podsignal status --json prints no JSON: %w", err)
 	}
-	if doc.Rules != nil {
-		return doc.Rules, nil
+	all := doc.Rules
+	if all == nil {
+		all = []Status{doc.Status}
 	}
-	return []Status{doc.Status}, nil
+	for i := range all {
+		if field := all[i].missing(); field != "" {
+			return nil, fmt.Errorf("its status has no %s, which this plugin needs: use podsignal's image of the plugin's version", field)
+		}
+	}
+	return all, nil
+}
+
+// missing is a field that a podsignal which fits this plugin would have set; empty: there is none.
+// Without paths nothing would be compared, and so everything be live.
+func (s *Status) missing() string {
+	switch {
+	case s.Targets == nil:
+		return "targets"
+	case s.OnDisk != nil && len(s.Paths) == 0:
+		return "paths"
+	}
+	return ""
 }
 
 // Rejection is the one of what is on disk; nil if it is not rejected.
