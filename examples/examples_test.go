@@ -52,7 +52,7 @@ type image struct {
 }
 
 func TestImage(t *testing.T) {
-	podsignal := image{"podsignal", "Dockerfile", "github.com/podsignal/podsignal", 10_000_000, []string{"--version"}}
+	podsignal := image{"podsignal", "Dockerfile", "github.com/podsignal/podsignal", 9_000_000, []string{"--version"}}
 	plugin := image{"kubectl-podsignal", "cmd/kubectl-podsignal/Dockerfile", "github.com/podsignal/podsignal/cmd/kubectl-podsignal", 40_000_000, []string{"version"}}
 	for _, arch := range []string{"amd64", "arm64"} {
 		t.Run(arch, func(t *testing.T) { testImage(t, podsignal, arch) })

@@ -9,7 +9,6 @@ type known struct {
 	started         time.Duration
 	judged          time.Duration // since boot: when its command line was read, or its name said enough
 	seen            uint64        // the last search that has seen it
-	read            uint64        // the last search that has read its stat; 0: none
 	parent, session int32
 	ended           bool // it is a zombie
 	named           bool // it has the name PROCESS
@@ -84,32 +83,34 @@ func (f *Finder) read(p listed, d depth) (stat, error) {
 		}
 	}
 	k.inode, k.seen = p.inode, f.searches
-	f.known[p.pid] = k.with(st, f.searches)
+	k.parent, k.session, k.ended = int32(st.parent), int32(st.session), st.ended()
+	f.known[p.pid] = k
 	return st, nil
 }
 
-// with returns it with what may change of a process that remains the same.
-func (k known) with(st stat, search uint64) known {
-	k.read, k.parent, k.session, k.ended = search, int32(st.parent), int32(st.session), st.ended()
-	return k
-}
-
-// readAncestors reads again the parents of the matches, and theirs, as far as this search has
-// not: a process gets another parent when its own has ended.
-func (f *Finder) readAncestors(matches map[int]candidate) {
+// readAncestors reads the parents of the matches, and theirs, again: a process gets another
+// parent when its own has ended, and one that has the name by now makes workers of its children.
+func (f *Finder) readAncestors(matches map[int]candidate) error {
+	done := make(map[int]bool)
 	for _, p := range matches {
-		for pid := p.parent; ; {
+		for pid := p.parent; !done[pid]; pid = int(f.known[pid].parent) {
+			done[pid] = true
 			k, ok := f.known[pid]
-			if !ok || k.read == f.searches {
-				break
+			if _, match := matches[pid]; match || !ok {
+				continue
 			}
-			st, err := f.sys.stat(pid)
-			if err != nil || st.started != k.started {
+			st, err := f.read(listed{pid, k.inode}, everything)
+			if hidden(err) || err == nil && st.started != k.started {
 				delete(f.known, pid) // it has ended
-				break
+				continue
 			}
-			f.known[pid] = k.with(st, f.searches)
-			pid = st.parent
+			if err != nil {
+				return err
+			}
+			if k := f.known[pid]; k.match && !k.ended {
+				matches[pid] = candidate{pid, st}
+			}
 		}
 	}
+	return nil
 }

@@ -103,7 +103,15 @@ func TestSearchFinds(t *testing.T) {
 		"another's, of the same name": {func(f *fake) {
 			f.procs[8] = &proc{pid: 8, comm: "sh", args: []string{"nginx: master"}, started: tick}
 		}, []int{7, 8}, []int{7, 8}, []int{7, 8}},
-		"a child of another by now": {func(f *fake) { f.procs[8].comm, f.procs[7].parent = "nginx", 8 }, []int{7}, []int{8}, []int{8}},
+		"a child of another by now": {func(f *fake) { f.procs[8].comm, f.procs[7].parent = "nginx", 8 }, []int{8}, []int{8}, []int{8}},
+		"a child of one by an exec": {func(f *fake) {
+			f.procs[8].comm = "nginx"
+			f.procs[10] = &proc{pid: 10, comm: "nginx", parent: 8}
+		}, []int{7, 8}, []int{7, 8}, []int{7, 8}},
+		"a child of one by its title": {func(f *fake) {
+			f.procs[8].args = []string{"nginx: master"}
+			f.procs[10] = &proc{pid: 10, comm: "sh", args: []string{"nginx: worker"}, parent: 8}
+		}, []int{7, 8}, []int{7, 8}, []int{7, 8}},
 		"a title of one just begun": {func(f *fake) {
 			f.procs[9].args = []string{"nginx: master"}
 			f.now += time.Second
@@ -149,6 +157,22 @@ func TestP2DescendsByAnotherParent(t *testing.T) {
 	delete(f.procs, 20)
 	f.procs[21].parent = 1 // as PID 1 podsignal gets the orphans
 	f.procs[22] = started(22, 21, "nginx")
+	if pids := foundBy(t, finder.FindStarted); pids != nil {
+		t.Errorf("found %d", pids)
+	}
+}
+
+// P2: nor is it when the one between them has another parent by now.
+func TestP2DescendsByAnotherAncestor(t *testing.T) {
+	started := func(pid, parent int, comm string) *proc {
+		return &proc{pid: pid, parent: parent, comm: comm, started: time.Duration(pid) * time.Second}
+	}
+	f := newFake(t, started(19, us, "sh"), started(20, 19, "sh"))
+	finder := f.finder(Options{})
+	foundPIDs(t, finder)
+	delete(f.procs, 19)
+	f.procs[20].parent = us // what a validator leaves behind comes to podsignal
+	f.procs[21], f.procs[22] = started(21, 20, "sh"), started(22, 21, "nginx")
 	if pids := foundBy(t, finder.FindStarted); pids != nil {
 		t.Errorf("found %d", pids)
 	}

@@ -47,7 +47,11 @@ func (f *Finder) search(ctx context.Context, d depth) (search, error) {
 		}
 	}
 	maps.DeleteFunc(f.known, func(_ int, k known) bool { return k.seen != f.searches })
-	f.readAncestors(found.matches)
+	if d != everything {
+		if err := f.readAncestors(found.matches); err != nil {
+			return search{}, err
+		}
+	}
 	maps.DeleteFunc(found.matches, func(pid int, _ candidate) bool { return f.descends(pid) })
 	found.alone = f.sys.self == 1 || found.visible <= 1 || f.besidePodsignal()
 	f.relate(found.matches)

@@ -44,7 +44,8 @@ type stage struct {
 	tellAgain bool                       // searches for newcomers are events too
 	exits     chan struct{}              // a target has ended, or awaited can be read
 	noPidfd   bool                       // exits does not tell
-	awaited   int                        // descriptor; 0: none
+	awaited   atomic.Int32               // descriptor; 0: none
+	awaits    atomic.Int32               // how often one was awaited
 	takes     time.Duration              // a call does
 	answer    func() error               // of a call; nil: at once, and that it is accepted
 	settling  atomic.Bool                // the files are changing
@@ -148,18 +149,19 @@ func (s *stage) end() {
 
 // await has exits tell when a descriptor can be read, by a test's call of wake.
 func (s *stage) await(fd int) error {
-	s.awaited = fd
+	s.awaited.Store(int32(fd))
+	s.awaits.Add(1)
 	s.wake()
 	return nil
 }
 
 // wake tells by exits that what is awaited can be read, if it can.
 func (s *stage) wake() {
-	ready := []unix.PollFd{{Fd: int32(s.awaited), Events: unix.POLLIN}}
-	if n, err := unix.Poll(ready, 0); s.awaited == 0 || n < 1 || err != nil {
+	ready := []unix.PollFd{{Fd: s.awaited.Load(), Events: unix.POLLIN}}
+	if n, err := unix.Poll(ready, 0); ready[0].Fd == 0 || n < 1 || err != nil {
 		return
 	}
-	s.awaited = 0
+	s.awaited.Store(0)
 	select {
 	case s.exits <- struct{}{}:
 	default:

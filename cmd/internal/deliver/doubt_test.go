@@ -290,14 +290,15 @@ func TestNewcomers(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		s.have(s.targets[0], target(8))
 		time.Sleep(3 * time.Second)
-		s.shows(2) // begins anew
+		s.shows(2) // begins anew, but does not put off the whole one
 		time.Sleep(20 * time.Second)
 		s.have(s.targets[0], s.targets[1], target(9))
 		time.Sleep(time.Hour)
 	})
 	want := []string{
 		"0s find", "0s signal 7", "1s find again", "5s find again", "5s signal 8",
-		"6s signal 7", "6s signal 8", "6s find", "7s find again", "11s find again", "36s find again, whole", "36s signal 9",
+		"6s signal 7", "6s signal 8", "6s find", "7s find again", "11s find again",
+		"30s find again, whole", "30s signal 9", "36s find again, whole",
 	}
 	if diff := cmp.Diff(want, events); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%s", diff, log)

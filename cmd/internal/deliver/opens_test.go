@@ -163,6 +163,17 @@ func TestOpens(t *testing.T) {
 			v.write("1")
 			v.snapshots <- <-v.out
 		}, []string{"unseen"},
+	}, {
+		"by whoever writes to it", func(v *shelf) {
+			v.sleep(time.Second)
+			v.open("a")
+			v.sleep(ms) // what is written takes effect a little later
+			v.settling.Store(true)
+			v.sleep(100 * ms)
+			v.settling.Store(false)
+			v.write("1")
+			v.snapshots <- <-v.out
+		}, []string{"unseen"},
 	}} {
 		t.Run(test.name, func(t *testing.T) {
 			before := inotifies(t)
@@ -173,6 +184,21 @@ func TestOpens(t *testing.T) {
 				t.Errorf("%d inotify instances, %d before", n, before)
 			}
 		})
+	}
+}
+
+// It costs little that something else in the same folder is opened all the time.
+func TestOpensOfOthers(t *testing.T) {
+	var awaits int32
+	playOnShelf(t, func(v *shelf) {
+		for range 4000 {
+			v.open("..data")
+			v.sleep(ms)
+		}
+		awaits = v.awaits.Load()
+	})
+	if awaits < 8 || awaits > 20 {
+		t.Errorf("awaited %d times in 4 s", awaits)
 	}
 }
 

@@ -28,19 +28,26 @@ type search struct {
 // their name yet: an entrypoint may have read the files before the change and run the program
 // after it.
 type newcomers struct {
-	at   time.Time
-	find finding
+	at    time.Time
+	find  finding
+	whole bool // it misses nothing
 }
 
-// renew is for a change. What each search misses, a later one finds: the last is whole.
+// renew is for a change. What each search misses, a later one finds. A whole one that is planned
+// remains so: files may change all the time.
 func (s *search) renew(procs *processes) {
 	now := time.Now()
-	s.newcomers = []newcomers{
-		{now, procs.findStarted},
-		{now.Add(time.Second), procs.findNew},
-		{now.Add(5 * time.Second), procs.findNew},
-		{now.Add(30 * time.Second), procs.find},
+	all := []newcomers{
+		{now, procs.findStarted, false},
+		{now.Add(time.Second), procs.findNew, false},
+		{now.Add(5 * time.Second), procs.findNew, false},
+		{now.Add(30 * time.Second), procs.find, true},
 	}
+	if i := slices.IndexFunc(s.newcomers, func(n newcomers) bool { return n.whole }); i >= 0 {
+		all = append(all, s.newcomers[i])
+	}
+	slices.SortStableFunc(all, func(a, b newcomers) int { return a.at.Compare(b.at) })
+	s.newcomers = all
 	s.noTarget.renew()
 	s.targetGone = backoff{}
 }

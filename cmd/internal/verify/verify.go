@@ -38,6 +38,7 @@ type Set struct {
 	watched []*Signal
 	paused  bool
 	awaits  bool           // that a file is opened leads to Wake
+	woken   bool           // the next Look is for all
 	opens   *watcher.Opens // for all of these, since there are few instances on a node; nil: there are none, or it is unavailable
 }
 
@@ -47,7 +48,6 @@ type Signal struct {
 	digest, was string
 	sent        time.Time
 	next        time.Time // when to look again
-	wait        time.Duration
 
 	before   map[int]bool // the target's children before the signal
 	old      bool         // at the last look some of these were left
@@ -125,11 +125,14 @@ func (s *Set) Sent(v *Signal, newest time.Time) (results []Result) {
 // seen to have ended, so that its successor should be looked for. newest is when the newest of
 // the targets was found.
 func (s *Set) Look(newest time.Time) (results []Result, ended bool) {
+	woken := s.woken
+	s.woken = false
 	var going []*Signal
 	for _, v := range s.watched {
 		over := s.over(v) && !v.reported
-		if over || !time.Now().Before(v.next) {
-			ended = s.look(v) || ended
+		due := over || !time.Now().Before(v.next)
+		if due || woken {
+			ended = s.look(v, due) || ended
 		}
 		switch {
 		case over:
@@ -180,12 +183,7 @@ func (s *Set) Next() (next time.Time) {
 }
 
 // Wake has all looked at by the next Look: a target has ended, or a file was opened.
-func (s *Set) Wake() {
-	s.awaits = false
-	for _, v := range s.watched {
-		v.next = time.Now()
-	}
-}
+func (s *Set) Wake() { s.awaits, s.woken = false, true }
 
 // Restarting tells whether a target has ended just now, as the signal asks.
 func (s *Set) Restarting() bool {
@@ -193,8 +191,9 @@ func (s *Set) Restarting() bool {
 }
 
 // look notes what is to be seen of the effect now, and tells whether the target is seen to
-// have ended.
-func (s *Set) look(v *Signal) (ended bool) {
+// have ended. Unless it is due, what was opened does not count yet: whoever opens a file may be
+// about to write to it, and then it is no effect of the signal.
+func (s *Set) look(v *Signal, due bool) (ended bool) {
 	if !v.ended && s.opts.Ended(v.target.Target) {
 		v.ended, ended = true, true
 	}
@@ -203,11 +202,10 @@ func (s *Set) look(v *Signal) (ended bool) {
 			v.see(children)
 		}
 	}
-	if !s.opts.Settling() {
+	if due && !s.opts.Settling() {
 		s.noteOpens()
 		s.await()
 	}
-	v.wait = min(max(2*v.wait, lookEvery[0]), lookEvery[1])
 	s.plan(v)
 	s.judge(v)
 	return ended
@@ -217,7 +215,7 @@ func (s *Set) look(v *Signal) (ended bool) {
 // counts. Until then less and less often, if there is something that no event will tell.
 func (s *Set) plan(v *Signal) {
 	now := time.Now()
-	v.next = now.Add(max(v.wait, lookEvery[0]))
+	v.next = now.Add(min(max(now.Sub(v.sent), lookEvery[0]), lookEvery[1]))
 	told := s.told(v)
 	for _, end := range []time.Time{v.sent.Add(Believed), v.sent.Add(s.opts.Within)} {
 		if now.Before(end) && (told || end.Before(v.next)) {
