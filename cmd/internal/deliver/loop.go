@@ -162,7 +162,7 @@ func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error
 		// While files change, a signal must not wait for it. And a pod in which nothing has ever
 		// changed needs least memory if it has never collected any.
 		if l.counts.Changes > 0 && l.whole() {
-			memory.GiveBack()
+			memory.Collect()
 		}
 		if next.IsZero() {
 			timer.Stop()

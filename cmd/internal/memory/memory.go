@@ -24,7 +24,7 @@ func TuneRuntime() {
 	debug.SetGCPercent(25) // of those 4 MiB, too
 }
 
-// worthIt is how much garbage is worth a millisecond of CPU, which its collection takes.
+// worthIt is how much garbage is worth its collection, half a millisecond of CPU.
 const worthIt = 256 << 10
 
 // heap is what was known of it last. Several loops may ask.
@@ -35,10 +35,11 @@ var heap struct {
 	kept        uint64 // bytes that the last collection has left
 }
 
-// GiveBack collects what changes have left behind, if it is much, and gives the kernel the
-// pages that are free then. Go itself waits until there is a MiB of garbage, whatever the
-// percentage (sweepMinHeapDistance in runtime/mgcpacer.go), and keeps most of the pages.
-func GiveBack() {
+// Collect collects what changes have left behind, if it is much. Go itself waits until there
+// is a MiB of garbage, whatever the percentage (sweepMinHeapDistance in runtime/mgcpacer.go).
+// The pages that are free then are kept for the next change: to get them back from the kernel
+// would make its signal wait.
+func Collect() {
 	heap.Lock()
 	defer heap.Unlock()
 	runtime.ReadMemStats(&heap.MemStats)
@@ -46,7 +47,7 @@ func GiveBack() {
 		heap.collections, heap.kept = heap.NumGC, heap.HeapAlloc
 	}
 	if heap.HeapAlloc > heap.kept+worthIt {
-		debug.FreeOSMemory()
+		runtime.GC()
 	}
 }
 
