@@ -114,8 +114,9 @@ func (s *Set) Sent(v *Signal, newest time.Time) (results []Result) {
 	v.sent = time.Now()
 	v.target.Outcome = ""
 	s.watched = append(s.watched, v)
-	s.awaits = false // what it was to lead to may have ended with the targets of before
-	s.await()
+	// Most programs read at once, so that the first look is the only one. What has not been read
+	// by then is awaited. (That of before may have ended with its targets.)
+	s.awaits = false
 	s.plan(v)
 	s.judge(v)
 	return results
