@@ -15,7 +15,6 @@ import (
 
 	"github.com/podsignal/podsignal/cmd/internal/config"
 	"github.com/podsignal/podsignal/cmd/internal/hold"
-	"github.com/podsignal/podsignal/cmd/internal/memory"
 	"github.com/podsignal/podsignal/cmd/internal/notify"
 	"github.com/podsignal/podsignal/cmd/internal/validate"
 	"github.com/podsignal/podsignal/cmd/internal/verify"
@@ -159,11 +158,6 @@ func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error
 		}
 		next = earlier(next, l.verify.Next())
 		l.publish(next)
-		// While files change, a signal must not wait for it. And a pod in which nothing has ever
-		// changed needs least memory if it has never collected any.
-		if l.counts.Changes > 0 && l.whole() {
-			memory.Collect()
-		}
 		if next.IsZero() {
 			timer.Stop()
 		} else {

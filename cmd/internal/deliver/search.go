@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/podsignal/podsignal/cmd/internal/memory"
 	"github.com/podsignal/podsignal/signal"
 )
 
@@ -74,6 +75,12 @@ func (l *Loop) discover(ctx context.Context) time.Time {
 			l.deliver(ctx, news)
 		} else if len(news) > 0 {
 			next = time.Now().Add(longSearch)
+		}
+		// Most garbage is that of searches. While files change, a signal must not wait for its
+		// collection. And a pod in which nothing has ever changed needs least memory if it has
+		// never collected any.
+		if l.counts.Changes > 0 && l.whole() {
+			memory.Collect()
 		}
 	}
 	next = earlier(next, s.next)
