@@ -95,7 +95,7 @@ BENCHFLAGS_full  = -swaps 200
 BENCHFLAGS_short = -swaps 5 -burst 100 -idle 3s -processes 90,5
 
 .PHONY: bench
-bench: ## compare podsignal with a floor and the shell, in 6 minutes, or 1 with BENCH=short; as root
+bench: ## compare podsignal with a floor and the shell, in 10 minutes, or 1 with BENCH=short; as root
 	@$(MAKE) --silent --no-print-directory build
 	@go build -o bin/bench ./cmd/internal/bench
 	@bin/bench -podsignal bin/podsignal $(if $(BEFORE),-before $(BEFORE)) $(if $(SAMPLES),-samples $(SAMPLES)) $(BENCHFLAGS_$(BENCH))
