@@ -166,25 +166,6 @@ func (l *Loop) Run(ctx context.Context, snapshots <-chan watcher.Snapshot) error
 	}
 }
 
-// verifyOptions have the effects of signals watched; a call's effect is its answer.
-func verifyOptions(rule config.Rule, procs processes, f files) verify.Options {
-	options := verify.Options{
-		Within:   rule.Verify,
-		Signal:   rule.Signal,
-		Expect:   rule.Expect,
-		Children: procs.children,
-		Ended:    procs.ended,
-		Watched:  procs.watched,
-		Await:    procs.await,
-		Opens:    f.opens,
-		Settling: f.settling,
-	}
-	if rule.Reload != nil {
-		options.Within = 0
-	}
-	return options
-}
-
 // whole tells whether nothing is changing just now: no program may be made to read half
 // of a change. It is asked right before each signal and each call.
 func (l *Loop) whole() bool { return l.desired.forced || !l.env.files.settling() }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/podsignal/podsignal/cmd/internal/config"
+	"github.com/podsignal/podsignal/cmd/internal/verify"
 	"github.com/podsignal/podsignal/signal"
 )
 
@@ -54,4 +55,23 @@ func (p *processes) targetsOfURL(rule config.Rule) {
 		}
 	}
 	p.find, p.findNew, p.findStarted = one(p.find), one(p.findNew), one(p.findStarted)
+}
+
+// verifyOptions have the effects of signals watched; a call's effect is its answer.
+func verifyOptions(rule config.Rule, procs processes, f files) verify.Options {
+	options := verify.Options{
+		Within:   rule.Verify,
+		Signal:   rule.Signal,
+		Expect:   rule.Expect,
+		Children: procs.children,
+		Ended:    procs.ended,
+		Watched:  procs.watched,
+		Await:    procs.await,
+		Opens:    f.opens,
+		Settling: f.settling,
+	}
+	if rule.Reload != nil {
+		options.Within = 0
+	}
+	return options
 }
