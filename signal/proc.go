@@ -66,7 +66,7 @@ func readComm(pid int) (string, error) {
 	return string(bytes.TrimSuffix(b, []byte("\n"))), err
 }
 
-// cmdline reads the command line directly, as every search does so for every process: it
+// cmdline reads the command line directly, as a whole search does so for every process: it
 // takes 6.5 µs and 260 bytes, gopsutil's CmdlineSlice 11.4 µs and 2.5 kB
 // (BenchmarkOfOneProcess).
 func cmdline(pid int) ([]string, error) {

@@ -24,9 +24,12 @@ wait
 // BenchmarkFind searches all processes, at least 90, for one that is known.
 func BenchmarkFind(b *testing.B) { benchmarkFind(b, (*Finder).Find) }
 
-// BenchmarkFindNew searches them a second time, when what is known is not read again. All
+// BenchmarkFindNew searches them a second time, when of what is known only the name is read. All
 // processes count as old enough for that.
 func BenchmarkFindNew(b *testing.B) { benchmarkFind(b, (*Finder).FindNew) }
+
+// BenchmarkFindStarted only lists what is known.
+func BenchmarkFindStarted(b *testing.B) { benchmarkFind(b, (*Finder).FindStarted) }
 
 func benchmarkFind(b *testing.B, find func(*Finder, context.Context) ([]*Target, error)) {
 	script(b, unique("crowd%s"), crowd)

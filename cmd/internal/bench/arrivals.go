@@ -84,7 +84,7 @@ func (p *pod) swap() error {
 
 // begin forgets what was, for what is measured from here on.
 func (p *pod) begin() (err error) {
-	p.swaps, p.arrivals, p.spent, p.most = nil, nil, nil, 0
+	p.swaps, p.arrivals, p.spending = nil, nil, spending{}
 	p.at, err = p.usage()
 	p.last = p.at
 	return err

@@ -46,8 +46,7 @@ type pod struct {
 	swaps    []swap
 	at       usage // when the swaps began
 	last     usage // at the last sample
-	spent    []time.Duration
-	most     int
+	spending
 }
 
 // log is what a process says.

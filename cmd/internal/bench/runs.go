@@ -16,11 +16,16 @@ const spacing = 1500 * time.Millisecond
 type row struct {
 	*contestant
 	figures
-	usage                    // since the swaps began; what it holds, at their end
-	spent    []time.Duration // CPU time of each swap of latency
-	most     int             // anonymous memory at most, after one of these, KiB
-	watching time.Duration   // from its start
+	usage                  // since the swaps began; what it holds, at their end
+	spending               // of the swaps of latency
+	watching time.Duration // from its start
 	idle     usage
+}
+
+// spending is what was seen when each swap was over.
+type spending struct {
+	spent []time.Duration // CPU time
+	most  int             // anonymous memory, KiB
 }
 
 // perSwap is CPU time.
@@ -105,8 +110,7 @@ func (p *pod) assess() (row, error) {
 		contestant: p.contestant,
 		figures:    assess(p.swaps, p.arrivals, len(p.targets)),
 		usage:      now.minus(p.at),
-		spent:      p.spent,
-		most:       p.most,
+		spending:   p.spending,
 		watching:   p.watching,
 	}, err
 }
