@@ -150,19 +150,22 @@ func (s *scan) pathDigests() []PathDigest {
 // local tells whether only this pod can know what a path shows.
 func (s *scan) local(p *shown) bool {
 	volume := p.at.real
-	switch p.kind {
-	case KindVolume:
-	case KindInVolume:
+	if p.kind == KindInVolume {
 		volume = filepath.Dir(p.at.volume)
-	default:
-		return true
 	}
-	if !p.secret {
+	switch {
+	case p.kind != KindVolume && p.kind != KindInVolume:
+		return true
+	case !p.secret:
 		return false // a ConfigMap
-	}
-	if isToken(volume) {
+	case isToken(volume):
 		return true
 	}
-	names, err := readNames(volume, fewEntries)
-	return err == nil && (tokenNames(names) || downwardNames(names))
+	var names []string // none, should they be unreadable
+	if v := s.cache.volumes[p.at.id()]; v != nil {
+		names = v.names
+	} else {
+		names, _ = readNames(volume, fewEntries)
+	}
+	return tokenNames(names) || downwardNames(names)
 }

@@ -68,7 +68,7 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	}
 	w.current.Stirred, w.current.Unsettled, w.current.Stale = stirred, tooLong, w.stale
 	w.burst.reset()
-	w.lastEvent = 0
+	w.lastEvent = time.Time{}
 	w.settling.Store(false)
 	return true
 }
@@ -127,7 +127,7 @@ func (w *Watcher) announced(s *scan) bool {
 	if w.good == nil {
 		return time.Since(s.written) >= w.opts.Debounce
 	}
-	return w.lastEvent != 0
+	return !w.lastEvent.IsZero()
 }
 
 // young tells whether something was written, or swapped, within the quiet time, though no event
@@ -148,8 +148,8 @@ func (w *Watcher) changed(s *scan) time.Duration {
 		return 0 // nothing is there: no program can have missed it
 	case w.good == nil:
 		return written
-	case w.lastEvent != 0:
-		return max(w.lastEvent, written)
+	case !w.lastEvent.IsZero():
+		return max(now-time.Since(w.lastEvent), written)
 	default:
 		return w.seenAt
 	}
@@ -166,11 +166,14 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 		s = newScan(ctx, w.cache, w.opts.Exclude)
 		s.mounts = w.mounts
 		s.quick = i == 0 && last && !w.burst.more && w.good != nil
-		if !s.quick {
+		if s.quick {
+			s.device = w.device
+		} else {
 			clear(w.cache.volumes)
 		}
 		s.room.shared, s.room.held = w.room.shared, w.room.held
 		err = w.walk(s)
+		w.device = s.device
 		w.keep(s, err)
 		if ctx.Err() != nil {
 			return s, digest, false, err

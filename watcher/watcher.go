@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-
-	"github.com/podsignal/podsignal/signal/procfs"
 )
 
 // attempts is how often a look walks the paths at once while they change under
@@ -38,6 +36,7 @@ type Watcher struct {
 	paths   []path
 	cache   *cache
 	room    room      // of the last scan
+	device  device    // that the last scan asked about last
 	resync  time.Time // when everything is scanned again
 	recheck time.Time // when a file read too soon is read again; zero: none was
 	watches
@@ -69,7 +68,7 @@ type change struct {
 	burst     burst
 	volumes   int               // of the kubelet's that the last walk came across
 	lastStep  bool              // the last event was the kubelet's last step
-	lastEvent time.Duration     // since boot; the burst's last; 0: it has none
+	lastEvent time.Time         // the burst's last; zero: it has none
 	seen      [sha256.Size]byte // what the last look without an error saw, settled or not
 	seenAt    time.Duration     // since boot; of the first look that saw it
 	stirred   time.Time         // when the paths were first seen to change since the last settled look
@@ -214,8 +213,8 @@ func (w *Watcher) event(ev fsnotify.Event) bool {
 	if w.watched[ev.Name] != nil { // it may have been moved or replaced
 		w.remount = w.remount || len(w.fixed) > 0
 	}
-	w.lastEvent = procfs.SinceBoot()
-	w.lastStep = w.burst.add(time.Now(), ev)
+	w.lastEvent = time.Now()
+	w.lastStep = w.burst.add(w.lastEvent, ev)
 	return w.finished()
 }
 
@@ -246,6 +245,6 @@ func (w *Watcher) failure(err error) {
 	w.stir()
 	w.stopNotify()
 	w.startNotify()
-	w.lastEvent = procfs.SinceBoot()
-	w.burst.touch(time.Now())
+	w.lastEvent = time.Now()
+	w.burst.touch(w.lastEvent)
 }
