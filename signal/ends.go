@@ -3,6 +3,7 @@ package signal
 import (
 	"errors"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -98,6 +99,7 @@ func watchEnds(ended func()) (endWatch, error) {
 	}
 	go func() {
 		some := func(fd uintptr) bool {
+			runtime.Gosched() // a change of the files goes first, which may be reported at the same moment
 			var events [16]unix.EpollEvent
 			n, _ := unix.EpollWait(int(fd), events[:], 0)
 			return n > 0
