@@ -39,37 +39,27 @@ type content struct {
 	used uint64    // the scan that last came across it
 }
 
-// visible is what a volume's folder has besides what the kubelet swaps.
-type visible struct {
-	names []string
-	links map[string]string // by name: where they lead
-}
-
 // cache is what scans remember.
 type cache struct {
-	files    map[string]*content // by real path
-	straight map[string]id       // folders that paths of FILE led to without a link
-	volumes  map[id]*visible     // by the folder that is listed
-	flats    map[string]*flat    // by the path that led to it
-	clocks   map[uint64]*clock   // by device
-	scan     uint64
-	buf      []byte
+	files  map[string]*content // by real path
+	flats  map[string]*flat    // by the path that led to it
+	clocks map[uint64]*clock   // by device
+	scan   uint64
+	buf    []byte
 }
 
 func newCache() *cache {
 	return &cache{
-		files:    make(map[string]*content),
-		straight: make(map[string]id),
-		volumes:  make(map[id]*visible),
-		flats:    make(map[string]*flat),
-		clocks:   make(map[uint64]*clock),
+		files:  make(map[string]*content),
+		flats:  make(map[string]*flat),
+		clocks: make(map[uint64]*clock),
 	}
 }
 
 // read hashes a regular file. It does not wait for the other end if the file has
 // become a FIFO.
-func (c *cache) read(ctx context.Context, path string) (*content, error) {
-	fd, err := open(path, unix.O_NONBLOCK)
+func (c *cache) read(ctx context.Context, path string, flags int) (*content, error) {
+	fd, err := open(path, unix.O_NONBLOCK|flags)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,7 @@ type shown struct {
 	at          place
 	first, last int // of the scan's entries, the last not included
 	secret      bool
+	names       []string // of the volume's folder; nil: it was not asked for them
 	digest      [sha256.Size]byte
 }
 
@@ -161,11 +162,8 @@ func (s *scan) local(p *shown) bool {
 	case isToken(volume):
 		return true
 	}
-	var names []string // none, should they be unreadable
-	if v := s.cache.volumes[p.at.id()]; v != nil {
-		names = v.names
-	} else {
-		names, _ = readNames(volume, fewEntries)
+	if p.names == nil {
+		p.names, _ = readNames(volume, fewEntries) // none, should they be unreadable
 	}
-	return tokenNames(names) || downwardNames(names)
+	return tokenNames(p.names) || downwardNames(p.names)
 }

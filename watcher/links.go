@@ -26,6 +26,7 @@ type folder struct {
 	path     string          // without links
 	names    map[string]bool // the entries that matter, besides those of relative
 	relative []string        // where, relative to FILE, all entries are visible that are not excluded
+	volume   bool            // of the kubelet's
 	exclude  exclusion
 }
 
@@ -111,26 +112,6 @@ func (s *scan) watched(path string, st *unix.Stat_t) *folder {
 	return f
 }
 
-// end is where path leads. A folder that was there without a link on the way is not
-// looked for step by step in a quick scan.
-func (s *scan) end(path string) (place, error) {
-	if s.cache == nil {
-		return s.resolve("/", path)
-	}
-	if known, ok := s.cache.straight[path]; ok && s.quick {
-		at := place{real: path}
-		if unix.Lstat(path, &at.stat) == nil && at.id() == known {
-			return at, nil
-		}
-	}
-	at, err := s.resolve("/", path)
-	delete(s.cache.straight, path)
-	if err == nil && at.real == path && at.mode() == unix.S_IFDIR {
-		s.cache.straight[path] = at.id()
-	}
-	return at, err
-}
-
 // resolve follows path from the folder from, which has no links in it, as the
 // kernel would, and asks for a watch on each folder that holds a link of the
 // chain or its end. Where the path ends in nothing, that is on the last folder
@@ -205,10 +186,6 @@ func (s *scan) resolveIn(at place, path string) (place, error) {
 
 // next reads the entry of a folder. If it is a link, target is where that leads.
 func (s *scan) next(in *place, name string, at *place) (target string, err error) {
-	if target := s.recall(in, name); target != "" {
-		s.watch(in.real, &in.stat, name)
-		return target, nil
-	}
 	err = unix.Lstat(at.real, &at.stat)
 	if (err != nil || at.mode() != unix.S_IFDIR) && !in.frozen() {
 		s.watch(in.real, &in.stat, name)
@@ -220,26 +197,5 @@ func (s *scan) next(in *place, name string, at *place) (target string, err error
 		return "", nil
 	}
 	s.saw(&at.stat)
-	target, err = os.Readlink(at.real)
-	if s.cache != nil && s.cache.volumes[in.id()] != nil {
-		s.cache.volumes[in.id()].links[name] = target
-	}
-	return target, err
-}
-
-// recall is where a link of a volume leads, if that takes no look at what has not
-// changed; else it is empty.
-func (s *scan) recall(in *place, name string) (target string) {
-	if !s.quick {
-		return ""
-	}
-	v := s.cache.volumes[in.id()]
-	switch {
-	case v == nil:
-	case name == dataLink:
-		target, _ = os.Readlink(in.real + "/" + name) // what is not a link is looked at
-	default:
-		target = v.links[name]
-	}
-	return target
+	return os.Readlink(at.real)
 }

@@ -28,9 +28,9 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	if ctx.Err() != nil {
 		return false
 	}
-	if s.mounts.roots != nil {
+	if w.mounts.roots != nil {
 		w.judge(s, err == nil)
-		w.mounts.roots = nil
+		w.mounts.roots, s.mounts.roots = nil, nil
 	}
 	if err == nil && digest != w.seen { // without what is gone it would say nothing
 		w.seen, w.seenAt = digest, procfs.SinceBoot()
@@ -96,7 +96,7 @@ func (w *Watcher) whole(s *scan, digest, known [sha256.Size]byte, finished bool)
 func (w *Watcher) stirs(ev fsnotify.Event) bool {
 	dir, name := filepath.Split(ev.Name)
 	f := w.watched[filepath.Clean(dir)]
-	volume := f != nil && (f.names[dataLink] || w.cache.volumes[f.id] != nil)
+	volume := f != nil && (f.names[dataLink] || f.volume)
 	kubelets := volume && strings.HasPrefix(name, "..") && name != dataLink
 	return ev.Op != fsnotify.Chmod && !kubelets
 }
@@ -159,21 +159,18 @@ func (w *Watcher) changed(s *scan) time.Duration {
 // they were read, and nothing changed in the meantime (then it is stable). After the
 // kubelet's last step nothing can, in a volume that has not been swapped again.
 func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, stable bool, err error) {
-	before := w.seen
-	last := w.lastStep
-	w.lastStep = false
-	for i := range attempts {
+	before, last, known := w.seen, w.lastStep, w.last
+	w.lastStep, w.last = false, nil
+	if last && !w.burst.more && w.mounts.roots == nil && known.again(ctx) && !known.swapped() {
+		w.last = known
+		w.cache.forget()
+		return known, known.digest(), true, nil
+	}
+	for range attempts {
 		s = newScan(ctx, w.cache, w.opts.Exclude)
 		s.mounts = w.mounts
-		s.quick = i == 0 && last && !w.burst.more && w.good != nil
-		if s.quick {
-			s.device = w.device
-		} else {
-			clear(w.cache.volumes)
-		}
 		s.room.shared, s.room.held = w.room.shared, w.room.held
 		err = w.walk(s)
-		w.device = s.device
 		w.keep(s, err)
 		if ctx.Err() != nil {
 			return s, digest, false, err
@@ -187,6 +184,9 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 			break
 		}
 		before = digest
+	}
+	if stable && err == nil && !s.thawed {
+		w.last = s
 	}
 	w.cache.forget()
 	return s, digest, stable, err

@@ -17,22 +17,13 @@ const gitEntry = ".git"
 
 // names are those of a folder's entries, but for git's own.
 func (s *scan) names(at *place) ([]string, error) {
-	if s.quick {
-		if v := s.cache.volumes[at.id()]; v != nil {
-			return v.names, nil
-		}
-	}
 	tooMany := s.room.names()
 	names, err := readNames(at.real, tooMany)
 	if len(names) >= tooMany {
 		s.room.entries += len(names)
 		return nil, s.room.full(at.real)
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return name == gitEntry })
-	if err == nil && s.cache != nil && slices.Contains(names, dataLink) {
-		s.cache.volumes[at.id()] = &visible{names, make(map[string]string)}
-	}
-	return names, err
+	return slices.DeleteFunc(names, func(name string) bool { return name == gitEntry }), err
 }
 
 // readNames is os.ReadDir with half the system calls, see open. It stops when it has so

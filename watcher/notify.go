@@ -140,7 +140,7 @@ func (w *Watcher) syncWatches(needed map[id]*folder) (complete bool) {
 	complete = true
 	for key, f := range needed {
 		if old := kept[key]; old != nil {
-			old.names, old.relative = f.names, f.relative
+			old.names, old.relative, old.volume = f.names, f.relative, f.volume
 			continue
 		}
 		complete = false

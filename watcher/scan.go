@@ -21,7 +21,6 @@ type scan struct {
 	cache   *cache // nil: files are not opened, only asked whether they could be
 	exclude exclusion
 	glance  bool          // the files are listed, though they are not opened
-	quick   bool          // the kubelet has swapped, and nothing else has changed, since the last scan
 	root    string        // the path of FILE that is being walked
 	walking map[id]string // folders being walked, against link loops
 	room    room          // for all that is come across
@@ -85,7 +84,7 @@ func (s *scan) path(path string) (kind Kind, err error) {
 			now.kind = kind
 		}
 	}()
-	at, err := s.end(path)
+	at, err := s.resolve("/", path)
 	if err != nil {
 		return "", err
 	}
@@ -143,6 +142,9 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 		return false, err
 	}
 	volume = slices.Contains(names, dataLink)
+	if volume {
+		s.folders[at.id()].volume = true
+	}
 	if volume && mounted {
 		delete(s.fixed, at.real) // it stays, and what is in it is swapped
 	}
@@ -215,7 +217,7 @@ func (s *scan) file(path string, at place) error {
 	c := s.cache.files[at.real]
 	same := c != nil && c.version == versionOf(&at.stat)
 	if !same || !c.racy.IsZero() && time.Since(c.racy) >= racy {
-		read, err := s.cache.read(s.ctx, at.real)
+		read, err := s.cache.read(s.ctx, at.real, 0)
 		if err != nil {
 			return unreadable(at.real, err)
 		}

@@ -36,7 +36,6 @@ type Watcher struct {
 	paths   []path
 	cache   *cache
 	room    room      // of the last scan
-	device  device    // that the last scan asked about last
 	resync  time.Time // when everything is scanned again
 	recheck time.Time // when a file read too soon is read again; zero: none was
 	watches
@@ -66,7 +65,8 @@ type mountState struct {
 // change is what is known of the change under way.
 type change struct {
 	burst     burst
-	volumes   int               // of the kubelet's that the last walk came across
+	last      *scan             // that was stable; nil: none, or it cannot be brought up to date
+	volumes   int               // of the kubelet's that the last scan came across
 	lastStep  bool              // the last event was the kubelet's last step
 	lastEvent time.Time         // the burst's last; zero: it has none
 	seen      [sha256.Size]byte // what the last look without an error saw, settled or not
