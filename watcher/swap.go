@@ -39,8 +39,8 @@ func (s *scan) again(ctx context.Context) bool {
 		e := &s.entries[i]
 		folder, name := filepath.Split(e.real)
 		data, ok := now[strings.TrimSuffix(folder, "/")]
-		if !ok {
-			return false // of a folder in a volume, whose names may be others now
+		if !ok || ctx.Err() != nil {
+			return false // it is in a folder of the volume, whose names may be others now
 		}
 		e.real = data + "/" + name
 		read, err := s.cache.read(ctx, e.real, unix.O_NOFOLLOW)

@@ -2,7 +2,9 @@ package watcher
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -58,5 +60,113 @@ func TestSwapDuringTheWalk(t *testing.T) {
 		if want := watch(t.Context()); got != want {
 			t.Errorf("a swap at check %d: the scan shows neither all of the old nor all of the new", n+1)
 		}
+	}
+}
+
+// After a swap the paths show what somebody sees who has never looked before.
+func TestAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		paths  []string // below the folder
+		before volumetest.Files
+		after  volumetest.Files
+		other  volumetest.Files           // of a second volume, which is swapped too
+		then   func(v, data string) error // is done to the new folder, right after the swap
+		anew   bool                       // the paths have to be walked again
+	}{
+		"a key": {
+			paths: []string{"v"}, before: volumetest.Files{"a": "1", "b": "2"}, after: volumetest.Files{"a": "1", "b": "3"},
+		},
+		"nothing": {
+			paths: []string{"v"}, before: volumetest.Files{"a": "1", "b": "2"}, after: volumetest.Files{"a": "1", "b": "2"},
+		},
+		"a file of a volume": {
+			paths: []string{"v/b"}, before: volumetest.Files{"a": "1", "b": "2"}, after: volumetest.Files{"a": "1", "b": "3"},
+		},
+		"a volume and a file of it": {
+			paths: []string{"v", "v/b"}, before: volumetest.Files{"a": "1", "b": "2"}, after: volumetest.Files{"a": "1", "b": "3"},
+		},
+		"an empty volume": {
+			paths: []string{"v"}, before: volumetest.Files{}, after: volumetest.Files{},
+		},
+		"two volumes": {
+			paths: []string{"v", "w"}, before: volumetest.Files{"a": "1"}, after: volumetest.Files{"a": "2"}, other: volumetest.Files{"a": "3"},
+		},
+		"a file in a folder": {
+			paths: []string{"v"}, before: volumetest.Files{"sub/a": "1"}, after: volumetest.Files{"sub/a": "2", "sub/b": "3"}, anew: true,
+		},
+		"a link in a volume": {
+			paths: []string{"v"}, before: volumetest.Files{"a": "1", "b": "2"}, after: volumetest.Files{"a": "3"}, anew: true,
+			then: func(_, data string) error { return os.Symlink("a", filepath.Join(data, "b")) },
+		},
+		"a folder for a file": {
+			paths: []string{"v"}, before: volumetest.Files{"a": "1"}, after: volumetest.Files{}, anew: true,
+			then: func(v, data string) error {
+				return errors.Join(os.Mkdir(filepath.Join(data, "a"), 0o755), os.WriteFile(filepath.Join(data, "a/b"), []byte("2"), 0o644),
+					os.Symlink("..data/a", filepath.Join(v, "a")))
+			},
+		},
+		"a volume that leads elsewhere": {
+			paths: []string{"v"}, before: volumetest.Files{"a": "1"}, after: volumetest.Files{"a": "2"}, anew: true,
+			then: func(v, data string) error {
+				tmp := filepath.Join(v, "..data_tmp")
+				return errors.Join(os.Symlink("../v/"+filepath.Base(data), tmp), os.Rename(tmp, filepath.Join(v, "..data")))
+			},
+		},
+		"a volume in the place of another": {
+			paths: []string{"v"}, before: volumetest.Files{"a": "1"}, after: volumetest.Files{"a": "2"}, anew: true,
+			then: func(v, _ string) error { return errors.Join(os.Rename(v, v+".old"), os.CopyFS(v, os.DirFS(v+".old"))) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			write := func(volume string, files volumetest.Files) {
+				if err := volumetest.Write(filepath.Join(dir, volume), files); err != nil {
+					t.Fatal(err)
+				}
+			}
+			watch := func() *Watcher {
+				var paths []string
+				for _, path := range test.paths {
+					paths = append(paths, filepath.Join(dir, path))
+				}
+				w := New(Options{Paths: paths, Log: slog.New(slog.DiscardHandler)})
+				w.startNotify()
+				t.Cleanup(w.stopNotify)
+				return w
+			}
+			scan := func(w *Watcher) (s *scan, digest [32]byte) {
+				s, digest, stable, err := w.scan(t.Context())
+				if !stable || err != nil {
+					t.Fatalf("stable %v, %v", stable, err)
+				}
+				w.seen = digest
+				return s, digest
+			}
+			write("v", test.before)
+			if test.other != nil {
+				write("w", test.before)
+			}
+			w := watch()
+			before, _ := scan(w)
+			write("v", test.after)
+			if test.other != nil {
+				write("w", test.other)
+			}
+			if test.then != nil {
+				v := filepath.Join(dir, "v")
+				data, err := filepath.EvalSymlinks(filepath.Join(v, "..data"))
+				if err := errors.Join(err, test.then(v, data)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.lastStep = true
+			now, got := scan(w)
+			if _, want := scan(watch()); got != want {
+				t.Error("it shows something else than to a new one")
+			}
+			if anew := now != before; anew != test.anew {
+				t.Errorf("the paths are walked again: %t", anew)
+			}
+		})
 	}
 }

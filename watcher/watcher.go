@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -167,6 +168,7 @@ func (w *Watcher) Run(ctx context.Context, out chan<- Snapshot) error {
 			return nil
 		case offer <- w.current:
 			ready, w.current.Stirred = nil, time.Time{}
+			runtime.Gosched() // whoever has taken it goes first
 		case ev := <-events:
 			due = w.event(ev)
 		case err := <-failures:
