@@ -37,7 +37,7 @@ func (r rows) of(c *contestant) row {
 	return r[slices.IndexFunc(r, func(r row) bool { return r.contestant == c })]
 }
 
-// latency swaps each pod's volume in turn, in alternating order.
+// latency swaps each pod's volume in turn, in an order that is drawn anew for each round.
 func (b *bench) latency(ctx context.Context, pods []*pod) (rows, error) {
 	turn := slices.Clone(pods)
 	for i := range b.swaps {
@@ -55,7 +55,7 @@ func (b *bench) latency(ctx context.Context, pods []*pod) (rows, error) {
 				return nil, err
 			}
 		}
-		slices.Reverse(turn)
+		rand.Shuffle(len(turn), func(i, j int) { turn[i], turn[j] = turn[j], turn[i] })
 		if i%10 == 0 {
 			if err := b.scrape(ctx, pods); err != nil {
 				return nil, err
