@@ -37,7 +37,7 @@ type shown struct {
 	at          place
 	first, last int // of the scan's entries, the last not included
 	secret      bool
-	names       []string // of the volume's folder; nil: it was not asked for them
+	names       []string // of the volume's folder; nil: they have not been read
 	digest      [sha256.Size]byte
 }
 
@@ -162,7 +162,7 @@ func (s *scan) local(p *shown) bool {
 	case isToken(volume):
 		return true
 	}
-	if p.names == nil {
+	if p.names == nil || p.kind == KindInVolume { // else they are watched, and the same as before
 		p.names, _ = readNames(volume, fewEntries) // none, should they be unreadable
 	}
 	return tokenNames(p.names) || downwardNames(p.names)

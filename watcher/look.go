@@ -185,7 +185,7 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 		}
 		before = digest
 	}
-	if stable && err == nil && !s.thawed {
+	if stable && err == nil && !s.thawed && !s.uneven {
 		w.last = s
 	}
 	w.cache.forget()

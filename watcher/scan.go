@@ -42,6 +42,7 @@ type found struct {
 	fixed   map[string]string // roots of the mounts that were come across, by point
 	data    map[id]place      // where ..data leads, by the volume's folder
 	thawed  bool              // not all that is shown lies in such a place
+	uneven  bool              // something shows no file, or is a folder of a volume: that may be different after a swap
 }
 
 // An entry is one file as a reader sees it.
@@ -83,6 +84,7 @@ func (s *scan) path(path string) (kind Kind, err error) {
 		if err == nil {
 			now.kind = kind
 		}
+		s.uneven = s.uneven || err != nil
 	}()
 	at, err := s.resolve("/", path)
 	if err != nil {
@@ -126,6 +128,7 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 	defer delete(s.walking, at.id())
 
 	s.mark(&at)
+	s.uneven = s.uneven || at.frozen()
 	if !at.frozen() {
 		s.watchAll(at.real, &at.stat, relative(s.root, path))
 	}
@@ -142,8 +145,8 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 		return false, err
 	}
 	volume = slices.Contains(names, dataLink)
-	if volume {
-		s.folders[at.id()].volume = true
+	if f := s.folders[at.id()]; f != nil { // nil: it is frozen
+		f.volume = volume
 	}
 	if volume && mounted {
 		delete(s.fixed, at.real) // it stays, and what is in it is swapped
@@ -176,6 +179,7 @@ func (s *scan) folder(path string, at place) (volume bool, err error) {
 // devices have no content, and to open one may block or do things.
 func (s *scan) entry(path string, in place, name string) error {
 	at, err := s.resolveIn(in, name)
+	s.uneven = s.uneven || err != nil || at.mode() != unix.S_IFREG
 	if err == nil {
 		switch at.mode() {
 		case unix.S_IFDIR:

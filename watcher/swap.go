@@ -13,9 +13,10 @@ import (
 // again brings a scan up to date where the kubelet has swapped volumes, and nothing else has
 // changed since: the names, the links to ..data and the folders to be watched are the same, and
 // only the files are read where ..data leads to now. It tells whether that is all there is to
-// see. If not, the scan is of no use any more.
+// see. If not, the scan is of no use any more. All that it has shown must be files of volumes,
+// each with a link of its own: what comes and goes elsewhere in there has no event.
 func (s *scan) again(ctx context.Context) bool {
-	if s == nil || s.thawed {
+	if s == nil {
 		return false
 	}
 	s.ctx = ctx
@@ -40,7 +41,7 @@ func (s *scan) again(ctx context.Context) bool {
 		folder, name := filepath.Split(e.real)
 		data, ok := now[strings.TrimSuffix(folder, "/")]
 		if !ok || ctx.Err() != nil {
-			return false // it is in a folder of the volume, whose names may be others now
+			return false
 		}
 		e.real = data + "/" + name
 		read, err := s.cache.read(ctx, e.real, unix.O_NOFOLLOW)

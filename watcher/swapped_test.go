@@ -66,12 +66,13 @@ func TestSwapDuringTheWalk(t *testing.T) {
 // After a swap the paths show what somebody sees who has never looked before.
 func TestAgain(t *testing.T) {
 	for name, test := range map[string]struct {
-		paths  []string // below the folder
-		before volumetest.Files
-		after  volumetest.Files
-		other  volumetest.Files           // of a second volume, which is swapped too
-		then   func(v, data string) error // is done to the new folder, right after the swap
-		anew   bool                       // the paths have to be walked again
+		paths       []string // below the folder
+		before      volumetest.Files
+		after       volumetest.Files
+		other       volumetest.Files // of a second volume, which is swapped too
+		exclude     []string
+		first, then func(v, data string) error // are done before the first scan, and after the swap; ..data leads to data
+		anew        bool                       // the paths have to be walked again
 	}{
 		"a key": {
 			paths: []string{"v"}, before: volumetest.Files{"a": "1", "b": "2"}, after: volumetest.Files{"a": "1", "b": "3"},
@@ -93,6 +94,21 @@ func TestAgain(t *testing.T) {
 		},
 		"a file in a folder": {
 			paths: []string{"v"}, before: volumetest.Files{"sub/a": "1"}, after: volumetest.Files{"sub/a": "2", "sub/b": "3"}, anew: true,
+		},
+		"a folder in a folder, with the name of the kubelet's link": {
+			paths: []string{"v"}, before: volumetest.Files{"sub/..data/a": "1"}, after: volumetest.Files{"sub/..data/a": "2"}, anew: true,
+		},
+		"a file in a folder that showed none": {
+			paths: []string{"v"}, exclude: []string{"sub/*.bak"}, anew: true,
+			before: volumetest.Files{"a": "1", "sub/a.bak": "1"}, after: volumetest.Files{"a": "1", "sub/a.bak": "1", "sub/a": "2"},
+		},
+		"a file for a link to nothing, which a kubelet that died has left": {
+			paths: []string{"v"}, before: volumetest.Files{"a": "1"}, after: volumetest.Files{"a": "1", "b": "2"}, anew: true,
+			first: func(v, _ string) error { return os.Symlink("..data/b", filepath.Join(v, "b")) },
+		},
+		"the same, where FILE is that file": {
+			paths: []string{"v/a", "v/b"}, before: volumetest.Files{"a": "1"}, after: volumetest.Files{"a": "1", "b": "2"}, anew: true,
+			first: func(v, _ string) error { return os.Symlink("..data/b", filepath.Join(v, "b")) },
 		},
 		"a link in a volume": {
 			paths: []string{"v"}, before: volumetest.Files{"a": "1", "b": "2"}, after: volumetest.Files{"a": "3"}, anew: true,
@@ -129,7 +145,7 @@ func TestAgain(t *testing.T) {
 				for _, path := range test.paths {
 					paths = append(paths, filepath.Join(dir, path))
 				}
-				w := New(Options{Paths: paths, Log: slog.New(slog.DiscardHandler)})
+				w := New(Options{Paths: paths, Exclude: test.exclude, Log: slog.New(slog.DiscardHandler)})
 				w.startNotify()
 				t.Cleanup(w.stopNotify)
 				return w
@@ -146,19 +162,24 @@ func TestAgain(t *testing.T) {
 			if test.other != nil {
 				write("w", test.before)
 			}
+			change := func(volume func(v, data string) error) {
+				if volume == nil {
+					return
+				}
+				v := filepath.Join(dir, "v")
+				data, err := filepath.EvalSymlinks(filepath.Join(v, "..data"))
+				if err := errors.Join(err, volume(v, data)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			change(test.first)
 			w := watch()
 			before, _ := scan(w)
 			write("v", test.after)
 			if test.other != nil {
 				write("w", test.other)
 			}
-			if test.then != nil {
-				v := filepath.Join(dir, "v")
-				data, err := filepath.EvalSymlinks(filepath.Join(v, "..data"))
-				if err := errors.Join(err, test.then(v, data)); err != nil {
-					t.Fatal(err)
-				}
-			}
+			change(test.then)
 			w.lastStep = true
 			now, got := scan(w)
 			if _, want := scan(watch()); got != want {
