@@ -3,7 +3,9 @@ package watcher
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -189,5 +191,25 @@ func TestAgain(t *testing.T) {
 				t.Errorf("the paths are walked again: %t", anew)
 			}
 		})
+	}
+}
+
+// Whatever comes and goes in a volume shows when it is whole.
+func TestManySwaps(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	dir := t.TempDir()
+	must(t, volumetest.Write(filepath.Join(dir, "v"), volumetest.Files{"a": "0"}))
+	l := watch(t, dir, "v")
+	for i := range 100 {
+		files := volumetest.Files{"a": fmt.Sprint(i + 1)} // that a snapshot must come
+		for n, name := range []string{"b", "c", "sub/d", "sub/e"} {
+			if r.IntN(2+3*n) == 0 {
+				files[name] = fmt.Sprint(r.IntN(2))
+			}
+		}
+		l.volume(files)
+		l.changes("a swap")
+		shows(t, fmt.Sprintf("seed %d, swap %d", seed, i+1), l)
 	}
 }
