@@ -99,7 +99,7 @@ func watchEnds(ended func()) (endWatch, error) {
 	}
 	go func() {
 		some := func(fd uintptr) bool {
-			runtime.Gosched() // a change of the files goes first, which may be reported at the same moment
+			runtime.Gosched() // let a change of the files, should one be reported at the same moment, go first
 			var events [16]unix.EpollEvent
 			n, _ := unix.EpollWait(int(fd), events[:], 0)
 			return n > 0

@@ -28,6 +28,7 @@ func (w *Watcher) look(ctx context.Context) (settled bool) {
 	if ctx.Err() != nil {
 		return false
 	}
+	finished = finished && w.isDone(s)
 	if w.mounts.roots != nil {
 		w.judge(s, err == nil)
 		w.mounts.roots, s.mounts.roots = nil, nil
@@ -157,11 +158,11 @@ func (w *Watcher) changed(s *scan) time.Duration {
 
 // scan walks the paths until the folders that they depend on were watched before
 // they were read, and nothing changed in the meantime (then it is stable). After the
-// kubelet's last step nothing can, in a volume that has not been swapped again.
+// kubelet's last step nothing can, in a volume that has not been swapped again since.
 func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, stable bool, err error) {
 	before, last, known := w.seen, w.lastStep, w.last
 	w.lastStep, w.last = false, nil
-	if last && !w.burst.more && w.mounts.roots == nil && known.again(ctx) && !known.swapped() {
+	if last && !w.burst.more && w.mounts.roots == nil && known.again(ctx, w.burst.done) && !known.swapped() {
 		w.last = known
 		w.cache.forget()
 		return known, known.digest(), true, nil
@@ -178,19 +179,23 @@ func (w *Watcher) scan(ctx context.Context) (s *scan, digest [sha256.Size]byte, 
 		w.volumes = len(s.data)
 		complete := w.syncWatches(s.folders)
 		digest = s.digest()
-		frozen := func() bool { return last && !s.thawed && !s.swapped() } // nothing can have changed since
+		frozen := func() bool { return last && !s.thawed && w.isDone(s) && !s.swapped() } // nothing can have changed since
 		if complete && (digest == before || frozen()) {
 			stable = true
 			break
 		}
 		before = digest
 	}
-	if stable && err == nil && !s.thawed && !s.uneven {
+	if stable && err == nil && s.ofOneVolume() {
 		w.last = s
 	}
 	w.cache.forget()
 	return s, digest, stable, err
 }
+
+// isDone tells whether a scan has found the update that the last step belonged to. If it has
+// not, another has swapped since, and may still make and remove links.
+func (w *Watcher) isDone(s *scan) bool { return w.burst.done == "" || s.leadsTo(w.burst.done) }
 
 // keep notes what memory a scan has filled. Of one that found no room nothing is kept, so
 // that other rules have theirs.

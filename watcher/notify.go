@@ -80,6 +80,7 @@ func (w *Watcher) plan(now time.Time) {
 		w.startNotify()
 	}
 	w.remount = w.remount || len(w.fixed) > 0
+	w.last = nil // everything is looked at anew
 	w.resync = now.Add(w.interval())
 }
 

@@ -42,7 +42,7 @@ type found struct {
 	fixed   map[string]string // roots of the mounts that were come across, by point
 	data    map[id]place      // where ..data leads, by the volume's folder
 	thawed  bool              // not all that is shown lies in such a place
-	uneven  bool              // something shows no file, or is a folder of a volume: that may be different after a swap
+	uneven  bool              // something shows no file, or is a folder of a volume: a swap may change that without an event
 }
 
 // An entry is one file as a reader sees it.

@@ -24,6 +24,7 @@ type burst struct {
 	quiet       time.Duration
 	first, last time.Time         // of its events; zero when there is no burst
 	updates     map[string]update // by volume folder: those begun and not finished
+	done        string            // the folder of the last update that was finished; empty: its creation was not seen
 	more        bool              // something else than the kubelet's own entries has changed
 }
 
@@ -53,6 +54,7 @@ func (b *burst) add(now time.Time, ev fsnotify.Event) (last bool) {
 	case ev.Has(fsnotify.Remove) && begun && u.swapped != (name == u.folder):
 		// The old folder after a swap, or the new one of a write that failed.
 		delete(b.updates, dir)
+		b.done = u.folder
 		return u.swapped && len(b.updates) == 0
 	default:
 		return false

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/podsignal/podsignal/watcher/volumetest"
 )
@@ -49,7 +50,9 @@ func TestSwapDuringTheWalk(t *testing.T) {
 		if _, _, stable, err := w.scan(t.Context()); !stable || err != nil {
 			t.Fatalf("first scan: stable %v, %v", stable, err)
 		}
-		w.lastStep, w.seen, w.good = true, [32]byte{}, &Snapshot{}
+		done, err := os.Readlink(filepath.Join(dir, "..data"))
+		must(t, err)
+		w.lastStep, w.burst.done, w.seen, w.good = true, done, [32]byte{}, &Snapshot{}
 		_, digest, stable, err := w.scan(ctx)
 		if !stable || err != nil {
 			t.Errorf("stable %v, %v", stable, err)
@@ -89,10 +92,33 @@ func TestAgain(t *testing.T) {
 			paths: []string{"v", "v/b"}, before: volumetest.Files{"a": "1", "b": "2"}, after: volumetest.Files{"a": "1", "b": "3"},
 		},
 		"an empty volume": {
-			paths: []string{"v"}, before: volumetest.Files{}, after: volumetest.Files{},
+			paths: []string{"v"}, before: volumetest.Files{}, after: volumetest.Files{}, anew: true,
 		},
 		"two volumes": {
-			paths: []string{"v", "w"}, before: volumetest.Files{"a": "1"}, after: volumetest.Files{"a": "2"}, other: volumetest.Files{"a": "3"},
+			paths: []string{"v", "w"}, before: volumetest.Files{"a": "1"}, after: volumetest.Files{"a": "2"}, other: volumetest.Files{"a": "3"}, anew: true,
+		},
+		"a volume through a link": {
+			paths: []string{"link"}, before: volumetest.Files{"a": "1"}, after: volumetest.Files{"a": "2"}, anew: true,
+			first: func(v, _ string) error { return os.Symlink("v", filepath.Join(filepath.Dir(v), "link")) },
+		},
+		"a folder of links to a volume": {
+			paths: []string{"app"}, before: volumetest.Files{"a": "1"}, after: volumetest.Files{"a": "2"}, anew: true,
+			first: func(v, _ string) error {
+				app := filepath.Join(filepath.Dir(v), "app")
+				return errors.Join(os.Mkdir(app, 0o755), os.Symlink("../v/a", filepath.Join(app, "..a")))
+			},
+			then: func(v, _ string) error { return os.Remove(filepath.Join(filepath.Dir(v), "app/..a")) },
+		},
+		"a folder for a file that EXCLUDE leaves out": {
+			paths: []string{"v/a", "v/b"}, exclude: []string{"a"}, anew: true,
+			before: volumetest.Files{"a": "1", "b": "1"}, after: volumetest.Files{"a/x": "1", "b": "2"},
+		},
+		"a link to a link to the folder": {
+			paths: []string{"v"}, before: volumetest.Files{"a": "1"}, after: volumetest.Files{"a": "2"}, anew: true,
+			then: func(v, data string) error {
+				tmp := filepath.Join(v, "..data_tmp")
+				return errors.Join(os.Symlink(filepath.Base(data), filepath.Join(v, "..cur")), os.Symlink("..cur", tmp), os.Rename(tmp, filepath.Join(v, "..data")))
+			},
 		},
 		"a file in a folder": {
 			paths: []string{"v"}, before: volumetest.Files{"sub/a": "1"}, after: volumetest.Files{"sub/a": "2", "sub/b": "3"}, anew: true,
@@ -181,8 +207,10 @@ func TestAgain(t *testing.T) {
 			if test.other != nil {
 				write("w", test.other)
 			}
+			done, err := os.Readlink(filepath.Join(dir, "v/..data"))
+			must(t, err)
 			change(test.then)
-			w.lastStep = true
+			w.lastStep, w.burst.done = true, done
 			now, got := scan(w)
 			if _, want := scan(watch()); got != want {
 				t.Error("it shows something else than to a new one")
@@ -211,5 +239,58 @@ func TestManySwaps(t *testing.T) {
 		l.volume(files)
 		l.changes("a swap")
 		shows(t, fmt.Sprintf("seed %d, swap %d", seed, i+1), l)
+	}
+}
+
+// A second update that is over before the first is looked at, and its last step is yet to be
+// heard of, does not show with the names of the first.
+func TestOvertakenUpdate(t *testing.T) {
+	v := filepath.Join(t.TempDir(), "v")
+	must(t, volumetest.Write(v, volumetest.Files{"a": "1"}))
+	w := New(Options{Paths: []string{v}, Debounce: 20 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
+	w.startNotify()
+	t.Cleanup(w.stopNotify)
+	for !w.look(t.Context()) {
+		time.Sleep(w.opts.Debounce)
+	}
+	must(t, volumetest.Write(v, volumetest.Files{"a": "2"}))
+	must(t, volumetest.Write(v, volumetest.Files{"a": "3", "d": "3"}))
+	time.Sleep(2 * w.opts.Debounce) // so that age does not tell either
+	for !w.event(<-w.notify.events) {
+	}
+	if !w.look(t.Context()) {
+		return // it waits for the rest
+	}
+	if files := *w.files.Load(); len(files) != 2 {
+		t.Errorf("it is whole with %q", files)
+	}
+}
+
+// A resync walks the paths, though the kubelet has just taken its last step.
+func TestResyncAtSwap(t *testing.T) {
+	v := filepath.Join(t.TempDir(), "v")
+	must(t, volumetest.Write(v, volumetest.Files{"a": "1"}))
+	w := New(Options{Paths: []string{v}, Resync: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	w.startNotify()
+	t.Cleanup(w.stopNotify)
+	look := func() *scan {
+		for !w.look(t.Context()) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		return w.last
+	}
+	swap := func(content string) *scan {
+		must(t, volumetest.Write(v, volumetest.Files{"a": content}))
+		for !w.event(<-w.notify.events) {
+		}
+		return look()
+	}
+	before := look()
+	if before == nil || swap("2") != before {
+		t.Fatal("the paths are walked after any swap")
+	}
+	w.resync = time.Now()
+	if swap("3") == before {
+		t.Error("they are not walked at a resync")
 	}
 }

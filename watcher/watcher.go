@@ -66,7 +66,7 @@ type mountState struct {
 // change is what is known of the change under way.
 type change struct {
 	burst     burst
-	last      *scan             // that was stable; nil: none, or it cannot be brought up to date
+	last      *scan             // if it was stable, and can be brought up to date; else nil
 	volumes   int               // of the kubelet's that the last scan came across
 	lastStep  bool              // the last event was the kubelet's last step
 	lastEvent time.Time         // the burst's last; zero: it has none
