@@ -185,6 +185,14 @@ func (p *program) tell(line string) {
 	}
 }
 
+// catches waits until a script has said that it has caught HUP. The empty line ends a read(2)
+// that began right after the signal had come, for which a shell's trap waits.
+func (p *program) catches() {
+	p.t.Helper()
+	p.tell("")
+	p.says("HUP")
+}
+
 // lives waits for an answer. An earlier signal has had its effect by then.
 func (p *program) lives() {
 	p.t.Helper()
