@@ -37,7 +37,7 @@ func TestRealP1(t *testing.T) {
 			if err := target.Send(unix.SIGHUP); err != nil {
 				t.Fatal(err)
 			}
-			p.catches()
+			p.trapped()
 			for _, other := range []string{name[:len(name)-1], name[1:], name + "x", strings.ToUpper(name) + "A"} {
 				if pids := foundPIDs(t, finderOf(other)); pids != nil {
 					t.Errorf("%q was found: %d", other, pids)

@@ -53,7 +53,7 @@ func TestRealSend(t *testing.T) {
 				if err := target.Send(unix.SIGHUP); err != nil {
 					t.Fatal(err)
 				}
-				p.catches()
+				p.trapped()
 			}
 		})
 	}
@@ -157,7 +157,7 @@ func TestRealG2(t *testing.T) {
 			if err := target.Send(unix.SIGHUP); err != nil {
 				t.Fatal(err)
 			}
-			p.catches()
+			p.trapped()
 		})
 	}
 }

@@ -185,9 +185,9 @@ func (p *program) tell(line string) {
 	}
 }
 
-// catches waits until a script has said that it has caught HUP. The empty line ends a read(2)
-// that began right after the signal had come, for which a shell's trap waits.
-func (p *program) catches() {
+// trapped waits until a script has said that its trap has caught HUP. A shell runs the trap when
+// read(2) ends, which began right after the signal if that came in between: so it gets a line.
+func (p *program) trapped() {
 	p.t.Helper()
 	p.tell("")
 	p.says("HUP")

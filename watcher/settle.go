@@ -54,7 +54,9 @@ func (b *burst) add(now time.Time, ev fsnotify.Event) (last bool) {
 	case ev.Has(fsnotify.Remove) && begun && u.swapped != (name == u.folder):
 		// The old folder after a swap, or the new one of a write that failed.
 		delete(b.updates, dir)
-		b.done = u.folder
+		if u.swapped {
+			b.done = u.folder
+		}
 		return u.swapped && len(b.updates) == 0
 	default:
 		return false

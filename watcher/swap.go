@@ -9,14 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ofOneVolume tells whether a scan has found nothing but files of one volume, without a link on
-// the way to it, each by its own link there. What comes and goes there then has an event, but
-// for the content that the kubelet swaps.
+// ofOneVolume tells whether a scan has found nothing but keys of one volume, without a link on the
+// way to it, and no folder in it. What comes and goes there has an event, but for the content
+// that the kubelet swaps.
 func (s *scan) ofOneVolume() bool {
 	if s.thawed || s.uneven || len(s.data) != 1 {
 		return false
 	}
-	volume := s.volume()
+	data := s.onlyData()
+	volume := filepath.Dir(data)
 	for i := range s.shown {
 		p := &s.shown[i]
 		whole := p.kind == KindVolume && p.path == volume
@@ -25,18 +26,23 @@ func (s *scan) ofOneVolume() bool {
 			return false
 		}
 	}
+	for _, e := range s.entries {
+		if e.real != join(data, filepath.Base(e.path)) { // there are links behind ..data too
+			return false
+		}
+	}
 	return true
 }
 
-// volume is the folder of a volume that was come across.
-func (s *scan) volume() string {
+// onlyData is where ..data leads in a scan ofOneVolume.
+func (s *scan) onlyData() string {
 	for _, data := range s.data {
-		return filepath.Dir(data.real)
+		return data.real
 	}
 	return ""
 }
 
-// leadsTo tells whether a volume that was come across shows the folder of this name.
+// leadsTo tells whether one of the volumes shows the folder of this name.
 func (s *scan) leadsTo(folder string) bool {
 	for _, data := range s.data {
 		if filepath.Base(data.real) == folder {
@@ -46,8 +52,8 @@ func (s *scan) leadsTo(folder string) bool {
 	return false
 }
 
-// again brings a scan ofOneVolume up to date where nothing but the kubelet's own entries has
-// changed since, and its last step ended the update that made this folder: only the files are
+// again brings a scan ofOneVolume up to date, where nothing but the kubelet's own entries has
+// changed since, and its last step has ended the update that made this folder: only the files are
 // read. It tells whether that is all there is to see. If not, the scan is of no use any more.
 func (s *scan) again(ctx context.Context, folder string) bool {
 	if s == nil || folder == "" {
@@ -55,7 +61,7 @@ func (s *scan) again(ctx context.Context, folder string) bool {
 	}
 	s.ctx = ctx
 	s.cache.scan++
-	volume := s.volume()
+	volume := filepath.Dir(s.onlyData())
 	data := place{real: join(volume, folder)}
 	data.volume = data.real
 	var st unix.Stat_t
@@ -63,25 +69,22 @@ func (s *scan) again(ctx context.Context, folder string) bool {
 	if err != nil || target != folder || unix.Lstat(volume, &st) != nil || unix.Lstat(data.real, &data.stat) != nil {
 		return false
 	}
-	key := id{st.Dev, st.Ino}
-	if _, same := s.data[key]; !same || data.mode() != unix.S_IFDIR {
+	if _, same := s.data[id{st.Dev, st.Ino}]; !same || data.mode() != unix.S_IFDIR {
 		return false
 	}
-	before := s.data[key].real
-	s.saw(&st)
-	s.entered = latest(s.entered, st.Ctim)
-	s.data[key] = data
+	s.data[id{st.Dev, st.Ino}] = data
+	s.newest = time.Unix(st.Ctim.Unix()) // the last step changed it last
+	s.entered = s.newest
 	for i := range s.entries {
-		e := &s.entries[i]
-		if filepath.Dir(e.real) != before || ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return false
 		}
-		e.real = join(data.real, filepath.Base(e.real))
+		e := &s.entries[i]
+		e.real = join(data.real, filepath.Base(e.path))
 		read, err := s.cache.read(ctx, e.real, unix.O_NOFOLLOW)
 		if err != nil {
 			return false
 		}
-		s.newest = latest(s.newest, read.ctime)
 		read.racy, read.used = time.Time{}, s.cache.scan // the kubelet never writes there again
 		s.cache.files[e.real], e.sum = read, read.sum
 	}
